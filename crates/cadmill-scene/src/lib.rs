@@ -1,0 +1,13 @@
+//! The canonical scene and the media that are made of it alone.
+//!
+//! A [`Scene`] is a tree of occurrences over distinct parts, each with its mesh in the part's own
+//! axes. Lengths are metres, the axes are those of the CAD file (+Z up), transforms are `f64`.
+
+mod overlay;
+mod scene;
+
+pub use overlay::Overlay;
+pub use scene::{
+    Material, MaterialIndex, Occurrence, OccurrenceIndex, OccurrenceKey, Part, PartIndex, PartKey,
+    PhysicalMaterial, Primitive, Provenance, Scene,
+};
