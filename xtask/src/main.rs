@@ -1,1 +1,59 @@
-fn main() {}
+//! `cargo xtask`: sets up, runs, tests, checks and measures Cadmill.
+
+mod arrows;
+mod bench;
+mod check;
+mod house;
+mod oracles;
+mod packages;
+mod process;
+mod run;
+mod test;
+mod venv;
+mod workspace;
+
+use clap::{Parser, Subcommand};
+
+use crate::{bench::ConvertBench, packages::Consent, workspace::Workspace};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Installs what is missing, builds, and converts the samples.
+    Run(Consent),
+    /// Installs what is missing and the validators of the field, then runs every test.
+    Test {
+        #[command(flatten)]
+        consent: Consent,
+        /// Only tests whose path contains one of these.
+        filters: Vec<String>,
+    },
+    /// Checks format, lints, documentation, crate arrows, dependencies and house style.
+    Check(Consent),
+    /// Measures against other programs, in ratios.
+    #[command(subcommand)]
+    Bench(Bench),
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// `cadmill convert` against `cascadio` and the old way.
+    Convert(ConvertBench),
+}
+
+fn main() -> anyhow::Result<()> {
+    let task = Arguments::parse().task;
+    let workspace = Workspace::find()?;
+    match task {
+        Task::Run(consent) => run::run(&workspace, consent),
+        Task::Test { consent, filters } => test::test(&workspace, consent, &filters),
+        Task::Check(consent) => check::check(&workspace, consent),
+        Task::Bench(Bench::Convert(bench)) => bench.run(&workspace),
+    }
+}
