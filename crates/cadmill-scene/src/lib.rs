@@ -3,9 +3,16 @@
 //! A [`Scene`] is a tree of occurrences over distinct parts, each with its mesh in the part's own
 //! axes. Lengths are metres, the axes are those of the CAD file (+Z up), transforms are `f64`.
 
+mod check;
+mod error;
+pub mod glb;
+mod gltf;
 mod overlay;
+#[cfg(any(test, feature = "test-support"))]
+pub mod sample;
 mod scene;
 
+pub use error::{MeshProblem, SceneError};
 pub use overlay::Overlay;
 pub use scene::{
     Material, MaterialIndex, Occurrence, OccurrenceIndex, OccurrenceKey, Part, PartIndex, PartKey,

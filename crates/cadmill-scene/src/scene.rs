@@ -129,7 +129,7 @@ pub struct Primitive {
 }
 
 /// How a surface looks, by the metallic-roughness model.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Material {
     /// Its name.
     pub name: String,

@@ -1,0 +1,3 @@
+//! The crate from outside: scenes go into media and come back.
+
+mod glb;
