@@ -110,6 +110,15 @@ pub struct Bounds {
     pub max_mm: [f64; 3],
 }
 
+impl Bounds {
+    /// Length of the diagonal, in millimetres.
+    #[must_use]
+    pub fn diagonal_mm(&self) -> f64 {
+        let squares = self.min_mm.iter().zip(&self.max_mm);
+        squares.map(|(min, max)| (max - min).powi(2)).sum::<f64>().sqrt()
+    }
+}
+
 /// What the kernel found in one distinct part.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PartReport {

@@ -1,0 +1,216 @@
+// Measures a part on its exact surfaces, meshes it, and takes the triangles out.
+#include "document.hxx"
+
+#include "compat.hxx"
+#include "cadmill-occt/src/kernel/bridge.rs.h"
+
+#include <BRepBndLib.hxx>
+#include <BRepGProp.hxx>
+#include <BRepMesh_IncrementalMesh.hxx>
+#include <BRep_Tool.hxx>
+#include <Bnd_Box.hxx>
+#include <GProp_GProps.hxx>
+#include <GeomLib.hxx>
+#include <Geom_Plane.hxx>
+#include <TopoDS.hxx>
+#include <TopoDS_Face.hxx>
+#include <TopoDS_Iterator.hxx>
+#include <gp_Vec.hxx>
+
+#include <cmath>
+
+namespace cadmill {
+
+namespace {
+
+constexpr double METRES_PER_MM = 0.001;
+
+// Takes the triangles of one part out of its faces.
+class Extraction {
+public:
+  Extraction(const PartShape &part, PartMesh &mesh) : part(part), mesh(mesh) {}
+
+  void run() {
+    std::vector<std::pair<TopoDS_Shape, int>> pending = {{part.shape, NO_COLOR}};
+    while (!pending.empty()) {
+      auto [shape, color] = pending.back();
+      pending.pop_back();
+      if (const Standard_Integer *own = part.sub_colors.Seek(shape)) {
+        color = *own;
+      }
+      if (shape.ShapeType() == TopAbs_FACE) {
+        add(TopoDS::Face(shape), color);
+        continue;
+      }
+      if (shape.ShapeType() > TopAbs_FACE) {
+        continue; // A loose wire, edge or vertex has no surface.
+      }
+      const std::size_t first = pending.size();
+      for (TopoDS_Iterator children(shape); children.More(); children.Next()) {
+        pending.emplace_back(children.Value(), color);
+      }
+      std::reverse(pending.begin() + static_cast<std::ptrdiff_t>(first), pending.end());
+    }
+  }
+
+private:
+  static constexpr int NO_COLOR = -1;
+
+  const PartShape &part;
+  PartMesh &mesh;
+  std::map<std::optional<Rgba>, std::size_t> primitive_of_color;
+
+  Primitive &primitive(int color) {
+    const std::optional<Rgba> rgba =
+        color == NO_COLOR ? part.color : part.palette[static_cast<std::size_t>(color)];
+    const auto [place, added] = primitive_of_color.try_emplace(rgba, mesh.all.size());
+    if (added) {
+      mesh.all.push_back({rgba, {}, {}, {}});
+    }
+    return mesh.all[place->second];
+  }
+
+  void add(const TopoDS_Face &face, int color) {
+    TopLoc_Location location;
+    const Handle(Poly_Triangulation) &found = BRep_Tool::Triangulation(face, location);
+    if (found.IsNull() || found->NbTriangles() == 0) {
+      ++mesh.unmeshed_faces;
+      return;
+    }
+    const gp_Trsf &transform = location.Transformation();
+    const bool reversed = face.Orientation() == TopAbs_REVERSED;
+    const bool mirrored = transform.VectorialPart().Determinant() < 0.0;
+
+    Primitive &into = primitive(color);
+    const std::size_t first = into.positions.size() / 3;
+    const Standard_Integer nodes = found->NbNodes();
+    into.positions.reserve(into.positions.size() + 3 * static_cast<std::size_t>(nodes));
+    for (Standard_Integer i = 1; i <= nodes; ++i) {
+      const gp_Pnt point = found->Node(i).Transformed(transform);
+      push(into.positions, point.XYZ() * METRES_PER_MM);
+    }
+    const std::size_t first_index = into.indices.size();
+    into.indices.reserve(first_index + 3 * static_cast<std::size_t>(found->NbTriangles()));
+    for (Standard_Integer i = 1; i <= found->NbTriangles(); ++i) {
+      Standard_Integer a = 0, b = 0, c = 0;
+      found->Triangle(i).Get(a, b, c);
+      if (reversed != mirrored) {
+        std::swap(b, c);
+      }
+      add_triangle(into, first, a, b, c);
+    }
+    if (into.indices.size() == first_index) {
+      into.positions.resize(3 * first);
+      ++mesh.unmeshed_faces;
+      return;
+    }
+    add_normals(face, *found, transform, reversed, into, first, first_index);
+  }
+
+  // Leaves out what has no area once it is rounded to single precision.
+  static void add_triangle(Primitive &into, std::size_t first, Standard_Integer a,
+                           Standard_Integer b, Standard_Integer c) {
+    std::array<std::uint32_t, 3> corners{};
+    std::array<std::array<float, 3>, 3> points{};
+    const std::array<Standard_Integer, 3> nodes{a, b, c};
+    for (std::size_t k = 0; k < 3; ++k) {
+      corners[k] = static_cast<std::uint32_t>(first + static_cast<std::size_t>(nodes[k]) - 1);
+      const float *at = &into.positions[3 * corners[k]];
+      points[k] = {at[0], at[1], at[2]};
+    }
+    if (points[0] == points[1] || points[1] == points[2] || points[2] == points[0]) {
+      return;
+    }
+    into.indices.insert(into.indices.end(), corners.begin(), corners.end());
+  }
+
+  static void add_normals(const TopoDS_Face &face, const Poly_Triangulation &found,
+                          const gp_Trsf &transform, bool reversed, Primitive &into,
+                          std::size_t first, std::size_t first_index) {
+    TopLoc_Location ignored;
+    const Handle(Geom_Surface) &surface = BRep_Tool::Surface(face, ignored);
+    const double sign = reversed ? -1.0 : 1.0;
+    const Standard_Integer nodes = found.NbNodes();
+    into.normals.reserve(into.normals.size() + 3 * static_cast<std::size_t>(nodes));
+
+    const auto plane = Handle(Geom_Plane)::DownCast(surface);
+    if (!plane.IsNull()) {
+      const gp_Vec normal = plane->Pln().Axis().Direction();
+      // A left-handed plane's own axis runs against the product of its derivatives.
+      const double hand = plane->Pln().Direct() ? sign : -sign;
+      const gp_XYZ rounded = (gp_Vec(normal.XYZ() * hand).Transformed(transform)).Normalized().XYZ();
+      for (Standard_Integer i = 1; i <= nodes; ++i) {
+        push(into.normals, rounded);
+      }
+      return;
+    }
+    for (Standard_Integer i = 1; i <= nodes; ++i) {
+      gp_Dir normal;
+      const bool defined = !surface.IsNull() && found.HasUVNodes() &&
+                           GeomLib::NormEstim(surface, found.UVNode(i), 1.0e-7, normal) <= 1;
+      const gp_XYZ value =
+          defined ? gp_Vec(normal.XYZ() * sign).Transformed(transform).Normalized().XYZ()
+                  : facet_normal(into, first_index, first + static_cast<std::size_t>(i) - 1);
+      push(into.normals, value);
+    }
+  }
+
+  // The mean of the facets around a corner, where the surface has no normal (the tip of a cone).
+  static gp_XYZ facet_normal(const Primitive &into, std::size_t first_index, std::size_t corner) {
+    const auto point = [&into](std::uint32_t i) {
+      const float *at = &into.positions[3 * static_cast<std::size_t>(i)];
+      return gp_XYZ(at[0], at[1], at[2]);
+    };
+    gp_XYZ sum(0.0, 0.0, 0.0);
+    for (std::size_t i = first_index; i + 2 < into.indices.size(); i += 3) {
+      const std::uint32_t *t = &into.indices[i];
+      if (t[0] == corner || t[1] == corner || t[2] == corner) {
+        sum += (point(t[1]) - point(t[0])).Crossed(point(t[2]) - point(t[0]));
+      }
+    }
+    const double length = sum.Modulus();
+    return length > 0.0 ? sum / length : gp_XYZ(0.0, 0.0, 1.0);
+  }
+
+  static void push(std::vector<float> &into, const gp_XYZ &xyz) {
+    into.push_back(static_cast<float>(xyz.X()));
+    into.push_back(static_cast<float>(xyz.Y()));
+    into.push_back(static_cast<float>(xyz.Z()));
+  }
+};
+
+} // namespace
+
+Measure Document::measure(std::size_t index) const {
+  const TopoDS_Shape &shape = parts.at(index).shape;
+  Measure measure{};
+  GProp_GProps volume, area;
+  BRepGProp::VolumeProperties(shape, volume);
+  BRepGProp::SurfaceProperties(shape, area);
+  measure.volume = volume.Mass();
+  measure.area = area.Mass();
+  Bnd_Box box;
+  BRepBndLib::AddOptimal(shape, box, Standard_False, Standard_False);
+  if (!box.IsVoid()) {
+    measure.has_box = true;
+    box.SetGap(0.0);
+    box.Get(measure.min[0], measure.min[1], measure.min[2], measure.max[0], measure.max[1],
+            measure.max[2]);
+  }
+  return measure;
+}
+
+std::unique_ptr<PartMesh> Document::mesh(std::size_t index, const Deflections &deflections) const {
+  const PartShape &part = parts.at(index);
+  IMeshTools_Parameters parameters;
+  parameters.Deflection = deflections.linear;
+  parameters.Angle = deflections.angular;
+  parameters.InParallel = deflections.parallel;
+  BRepMesh_IncrementalMesh mesher(part.shape, parameters);
+
+  auto mesh = std::make_unique<PartMesh>();
+  Extraction(part, *mesh).run();
+  return mesh;
+}
+
+} // namespace cadmill

@@ -1,0 +1,321 @@
+// Walks the XCAF document: occurrences, distinct parts, names, colours, layers, materials.
+#include "document.hxx"
+
+#include "compat.hxx"
+#include "cadmill-occt/src/kernel/bridge.rs.h"
+
+#include <BRep_Builder.hxx>
+#include <Interface_InterfaceModel.hxx>
+#include <STEPConstruct_Tool.hxx>
+#include <StepBasic_Product.hxx>
+#include <StepBasic_ProductDefinition.hxx>
+#include <StepBasic_ProductDefinitionFormation.hxx>
+#include <TCollection_HAsciiString.hxx>
+#include <TDF_LabelMap.hxx>
+#include <TDF_LabelSequence.hxx>
+#include <TDataStd_Name.hxx>
+#include <TDataStd_TreeNode.hxx>
+#include <TopExp_Explorer.hxx>
+#include <TopoDS_Iterator.hxx>
+#include <TransferBRep.hxx>
+#include <Transfer_Binder.hxx>
+#include <Transfer_TransientProcess.hxx>
+#include <XCAFDoc.hxx>
+#include <XCAFDoc_DocumentTool.hxx>
+#include <XCAFDoc_GraphNode.hxx>
+#include <XCAFDoc_LayerTool.hxx>
+#include <XCAFDoc_Material.hxx>
+#include <XSControl_TransferReader.hxx>
+#include <XSControl_WorkSession.hxx>
+
+#include <numeric>
+
+namespace cadmill {
+
+namespace {
+
+std::string utf8(const TCollection_ExtendedString &text) {
+  std::string bytes(static_cast<std::size_t>(text.LengthOfCString()), '\0');
+  Standard_PCharacter start = bytes.data();
+  text.ToUTF8CString(start);
+  return bytes;
+}
+
+std::string name_of(const TDF_Label &label) {
+  Handle(TDataStd_Name) name;
+  return label.FindAttribute(TDataStd_Name::GetID(), name) ? utf8(name->Get()) : std::string();
+}
+
+// Names that the kernel makes up for a component that has none: `=>[0:1:1:5]`.
+bool is_made_up(const std::string &name) { return name.rfind("=>[", 0) == 0; }
+
+rust::String lossy(const std::string &text) { return rust::String::lossy(text.data(), text.size()); }
+
+} // namespace
+
+class TreeWalk {
+public:
+  explicit TreeWalk(Document &document)
+      : document(document), shapes(XCAFDoc_DocumentTool::ShapeTool(document.document->Main())),
+        colors(XCAFDoc_DocumentTool::ColorTool(document.document->Main())),
+        layers(XCAFDoc_DocumentTool::LayerTool(document.document->Main())) {
+    read_product_ids();
+  }
+
+  Tree run() {
+    TDF_LabelSequence roots;
+    shapes->GetFreeShapes(roots);
+    for (Standard_Integer i = roots.Length(); i >= 1; --i) {
+      pending.push_back({roots.Value(i), -1});
+    }
+    // A stack of its own instead of recursion: assemblies can be thousands deep.
+    while (!pending.empty()) {
+      const Place place = pending.back();
+      pending.pop_back();
+      visit(place);
+    }
+    group_parts();
+    return std::move(tree);
+  }
+
+private:
+  struct Place {
+    TDF_Label label;
+    std::int64_t parent;
+  };
+
+  Document &document;
+  Handle(XCAFDoc_ShapeTool) shapes;
+  Handle(XCAFDoc_ColorTool) colors;
+  Handle(XCAFDoc_LayerTool) layers;
+  std::vector<Place> pending;
+  Tree tree;
+  TopTools_DataMapOfShapeInteger part_of_shape;
+  // Per node: its component label, and the colour that what lies below it inherits.
+  std::vector<TDF_Label> labels;
+  std::vector<std::optional<Rgba>> inherited;
+  TopTools_DataMapOfShapeInteger product_of_shape;
+  std::vector<std::string> product_ids;
+
+  void visit(const Place &place) {
+    TDF_Label product = place.label;
+    XCAFDoc_ShapeTool::GetReferredShape(place.label, product);
+    const TopoDS_Shape shape = XCAFDoc_ShapeTool::GetShape(product);
+    const auto index = static_cast<std::int64_t>(tree.nodes.size());
+
+    Node node{};
+    node.parent = place.parent;
+    node.part = -1;
+    node.name = lossy(name_of(product));
+    if (shape.IsNull()) {
+      tree.warnings.push_back("`" + std::string(node.name) + "` has no shape and was left out.");
+      return;
+    }
+    if (const Standard_Integer *id = product_of_shape.Seek(shape.Located(TopLoc_Location()))) {
+      node.product_id = lossy(product_ids[static_cast<std::size_t>(*id)]);
+    }
+    if (product != place.label) {
+      const std::string designator = name_of(place.label);
+      node.designator = is_made_up(designator) ? rust::String() : lossy(designator);
+      set_transform(node, XCAFDoc_ShapeTool::GetLocation(place.label).Transformation());
+      add_layers(place.label, node.layers);
+    } else {
+      set_transform(node, gp_Trsf());
+    }
+
+    const bool assembly = XCAFDoc_ShapeTool::IsAssembly(product);
+    const std::optional<Rgba> above =
+        place.parent < 0 ? std::nullopt : inherited[static_cast<std::size_t>(place.parent)];
+    std::optional<Rgba> own = product == place.label ? std::nullopt : color_of(place.label);
+    labels.push_back(place.label);
+    if (const auto special = color_in_context(place)) {
+      own = special;
+    }
+    inherited.push_back(own ? own : (assembly && color_of(product)) ? color_of(product) : above);
+
+    if (assembly) {
+      TDF_LabelSequence components;
+      XCAFDoc_ShapeTool::GetComponents(product, components);
+      for (Standard_Integer i = components.Length(); i >= 1; --i) {
+        pending.push_back({components.Value(i), index});
+      }
+    } else {
+      node.part = part_at(product, shape);
+      set_color(node, own, above);
+    }
+    tree.nodes.push_back(std::move(node));
+  }
+
+  // An occurrence's own colour stands in for that of its part; one from above only where the part
+  // has none. Colours of single faces and bodies are more specific than either.
+  void set_color(Node &node, const std::optional<Rgba> &own, const std::optional<Rgba> &above) {
+    const PartShape &part = document.parts[static_cast<std::size_t>(node.part)];
+    const std::optional<Rgba> color = own ? own : part.color ? std::nullopt : above;
+    if (!color) {
+      return;
+    }
+    if (!part.sub_colors.IsEmpty()) {
+      if (own) {
+        tree.warnings.push_back("An occurrence of `" + std::string(node.name) +
+                                "` has a colour of its own, but its faces have theirs: they keep it.");
+      }
+      return;
+    }
+    node.has_color = true;
+    node.color = *color;
+  }
+
+  std::int64_t part_at(const TDF_Label &label, const TopoDS_Shape &shape) {
+    if (const Standard_Integer *known = part_of_shape.Seek(shape)) {
+      return *known;
+    }
+    const auto index = static_cast<Standard_Integer>(document.parts.size());
+    part_of_shape.Bind(shape, index);
+
+    PartShape part;
+    part.shape = shape;
+    part.label = label;
+    part.color = color_of(label);
+    TDF_LabelSequence subs;
+    XCAFDoc_ShapeTool::GetSubShapes(label, subs);
+    for (Standard_Integer i = 1; i <= subs.Length(); ++i) {
+      if (const auto color = color_of(subs.Value(i))) {
+        part.sub_colors.Bind(XCAFDoc_ShapeTool::GetShape(subs.Value(i)),
+                             static_cast<Standard_Integer>(part.palette.size()));
+        part.palette.push_back(*color);
+      }
+    }
+    for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
+      ++part.faces;
+    }
+
+    PartInfo info{};
+    info.faces = part.faces;
+    add_layers(label, info.layers);
+    add_material(label, info);
+    tree.parts.push_back(std::move(info));
+    document.parts.push_back(std::move(part));
+    return index;
+  }
+
+  std::optional<Rgba> color_of(const TDF_Label &label) const {
+    Quantity_ColorRGBA color;
+    if (!colors->GetColor(label, XCAFDoc_ColorSurf, color) &&
+        !colors->GetColor(label, XCAFDoc_ColorGen, color)) {
+      return std::nullopt;
+    }
+    const Quantity_Color &rgb = color.GetRGB();
+    return Rgba{static_cast<float>(rgb.Red()), static_cast<float>(rgb.Green()),
+                static_cast<float>(rgb.Blue()), color.Alpha()};
+  }
+
+  // A colour for this occurrence only as part of that particular chain of occurrences above it
+  // (STEP: SPECIFIED_HIGHER_USAGE_OCCURRENCE).
+  std::optional<Rgba> color_in_context(const Place &place) const {
+    TDF_LabelSequence path;
+    path.Append(place.label);
+    for (std::int64_t above = place.parent; above >= 0;
+         above = tree.nodes[static_cast<std::size_t>(above)].parent) {
+      const TDF_Label &label = labels[static_cast<std::size_t>(above)];
+      path.Prepend(label);
+      TDF_AttributeSequence usages;
+      if (!XCAFDoc_ShapeTool::GetAllComponentSHUO(label, usages)) {
+        continue;
+      }
+      Handle(XCAFDoc_GraphNode) usage;
+      if (XCAFDoc_ShapeTool::FindSHUO(path, usage)) {
+        return color_of(usage->Label());
+      }
+    }
+    return std::nullopt;
+  }
+
+  void add_layers(const TDF_Label &label, rust::Vec<rust::String> &names) const {
+    const Handle(TColStd_HSequenceOfExtendedString) found = layers->GetLayers(label);
+    if (found.IsNull()) {
+      return;
+    }
+    for (Standard_Integer i = 1; i <= found->Length(); ++i) {
+      names.push_back(lossy(utf8(found->Value(i))));
+    }
+  }
+
+  static void add_material(const TDF_Label &label, PartInfo &info) {
+    Handle(TDataStd_TreeNode) reference;
+    if (!label.FindAttribute(XCAFDoc::MaterialRefGUID(), reference) || !reference->HasFather()) {
+      return;
+    }
+    Handle(XCAFDoc_Material) material;
+    if (!reference->Father()->Label().FindAttribute(XCAFDoc_Material::GetID(), material)) {
+      return;
+    }
+    info.material = material->GetName().IsNull() ? rust::String() : lossy(material->GetName()->ToCString());
+    info.density = material->GetDensity();
+  }
+
+  static void set_transform(Node &node, const gp_Trsf &transform) {
+    for (int row = 0; row < 3; ++row) {
+      for (int column = 0; column < 4; ++column) {
+        node.transform[static_cast<std::size_t>(4 * row + column)] =
+            transform.Value(row + 1, column + 1);
+      }
+    }
+  }
+
+  void read_product_ids() {
+    const Handle(XSControl_WorkSession) &session = document.reader.Reader().WS();
+    const Handle(Interface_InterfaceModel) &model = session->Model();
+    const Handle(Transfer_TransientProcess) &process = session->TransferReader()->TransientProcess();
+    for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
+      const auto definition = Handle(StepBasic_ProductDefinition)::DownCast(model->Value(i));
+      if (definition.IsNull() || definition->Formation().IsNull() ||
+          definition->Formation()->OfProduct().IsNull() ||
+          definition->Formation()->OfProduct()->Id().IsNull()) {
+        continue;
+      }
+      const TopoDS_Shape shape = TransferBRep::ShapeResult(process, definition);
+      if (shape.IsNull()) {
+        continue;
+      }
+      product_of_shape.Bind(shape.Located(TopLoc_Location()),
+                            static_cast<Standard_Integer>(product_ids.size()));
+      product_ids.emplace_back(definition->Formation()->OfProduct()->Id()->ToCString());
+    }
+  }
+
+  // Parts that share a face, an edge or a vertex get one group: meshing writes into these.
+  void group_parts() {
+    std::vector<std::size_t> group(document.parts.size());
+    std::iota(group.begin(), group.end(), 0);
+    const auto root = [&group](std::size_t i) {
+      while (group[i] != i) {
+        i = group[i] = group[group[i]];
+      }
+      return i;
+    };
+    TopTools_DataMapOfShapeInteger owner;
+    for (std::size_t part = 0; part < document.parts.size(); ++part) {
+      TopTools_IndexedMapOfShape own;
+      for (const TopAbs_ShapeEnum kind : {TopAbs_FACE, TopAbs_EDGE}) {
+        for (TopExp_Explorer found(document.parts[part].shape, kind); found.More(); found.Next()) {
+          own.Add(found.Current().Located(TopLoc_Location()));
+        }
+      }
+      for (Standard_Integer i = 1; i <= own.Extent(); ++i) {
+        if (const Standard_Integer *other = owner.Seek(own.FindKey(i))) {
+          const std::size_t a = root(part), b = root(static_cast<std::size_t>(*other));
+          group[std::max(a, b)] = std::min(a, b);
+        } else {
+          owner.Bind(own.FindKey(i), static_cast<Standard_Integer>(part));
+        }
+      }
+    }
+    for (std::size_t part = 0; part < document.parts.size(); ++part) {
+      tree.parts[part].group = root(part);
+    }
+  }
+};
+
+Tree Document::walk() { return TreeWalk(*this).run(); }
+
+} // namespace cadmill

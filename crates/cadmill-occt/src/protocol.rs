@@ -1,0 +1,40 @@
+//! What the child tells its parent: one JSON object per line on standard output.
+
+use std::io::Write as _;
+
+use cadmill_domain::{Failure, FailureCode, Phase};
+use serde::Serialize;
+
+/// A line of the protocol.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event<'a> {
+    Progress { phase: Phase, fraction: f64 },
+    Done,
+    Failed { code: FailureCode, detail: &'a str },
+}
+
+/// `phase` is done to `fraction`.
+pub(crate) fn progress(phase: Phase, fraction: f64) {
+    // A parent that no longer listens will end this process; there is nothing to do about it here.
+    _ = send(&Event::Progress { phase, fraction });
+}
+
+/// How it ended: the last line.
+pub(crate) fn end(result: &Result<(), Failure>) -> std::io::Result<()> {
+    send(&match result {
+        Ok(()) => Event::Done,
+        Err(failure) => Event::Failed {
+            code: failure.code,
+            detail: &failure.detail,
+        },
+    })
+}
+
+fn send(event: &Event<'_>) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(event)?;
+    line.push(b'\n');
+    let mut out = std::io::stdout().lock();
+    out.write_all(&line)?;
+    out.flush()
+}

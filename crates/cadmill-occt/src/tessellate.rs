@@ -1,0 +1,164 @@
+//! One run of the tessellator: a STEP file in, `scene.glb` and `report.json` out.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write as _},
+    num::NonZero,
+    path::{Path, PathBuf},
+    thread,
+    time::Instant,
+};
+
+use cadmill_domain::{ContentHash, Failure, FailureCode, Phase, Recipe, Timings};
+use cadmill_scene::{Overlay, Provenance, Scene, SceneError, glb};
+
+use crate::{
+    assemble::{self, Measured},
+    kernel::{self, Document, KernelError},
+    meshing::mesh_parts,
+    protocol,
+};
+
+/// Stack of the thread that reads and transfers, in bytes: the kernel recurses over assemblies,
+/// and one that is 20 000 deep overflows the usual 8 MiB.
+const STACK_BYTES: usize = 512 << 20;
+
+/// What is to be tessellated.
+#[derive(Debug, Clone, clap::Parser)]
+#[command(
+    name = "cadmill-tessellate",
+    about = "Tessellates one STEP file; run by cadmill"
+)]
+pub struct Options {
+    /// The STEP file.
+    #[arg(long)]
+    pub input: PathBuf,
+    /// Where scene.glb and report.json are written.
+    #[arg(long)]
+    pub output_dir: PathBuf,
+    /// The recipe, as JSON.
+    #[arg(long, value_parser = recipe)]
+    pub recipe: Recipe,
+    /// SHA-256 of the input.
+    #[arg(long)]
+    pub source_hash: ContentHash,
+    /// How many faces the input declares.
+    #[arg(long, default_value_t = 0)]
+    pub source_faces: u64,
+    /// How many threads to use.
+    #[arg(long, default_value_t = NonZero::<usize>::MIN)]
+    pub threads: NonZero<usize>,
+}
+
+fn recipe(json: &str) -> Result<Recipe, serde_json::Error> {
+    serde_json::from_str(json)
+}
+
+/// Runs to the end and says on standard output how it went.
+///
+/// # Errors
+/// If the parent can no longer be told.
+pub fn run(options: Options) -> std::io::Result<bool> {
+    let result = thread::Builder::new()
+        .stack_size(STACK_BYTES)
+        .spawn(move || tessellate(&options))
+        .map_err(|error| {
+            let detail = format!("A thread could not be started: {error}.");
+            Failure::new(FailureCode::KernelMemory, detail)
+        })
+        .and_then(|thread| {
+            thread.join().unwrap_or_else(|_| {
+                let detail = "The tessellator stopped by a defect of its own.";
+                Err(Failure::new(FailureCode::KernelError, detail))
+            })
+        });
+    protocol::end(&result)?;
+    Ok(result.is_ok())
+}
+
+fn tessellate(options: &Options) -> Result<(), Failure> {
+    kernel::prepare(options.threads.get(), protocol::progress).map_err(failure)?;
+    let mut clock = Clock::start();
+    let mut timings = Timings::default();
+    let mut document = Document::open(&options.input, &mut |phase| match phase {
+        Phase::Read => timings.read_s = clock.lap(),
+        _ => timings.transfer_s = clock.lap(),
+    })
+    .map_err(failure)?;
+    let tree = document.walk().map_err(failure)?;
+    let progress = |fraction| protocol::progress(Phase::Mesh, fraction);
+    let meshed = mesh_parts(
+        &document,
+        &tree.parts,
+        &options.recipe,
+        options.threads,
+        progress,
+    )
+    .map_err(failure)?;
+    timings.mesh_s = clock.lap();
+
+    let measured: Vec<Measured> = meshed.iter().map(Measured::from).collect();
+    let kernel = kernel::version();
+    let provenance = Provenance {
+        source_hash: options.source_hash,
+        recipe: options.recipe.fingerprint(),
+        converter: format!("Cadmill {} ({kernel})", env!("CARGO_PKG_VERSION")),
+    };
+    let scene = assemble::scene(&tree, meshed, provenance);
+    if scene.parts.iter().all(|part| part.primitives.is_empty()) {
+        let faces: u64 = tree.parts.iter().map(|part| part.faces).sum();
+        let detail = format!("Of {faces} faces that it read, none could be meshed.");
+        return Err(Failure::new(FailureCode::KernelEmpty, detail));
+    }
+    protocol::progress(Phase::Write, 0.0);
+    write_glb(&scene, &options.output_dir.join("scene.glb"))?;
+    timings.write_s = clock.lap();
+    let report = assemble::report(
+        &tree,
+        &scene,
+        &measured,
+        kernel,
+        options.source_faces,
+        timings,
+    );
+    let json = serde_json::to_vec(&report)
+        .map_err(|error| Failure::new(FailureCode::Storage, error.to_string()))?;
+    std::fs::write(options.output_dir.join("report.json"), json)
+        .map_err(|error| Failure::writing("the report", &error))?;
+    protocol::progress(Phase::Write, 1.0);
+    Ok(())
+}
+
+fn write_glb(scene: &Scene, path: &Path) -> Result<(), Failure> {
+    let writing = |error| Failure::writing("the scene", &error);
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path).map_err(writing)?);
+    glb::write_to(scene, &Overlay::none(scene), &mut file).map_err(|error| match error {
+        SceneError::Write(error) => writing(error),
+        error @ SceneError::TooLarge { .. } => {
+            Failure::new(FailureCode::TooLarge, format!("{error}."))
+        }
+        error => Failure::new(FailureCode::OutputInvalid, format!("{error}.")),
+    })?;
+    file.flush().map_err(writing)
+}
+
+fn failure(error: KernelError) -> Failure {
+    Failure::new(error.code, error.detail)
+}
+
+/// Measures how long each phase takes.
+struct Clock(Instant);
+
+impl Clock {
+    fn start() -> Self {
+        Self(Instant::now())
+    }
+
+    /// Seconds since the last lap.
+    fn lap(&mut self) -> f64 {
+        let now = Instant::now();
+        let elapsed = now.duration_since(self.0).as_secs_f64();
+        self.0 = now;
+        elapsed
+    }
+}
