@@ -69,6 +69,14 @@ catalogue! {
     StepSyntax = "step_syntax", Never,
         "The STEP file breaks the syntax of ISO 10303-21.",
         "Export the model again; if it was edited by hand, look at the line that is named.";
+    /// Parentheses of the input do not match, or are nested absurdly deep.
+    StepNesting = "step_nesting", Never,
+        "The parentheses of the STEP file do not match or are nested too deep.",
+        "Export the model again; if it was edited by hand, look at the line that is named.";
+    /// Two instances of the input have the same name.
+    StepDuplicateId = "step_duplicate_id", Never,
+        "The STEP file defines an instance twice.",
+        "Export the model again; if files were merged, number their instances anew.";
     /// The input ends before its end.
     StepTruncated = "step_truncated", Never,
         "The STEP file ends too early.",

@@ -1,0 +1,138 @@
+//! Streams a file through the lexer, the harvest and the hash.
+
+use std::{
+    fs::File,
+    io::{ErrorKind, Read},
+    path::Path,
+};
+
+use cadmill_domain::ContentHash;
+use memchr::memmem;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    StepError, StepSummary,
+    harvest::{Harvest, Totals},
+    lexer::Lexer,
+    preamble::{self, Preamble},
+};
+
+const BUFFER: usize = 256 << 10;
+/// How many of the last bytes are searched for the end mark if the lexer did not come to it.
+const TAIL: usize = 4096;
+
+/// Reads the file at `path`.
+///
+/// # Errors
+/// If it cannot be opened or read, or is refused.
+pub fn inspect_path(path: &Path) -> Result<StepSummary, StepError> {
+    inspect(File::open(path)?)
+}
+
+/// Reads a STEP file to its end. The result does not depend on how the bytes are dealt out.
+///
+/// The reader needs no buffer of its own.
+///
+/// # Errors
+/// If the bytes cannot be read, or are refused.
+pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
+    let mut source = Source {
+        reader,
+        buffer: vec![0; BUFFER],
+        hasher: Sha256::new(),
+        bytes: 0,
+    };
+    let mut harvest = Harvest::default();
+    let mut lexer = Lexer::new();
+    let mut tail = Vec::with_capacity(2 * TAIL);
+
+    let head = source.head()?;
+    let start = match preamble::examine(&source.buffer[..head]) {
+        Preamble::Blank => return Err(source.blank()),
+        Preamble::Foreign(sentence) => {
+            let hint = sentence.to_owned();
+            return Err(StepError::NotStep { hint });
+        }
+        Preamble::Step(start) => start,
+    };
+    lexer.skip(&source.buffer[..start]);
+    let mut chunk = &source.buffer[start..head];
+    while !chunk.is_empty() {
+        lexer.push(chunk, &mut harvest)?;
+        keep_tail(&mut tail, chunk);
+        let read = source.read()?;
+        chunk = &source.buffer[..read];
+    }
+    let marked = memmem::find(&tail, b"END-ISO-10303-21").is_some();
+    let tolerated = lexer.finish(marked)?;
+    harvest.finish(&Totals {
+        hash: ContentHash::from_digest(source.hasher.finalize().into()),
+        bytes: source.bytes,
+        lines: lexer.last_line(),
+        tolerated,
+    })
+}
+
+fn keep_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
+    if chunk.len() >= TAIL {
+        tail.clear();
+    } else if tail.len() + chunk.len() > 2 * TAIL {
+        tail.drain(..tail.len() - TAIL);
+    }
+    tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL)..]);
+}
+
+/// The bytes, hashed and counted as they pass.
+struct Source<R> {
+    reader: R,
+    buffer: Vec<u8>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl<R: Read> Source<R> {
+    /// Fills the beginning of the buffer, as far as it matters for the start mark.
+    fn head(&mut self) -> Result<usize, StepError> {
+        let mut filled = 0;
+        while filled < preamble::HEAD {
+            match self.read_at(filled)? {
+                0 => break,
+                read => filled += read,
+            }
+        }
+        Ok(filled)
+    }
+
+    fn read(&mut self) -> Result<usize, StepError> {
+        self.read_at(0)
+    }
+
+    fn read_at(&mut self, from: usize) -> Result<usize, StepError> {
+        loop {
+            match self.reader.read(&mut self.buffer[from..]) {
+                Ok(read) => {
+                    self.hasher.update(&self.buffer[from..from + read]);
+                    self.bytes += read as u64;
+                    return Ok(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The first bytes are blank: is there anything behind them?
+    fn blank(&mut self) -> StepError {
+        loop {
+            match self.read() {
+                Ok(0) => return StepError::Empty,
+                Ok(read) if self.buffer[..read].iter().all(u8::is_ascii_whitespace) => {}
+                Ok(_) => {
+                    let hint = "`ISO-10303-21;` is missing at the beginning.".to_owned();
+                    return StepError::NotStep { hint };
+                }
+                Err(error) => return error,
+            }
+        }
+    }
+}

@@ -1,0 +1,270 @@
+//! Products, and which of them is used where; how large the tree is when it is expanded.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
+
+use crate::InstanceId;
+
+/// Position of a product in [`crate::StepSummary::products`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct ProductIndex(pub usize);
+
+/// A distinct product.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Product {
+    /// Its `PRODUCT`.
+    pub instance: InstanceId,
+    /// Its identifier, as the file has it.
+    pub id: String,
+    /// Its name, as the file has it; often the same.
+    pub name: String,
+    /// What it is; often empty.
+    pub description: String,
+    /// Whether others are used in it.
+    pub kind: ProductKind,
+    /// How often it is shown when the tree is expanded from its roots; saturates.
+    pub occurrences: u64,
+}
+
+/// Whether a product is made of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProductKind {
+    /// A leaf of the tree.
+    Part,
+    /// Made of other products.
+    Assembly,
+}
+
+/// One use of a product in an assembly.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct ProductOccurrence {
+    /// Its `NEXT_ASSEMBLY_USAGE_OCCURRENCE`.
+    pub instance: InstanceId,
+    /// The assembly.
+    pub parent: ProductIndex,
+    /// The product that is used in it.
+    pub child: ProductIndex,
+    /// Its identifier.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// The reference designator, such as `R12`; empty if there is none.
+    pub reference_designator: String,
+}
+
+/// How large the tree is when it is expanded from its roots. All counts saturate.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct TreeCounts {
+    /// Distinct products that are made of no others.
+    pub parts: u64,
+    /// Distinct products that are.
+    pub assemblies: u64,
+    /// Distinct products that are used in no other.
+    pub roots: u64,
+    /// How many places show a part.
+    pub part_occurrences: u64,
+    /// How many places show an assembly, roots included.
+    pub assembly_occurrences: u64,
+    /// How many products lie on the longest way from a root to a leaf.
+    pub depth: u64,
+}
+
+/// What is read of products, until all of it is there.
+#[derive(Debug, Default)]
+pub(crate) struct TreeReader {
+    products: Vec<RawProduct>,
+    /// Formation → product.
+    formations: HashMap<InstanceId, InstanceId>,
+    definitions: Vec<RawDefinition>,
+    /// Contexts in which definitions are documents.
+    document_contexts: BTreeSet<InstanceId>,
+    usages: Vec<RawUsage>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RawProduct {
+    pub(crate) instance: InstanceId,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) description: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct RawDefinition {
+    pub(crate) instance: InstanceId,
+    pub(crate) formation: Option<InstanceId>,
+    pub(crate) context: Option<InstanceId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct RawUsage {
+    pub(crate) instance: InstanceId,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) relating: Option<InstanceId>,
+    pub(crate) related: Option<InstanceId>,
+    pub(crate) reference_designator: String,
+}
+
+/// The tree, resolved.
+#[derive(Debug, Default)]
+pub(crate) struct ProductTree {
+    pub(crate) products: Vec<Product>,
+    pub(crate) occurrences: Vec<ProductOccurrence>,
+    pub(crate) counts: TreeCounts,
+    /// Uses whose assembly or product cannot be found.
+    pub(crate) dangling: u64,
+    /// Uses that were left out of the counts because they close a cycle.
+    pub(crate) cyclic: u64,
+}
+
+impl TreeReader {
+    pub(crate) fn product(&mut self, product: RawProduct) {
+        self.products.push(product);
+    }
+
+    pub(crate) fn formation(&mut self, id: InstanceId, product: InstanceId) {
+        self.formations.insert(id, product);
+    }
+
+    pub(crate) fn definition(&mut self, definition: RawDefinition) {
+        self.definitions.push(definition);
+    }
+
+    pub(crate) fn document_context(&mut self, id: InstanceId) {
+        self.document_contexts.insert(id);
+    }
+
+    pub(crate) fn usage(&mut self, usage: RawUsage) {
+        self.usages.push(usage);
+    }
+
+    pub(crate) fn resolve(self) -> ProductTree {
+        let (documents, owners) = self.owners();
+        let mut positions = HashMap::new();
+        let mut tree = ProductTree::default();
+        for raw in self.products {
+            if documents.contains(&raw.instance) {
+                continue;
+            }
+            positions.insert(raw.instance, ProductIndex(tree.products.len()));
+            tree.products.push(Product {
+                instance: raw.instance,
+                id: raw.id,
+                name: raw.name,
+                description: raw.description,
+                kind: ProductKind::Part,
+                occurrences: 0,
+            });
+        }
+        let find = |definition: Option<InstanceId>| {
+            let product = owners.get(&definition?)?;
+            positions.get(product).copied()
+        };
+        for raw in self.usages {
+            let (Some(parent), Some(child)) = (find(raw.relating), find(raw.related)) else {
+                tree.dangling += 1;
+                continue;
+            };
+            tree.products[parent.0].kind = ProductKind::Assembly;
+            tree.occurrences.push(ProductOccurrence {
+                instance: raw.instance,
+                parent,
+                child,
+                id: raw.id,
+                name: raw.name,
+                reference_designator: raw.reference_designator,
+            });
+        }
+        tree.expand();
+        tree
+    }
+
+    /// The products that are nothing but documents, and the product of each definition.
+    fn owners(&self) -> (BTreeSet<InstanceId>, HashMap<InstanceId, InstanceId>) {
+        let (mut documents, mut designs) = (BTreeSet::new(), BTreeSet::new());
+        let mut owners = HashMap::new();
+        for definition in &self.definitions {
+            let formation = definition.formation;
+            let Some(&product) = formation.and_then(|id| self.formations.get(&id)) else {
+                continue;
+            };
+            owners.insert(definition.instance, product);
+            let context = definition.context;
+            if context.is_some_and(|id| self.document_contexts.contains(&id)) {
+                documents.insert(product);
+            } else {
+                designs.insert(product);
+            }
+        }
+        (&documents - &designs, owners)
+    }
+}
+
+impl ProductTree {
+    /// Counts how often each product is shown: parents before children, each edge once.
+    fn expand(&mut self) {
+        let count = self.products.len();
+        let mut children = vec![Vec::new(); count];
+        let mut waiting = vec![0_usize; count];
+        for occurrence in &self.occurrences {
+            children[occurrence.parent.0].push(occurrence.child.0);
+            waiting[occurrence.child.0] += 1;
+        }
+        let mut ready: Vec<usize> = (0..count).filter(|&index| waiting[index] == 0).collect();
+        self.counts.roots = ready.len() as u64;
+        for &root in &ready {
+            self.products[root].occurrences = 1;
+        }
+        let mut depth = vec![1_u64; count];
+        let mut done = vec![false; count];
+        let mut next_in_file = 0;
+        loop {
+            while let Some(parent) = ready.pop() {
+                done[parent] = true;
+                let shown = self.products[parent].occurrences;
+                for &child in &children[parent] {
+                    if done[child] {
+                        self.cyclic += 1;
+                        continue;
+                    }
+                    let occurrences = &mut self.products[child].occurrences;
+                    *occurrences = occurrences.saturating_add(shown);
+                    depth[child] = depth[child].max(depth[parent] + 1);
+                    waiting[child] -= 1;
+                    if waiting[child] == 0 {
+                        ready.push(child);
+                    }
+                }
+            }
+            // What is left lies on a cycle or below one: the cycle is cut before its first product.
+            while next_in_file < count && done[next_in_file] {
+                next_in_file += 1;
+            }
+            if next_in_file == count {
+                break;
+            }
+            let occurrences = &mut self.products[next_in_file].occurrences;
+            *occurrences = (*occurrences).max(1);
+            ready.push(next_in_file);
+        }
+        self.counts.depth = depth.into_iter().max().unwrap_or(0);
+        for product in &self.products {
+            let (distinct, shown) = match product.kind {
+                ProductKind::Part => (&mut self.counts.parts, &mut self.counts.part_occurrences),
+                ProductKind::Assembly => (
+                    &mut self.counts.assemblies,
+                    &mut self.counts.assembly_occurrences,
+                ),
+            };
+            *distinct += 1;
+            *shown = shown.saturating_add(product.occurrences);
+        }
+    }
+}

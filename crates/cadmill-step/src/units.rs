@@ -1,0 +1,186 @@
+//! The unit of lengths: SI with a prefix, or one that is converted to it, such as the inch.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde::Serialize;
+
+use crate::{
+    InstanceId,
+    record::{Token, parameters, real, reference, references, text},
+};
+
+/// No unit is defined by a longer chain of others.
+const MAX_CHAIN: usize = 16;
+/// No file uses as many; a hostile one shall not make the search for the usual one slow.
+const MAX_UNITS: usize = 64;
+
+/// A unit of length.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct LengthUnit {
+    /// In lower case: `millimetre`, `inch`; as the file names it where that is not SI.
+    pub name: String,
+    /// How long it is, in metres.
+    pub metres: f64,
+}
+
+/// What is read of units, until it can be resolved.
+#[derive(Debug, Default)]
+pub(crate) struct UnitReader {
+    units: HashMap<InstanceId, Unit>,
+    /// A number and its unit.
+    measures: HashMap<InstanceId, (f64, InstanceId)>,
+    /// How many contexts assign each unit. Ties are settled by the order of the file.
+    assigned: BTreeMap<InstanceId, Assigned>,
+    /// The first length unit of the file, for want of a context.
+    first: Option<InstanceId>,
+}
+
+#[derive(Debug)]
+enum Unit {
+    Si { name: String, exponent: i32 },
+    Converted { name: String, by: InstanceId },
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Assigned {
+    contexts: u64,
+    order: usize,
+}
+
+impl UnitReader {
+    pub(crate) fn measure(&mut self, id: InstanceId, tokens: &[Token<'_>]) {
+        let parameters = parameters(tokens);
+        if let (Some(value), Some(unit)) = (real(parameters.first()), reference(parameters.get(1)))
+        {
+            self.measures.insert(id, (value, unit));
+        }
+    }
+
+    /// A complex instance may be a unit, a measure or a context that assigns units.
+    pub(crate) fn complex(&mut self, id: InstanceId, entities: &[(Vec<u8>, &[Token<'_>])]) {
+        let find = |keyword: &[u8]| {
+            let found = entities.iter().find(|(name, _)| name == keyword);
+            found.map(|(_, tokens)| parameters(tokens))
+        };
+        if let Some(parameters) = find(b"GLOBAL_UNIT_ASSIGNED_CONTEXT") {
+            for unit in references(parameters.first()) {
+                let order = self.assigned.len();
+                let assigned = self
+                    .assigned
+                    .entry(unit)
+                    .or_insert(Assigned { contexts: 0, order });
+                assigned.contexts += 1;
+            }
+        }
+        if let Some(parameters) = find(b"MEASURE_WITH_UNIT") {
+            let parts = (real(parameters.first()), reference(parameters.get(1)));
+            if let (Some(value), Some(unit)) = parts {
+                self.measures.insert(id, (value, unit));
+            }
+        }
+        if find(b"LENGTH_UNIT").is_none() {
+            return;
+        }
+        let unit = if let Some(parameters) = find(b"SI_UNIT") {
+            si_unit(&parameters)
+        } else {
+            find(b"CONVERSION_BASED_UNIT").and_then(|parameters| {
+                let by = reference(parameters.get(1))?;
+                let name = text(parameters.first()).trim().to_lowercase();
+                Some(Unit::Converted { name, by })
+            })
+        };
+        if let Some(unit) = unit {
+            self.units.insert(id, unit);
+            self.first.get_or_insert(id);
+        }
+    }
+
+    /// The unit that most contexts assign, and whether they assign different ones.
+    pub(crate) fn resolve(&self) -> (Option<LengthUnit>, bool) {
+        let mut found: Vec<(LengthUnit, u64)> = Vec::new();
+        let mut assigned: Vec<_> = self.assigned.iter().collect();
+        assigned.sort_by_key(|(_, assigned)| assigned.order);
+        for (&id, assigned) in assigned {
+            let Some(unit) = self.length_unit(id) else {
+                continue;
+            };
+            let known = found
+                .iter_mut()
+                .find(|(known, _)| known.metres == unit.metres);
+            if let Some((_, contexts)) = known {
+                *contexts += assigned.contexts;
+            } else if found.len() < MAX_UNITS {
+                found.push((unit, assigned.contexts));
+            }
+        }
+        let mixed = found.len() > 1;
+        let most = found.iter().map(|(_, contexts)| *contexts).max();
+        let usual = found
+            .into_iter()
+            .find(|(_, contexts)| Some(*contexts) == most);
+        let unit = usual.map(|(unit, _)| unit);
+        (unit.or_else(|| self.length_unit(self.first?)), mixed)
+    }
+
+    fn length_unit(&self, id: InstanceId) -> Option<LengthUnit> {
+        let mut factor = 1.0;
+        let mut name = None;
+        let mut id = id;
+        for _ in 0..MAX_CHAIN {
+            match self.units.get(&id)? {
+                Unit::Si { name: si, exponent } => {
+                    // Divided, not multiplied by 0.001, so that 25.4 mm is 0.0254 m to the last bit.
+                    let metres = if *exponent < 0 {
+                        factor / 10_f64.powi(-exponent)
+                    } else {
+                        factor * 10_f64.powi(*exponent)
+                    };
+                    let name = name.unwrap_or_else(|| si.clone());
+                    let usable = metres.is_finite() && metres > 0.0;
+                    return usable.then_some(LengthUnit { name, metres });
+                }
+                Unit::Converted { name: own, by } => {
+                    name.get_or_insert_with(|| own.clone());
+                    let (value, unit) = self.measures.get(by)?;
+                    factor *= value;
+                    id = *unit;
+                }
+            }
+        }
+        None
+    }
+}
+
+/// `SI_UNIT(.MILLI.,.METRE.)` or `SI_UNIT($,.METRE.)`.
+fn si_unit(parameters: &[&[Token<'_>]]) -> Option<Unit> {
+    let word = |index: usize| match parameters.get(index)? {
+        [Token::Enumeration(word)] => Some(word.to_ascii_uppercase()),
+        _ => None,
+    };
+    if word(1)? != b"METRE" {
+        return None;
+    }
+    let (prefix, exponent) = match word(0).as_deref() {
+        None => ("", 0),
+        Some(b"EXA") => ("exa", 18),
+        Some(b"PETA") => ("peta", 15),
+        Some(b"TERA") => ("tera", 12),
+        Some(b"GIGA") => ("giga", 9),
+        Some(b"MEGA") => ("mega", 6),
+        Some(b"KILO") => ("kilo", 3),
+        Some(b"HECTO") => ("hecto", 2),
+        Some(b"DECA") => ("deca", 1),
+        Some(b"DECI") => ("deci", -1),
+        Some(b"CENTI") => ("centi", -2),
+        Some(b"MILLI") => ("milli", -3),
+        Some(b"MICRO") => ("micro", -6),
+        Some(b"NANO") => ("nano", -9),
+        Some(b"PICO") => ("pico", -12),
+        Some(b"FEMTO") => ("femto", -15),
+        Some(b"ATTO") => ("atto", -18),
+        Some(_) => return None,
+    };
+    let name = format!("{prefix}metre");
+    Some(Unit::Si { name, exponent })
+}
