@@ -69,7 +69,7 @@ struct PartShape {
   std::uint64_t faces = 0;
 };
 
-// Not thread-safe, but for `measure` and `mesh`, which may run for several parts at once if these
+// Not thread-safe, but for `diagonal`, `mesh` and `measure`, which may run for several parts at once if these
 // share no topology (`PartInfo::group`).
 class Document {
 public:
@@ -77,7 +77,8 @@ public:
   void read(rust::Str path);
   void transfer();
   Tree walk();
-  Measure measure(std::size_t part) const;
+  double diagonal(std::size_t part) const;
+  Measure measure(std::size_t part, double deflection) const;
   std::unique_ptr<PartMesh> mesh(std::size_t part, const Deflections &deflections) const;
 
 private:

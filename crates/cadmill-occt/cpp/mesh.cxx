@@ -1,15 +1,11 @@
-// Measures a part on its exact surfaces, meshes it, and takes the triangles out.
+// Meshes a part and takes the triangles out.
 #include "document.hxx"
 
 #include "compat.hxx"
 #include "cadmill-occt/src/kernel/bridge.rs.h"
 
-#include <BRepBndLib.hxx>
-#include <BRepGProp.hxx>
 #include <BRepMesh_IncrementalMesh.hxx>
 #include <BRep_Tool.hxx>
-#include <Bnd_Box.hxx>
-#include <GProp_GProps.hxx>
 #include <GeomLib.hxx>
 #include <Geom_Plane.hxx>
 #include <TopoDS.hxx>
@@ -180,25 +176,6 @@ private:
 };
 
 } // namespace
-
-Measure Document::measure(std::size_t index) const {
-  const TopoDS_Shape &shape = parts.at(index).shape;
-  Measure measure{};
-  GProp_GProps volume, area;
-  BRepGProp::VolumeProperties(shape, volume);
-  BRepGProp::SurfaceProperties(shape, area);
-  measure.volume = volume.Mass();
-  measure.area = area.Mass();
-  Bnd_Box box;
-  BRepBndLib::AddOptimal(shape, box, Standard_False, Standard_False);
-  if (!box.IsVoid()) {
-    measure.has_box = true;
-    box.SetGap(0.0);
-    box.Get(measure.min[0], measure.min[1], measure.min[2], measure.max[0], measure.max[1],
-            measure.max[2]);
-  }
-  return measure;
-}
 
 std::unique_ptr<PartMesh> Document::mesh(std::size_t index, const Deflections &deflections) const {
   const PartShape &part = parts.at(index);

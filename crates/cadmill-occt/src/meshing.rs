@@ -75,10 +75,9 @@ fn mesh_part(
     recipe: &Recipe,
     parallel: bool,
 ) -> Result<MeshedPart, KernelError> {
-    let measure = document.measure(part)?;
-    let diagonal_mm = measure.bounds.map_or(0.0, |bounds| bounds.diagonal_mm());
-    let deflection = recipe.deflection(diagonal_mm);
+    let deflection = recipe.deflection(document.diagonal_mm(part)?);
     let mesh = document.mesh(part, deflection, parallel)?;
+    let measure = document.measure(part, deflection)?;
     Ok(MeshedPart {
         measure,
         deflection,

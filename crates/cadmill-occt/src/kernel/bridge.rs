@@ -73,7 +73,8 @@ pub(crate) mod ffi {
         fn read(self: Pin<&mut Document>, path: &str) -> Result<()>;
         fn transfer(self: Pin<&mut Document>) -> Result<()>;
         fn walk(self: Pin<&mut Document>) -> Result<Tree>;
-        fn measure(self: &Document, part: usize) -> Result<Measure>;
+        fn diagonal(self: &Document, part: usize) -> Result<f64>;
+        fn measure(self: &Document, part: usize, deflection: f64) -> Result<Measure>;
         fn mesh(
             self: &Document,
             part: usize,

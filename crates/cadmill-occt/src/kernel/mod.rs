@@ -100,9 +100,18 @@ impl Document {
         Ok(self.0.pin_mut().walk()?)
     }
 
-    /// What the exact surfaces of a part measure.
-    pub(crate) fn measure(&self, part: usize) -> Result<Measure, KernelError> {
-        let measure = self.0.measure(part)?;
+    /// The diagonal of a part, in millimetres: a lower bound that is at hand before it is meshed.
+    pub(crate) fn diagonal_mm(&self, part: usize) -> Result<f64, KernelError> {
+        Ok(self.0.diagonal(part)?)
+    }
+
+    /// What the exact surfaces of a part measure that was meshed with `deflection`.
+    pub(crate) fn measure(
+        &self,
+        part: usize,
+        deflection: Deflection,
+    ) -> Result<Measure, KernelError> {
+        let measure = self.0.measure(part, deflection.linear_mm)?;
         Ok(Measure {
             volume_mm3: measure.volume,
             area_mm2: measure.area,
