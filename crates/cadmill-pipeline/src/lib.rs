@@ -1,1 +1,5 @@
-//! To be written.
+//! Runs the mill: the tessellator as a child process.
+
+mod process;
+
+pub use process::ProcessTessellator;

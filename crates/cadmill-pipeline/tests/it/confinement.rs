@@ -1,0 +1,47 @@
+//! What the child may see and use.
+
+#[cfg(target_os = "linux")]
+use crate::mill::Mill;
+
+/// The limits of a process as the system tells them: name, soft limit.
+#[cfg(target_os = "linux")]
+fn limit<'a>(log: &'a str, name: &str) -> &'a str {
+    let line = log.lines().find_map(|line| line.strip_prefix(name));
+    let mut words = line.unwrap().split_whitespace();
+    words.next().unwrap()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn the_child_is_limited_and_inherits_only_what_it_needs() {
+    let mill = Mill::new();
+    let mut request = mill.request("tell");
+    request.timeout = std::time::Duration::from_secs(49);
+    request.threads = 2;
+    let log = mill.run(&request).await.unwrap_err().log_tail.unwrap();
+    assert_eq!(limit(&log, "Max address space"), (2_u64 << 30).to_string());
+    assert_eq!(limit(&log, "Max core file size"), "0");
+    assert_eq!(limit(&log, "Max cpu time"), "110");
+    assert!(log.contains("leads its group: true"), "{log}");
+
+    let folder = log.lines().find(|line| line.starts_with("folder")).unwrap();
+    assert!(folder.starts_with(&format!("folder {}", mill.scratch().display())));
+    assert!(folder.ends_with(" 700"), "{folder}");
+
+    // Cargo sets this one for tests.
+    assert!(std::env::var_os("CARGO_MANIFEST_DIR").is_some());
+    let known = [
+        "PATH",
+        "HOME",
+        "LC_ALL",
+        "TMPDIR",
+        "LD_LIBRARY_PATH",
+        "CASROOT",
+    ];
+    let variables = log
+        .lines()
+        .filter_map(|line| line.strip_prefix("variable "));
+    for name in variables {
+        assert!(known.contains(&name) || name.starts_with("CSF_"), "{name}");
+    }
+}

@@ -1,0 +1,222 @@
+//! One file into its media.
+
+use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
+
+use cadmill_domain::{
+    Cancelled, Failure, FailureCode, MaterialMaps, MediaKind, MockTessellator, Recipe, Tessellator,
+};
+use cadmill_pipeline::{Conversion, ConversionProgress, Converted, Stage, Target};
+
+use crate::mill::{Mill, PATIENCE, names};
+
+struct NoProgress;
+
+impl ConversionProgress for NoProgress {
+    fn report(&self, _: Stage) {}
+}
+
+fn conversion(mill: &Mill, order: &str) -> Conversion {
+    Conversion {
+        source: mill.step("part.step", order),
+        target: Target {
+            folder: mill.path("out"),
+            stem: "part".into(),
+        },
+        kinds: BTreeSet::from(MediaKind::ALL),
+        recipe: Recipe::STANDARD,
+        materials: Arc::default(),
+        loose_layers: false,
+        afresh: false,
+        timeout: PATIENCE,
+        memory_bytes: 2 << 30,
+        threads: 1,
+    }
+}
+
+async fn run_with(
+    conversion: &Conversion,
+    tessellator: &dyn Tessellator,
+) -> Result<Converted, Failure> {
+    conversion
+        .run(tessellator, Arc::new(NoProgress), Cancelled::never())
+        .await
+}
+
+async fn run(mill: &Mill, conversion: &Conversion) -> Result<Converted, Failure> {
+    run_with(conversion, &mill.tessellator()).await
+}
+
+/// Fails the test if it is ever asked.
+fn nobody() -> MockTessellator {
+    let mut tessellator = MockTessellator::new();
+    tessellator.expect_tessellate().never();
+    tessellator
+}
+
+fn red_cube() -> Arc<MaterialMaps> {
+    let json = r##"{"manual_overrides": {"cube": {"color": "#ff0000"}, "no such": {"color": "#00ff00"}}}"##;
+    Arc::new(serde_json::from_str(json).unwrap())
+}
+
+const ALL_FILES: [&str; 5] = [
+    "part.glb",
+    "part.json",
+    "part.png",
+    "part.usdz",
+    "part.web.glb",
+];
+
+fn content(folder: &Path, name: &str) -> Vec<u8> {
+    fs::read(folder.join(name)).unwrap()
+}
+
+#[tokio::test]
+async fn every_medium_and_the_record_are_written() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    let converted = run(&mill, &conversion).await.unwrap();
+    assert_eq!(names(&mill.path("out")), ALL_FILES);
+    assert!(!converted.reused);
+    let media = &converted.record.media;
+    assert_eq!(media.len(), 4);
+    for medium in media {
+        let bytes = content(&mill.path("out"), &medium.file);
+        assert_eq!(bytes.len() as u64, medium.bytes);
+        assert_eq!(cadmill_domain::ContentHash::of(&bytes), medium.sha256);
+    }
+    let record = content(&mill.path("out"), "part.json");
+    let record: serde_json::Value = serde_json::from_slice(&record).unwrap();
+    assert_eq!(record["tessellation"]["volume_mm3"], 1e6);
+    assert_eq!(record["step"]["geometry"]["faces"], 1);
+    assert_eq!(record["recipe_name"], "standard");
+}
+
+#[tokio::test]
+async fn only_the_kinds_that_are_asked_for_are_written() {
+    let mill = Mill::new();
+    let mut conversion = conversion(&mill, "");
+    conversion.kinds = BTreeSet::from([MediaKind::UsdMaster]);
+    conversion.loose_layers = true;
+    run(&mill, &conversion).await.unwrap();
+    assert_eq!(
+        names(&mill.path("out")),
+        ["part.json", "part.usd", "part.usdz"]
+    );
+    assert!(names(&mill.path("out/part.usd")).contains(&"root.usdc".to_owned()));
+}
+
+#[tokio::test]
+async fn new_materials_do_not_start_the_tessellator() {
+    let mill = Mill::new();
+    let mut conversion = conversion(&mill, "");
+    let plain = run(&mill, &conversion).await.unwrap().record;
+    let before = content(&mill.path("out"), "part.glb");
+
+    conversion.materials = red_cube();
+    let converted = run_with(&conversion, &nobody()).await.unwrap();
+    assert!(converted.reused);
+    let red = converted.record;
+    assert_eq!(red.unmatched_materials[0].as_str(), "no such");
+    assert_eq!(red.canonical_sha256, plain.canonical_sha256);
+    let changed = |kind: MediaKind| {
+        let hash = |record: &cadmill_pipeline::Record| {
+            let medium = record.media.iter().find(|medium| medium.kind == kind);
+            medium.unwrap().sha256
+        };
+        hash(&red) != hash(&plain)
+    };
+    assert!(changed(MediaKind::GltfGeometry));
+    assert!(changed(MediaKind::UsdMaster));
+
+    conversion.materials = Arc::default();
+    assert!(run_with(&conversion, &nobody()).await.unwrap().reused);
+    assert_eq!(content(&mill.path("out"), "part.glb"), before);
+}
+
+#[tokio::test]
+async fn what_is_not_the_same_is_milled_anew() {
+    let mill = Mill::new();
+    let first = conversion(&mill, "");
+    run(&mill, &first).await.unwrap();
+    let mut afresh = first.clone();
+    afresh.afresh = true;
+    assert!(!run(&mill, &afresh).await.unwrap().reused);
+    let mut finer = first.clone();
+    finer.recipe = Recipe::FINE;
+    assert!(!run(&mill, &finer).await.unwrap().reused);
+    assert!(!run(&mill, &first).await.unwrap().reused);
+    assert!(run(&mill, &first).await.unwrap().reused);
+    let changed = conversion(&mill, "first silent");
+    assert!(!run(&mill, &changed).await.unwrap().reused);
+}
+
+#[tokio::test]
+async fn a_damaged_glb_is_milled_anew() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    run(&mill, &conversion).await.unwrap();
+    let path = mill.path("out/part.glb");
+    let whole = fs::read(&path).unwrap();
+    let mut bent = whole.clone();
+    *bent.last_mut().unwrap() ^= 1;
+    for damaged in [bent.as_slice(), &whole[..whole.len() / 2], b""] {
+        fs::write(&path, damaged).unwrap();
+        assert!(!run(&mill, &conversion).await.unwrap().reused);
+        assert_eq!(fs::read(&path).unwrap(), whole);
+    }
+}
+
+#[tokio::test]
+async fn a_coarser_result_for_want_of_time_is_not_kept_for_ever() {
+    let mill = Mill::new();
+    let short = conversion(&mill, "first signal 24");
+    let record = run(&mill, &short).await.unwrap().record;
+    assert!(record.tessellation.retried.is_some());
+    assert!(!run(&mill, &short).await.unwrap().reused);
+    let crashed = conversion(&mill, "first signal 11");
+    assert!(!run(&mill, &crashed).await.unwrap().reused);
+    assert!(run(&mill, &crashed).await.unwrap().reused);
+}
+
+#[tokio::test]
+async fn a_file_that_is_no_step_never_starts_the_tessellator() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    fs::write(&conversion.source, "hello").unwrap();
+    let failure = run_with(&conversion, &nobody()).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::NotStep);
+    assert!(!mill.path("out").exists());
+}
+
+#[tokio::test]
+async fn a_failure_leaves_the_earlier_media_as_they_are() {
+    let mill = Mill::new();
+    run(&mill, &conversion(&mill, "")).await.unwrap();
+    let before = content(&mill.path("out"), "part.json");
+    let failure = run(&mill, &conversion(&mill, "silent")).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::KernelError);
+    assert_eq!(names(&mill.path("out")), ALL_FILES);
+    assert_eq!(content(&mill.path("out"), "part.json"), before);
+}
+
+#[tokio::test]
+async fn a_target_that_cannot_be_written_is_told() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    fs::write(mill.path("out"), "a file where a folder should be").unwrap();
+    let failure = run(&mill, &conversion).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Storage, "{failure}");
+}
+
+#[tokio::test]
+async fn cancelled_work_writes_nothing() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    let cancelled = Cancelled::when(std::future::ready(()));
+    let failure = conversion
+        .run(&nobody(), Arc::new(NoProgress), cancelled)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.code, FailureCode::Cancelled);
+    assert!(!mill.path("out").exists());
+}

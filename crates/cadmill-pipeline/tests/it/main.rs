@@ -1,0 +1,6 @@
+//! The pipeline against a stand-in for the tessellator.
+
+mod cleanup;
+mod confinement;
+mod endings;
+mod mill;
