@@ -78,7 +78,7 @@ public:
   void transfer();
   Tree walk();
   double diagonal(std::size_t part) const;
-  Measure measure(std::size_t part, double deflection) const;
+  Measure measure(std::size_t part) const;
   std::unique_ptr<PartMesh> mesh(std::size_t part, const Deflections &deflections) const;
 
 private:

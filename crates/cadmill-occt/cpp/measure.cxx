@@ -13,11 +13,13 @@
 #include <BRepAdaptor_Curve.hxx>
 #include <BRepAdaptor_Surface.hxx>
 #include <BRepBndLib.hxx>
-#include <BRepTools.hxx>
+#include <BRepTopAdaptor_FClass2d.hxx>
 #include <BRep_Tool.hxx>
+#include <BndLib_Add3dCurve.hxx>
 #include <Bnd_Box.hxx>
 #include <Geom2dAdaptor_Curve.hxx>
 #include <TColStd_Array1OfReal.hxx>
+#include <TopExp.hxx>
 #include <TopExp_Explorer.hxx>
 #include <TopoDS.hxx>
 #include <TopoDS_Edge.hxx>
@@ -218,46 +220,137 @@ Integrals integrate(const TopoDS_Face &face, const GaussRule &rule) {
   return sum;
 }
 
-bool has_triangles(const TopoDS_Face &face) {
-  TopLoc_Location location;
-  const Handle(Poly_Triangulation) &found = BRep_Tool::Triangulation(face, location);
-  return !found.IsNull() && found->NbTriangles() > 0;
-}
+// The exact box of a meshed shape. The mesh gives a box that is short of it by no more than the
+// deflection; cheap outer bounds then tell which edges and faces can reach beyond, and only in
+// these is the extreme searched for, from the node of the mesh that is nearest to it.
+class ExactBox {
+public:
+  explicit ExactBox(const TopoDS_Shape &shape) {
+    BRepBndLib::Add(shape, box, Standard_True);
+    if (box.IsVoid()) {
+      return;
+    }
+    box.SetGap(0.0);
+    TopTools_IndexedMapOfShape edges, faces;
+    TopExp::MapShapes(shape, TopAbs_EDGE, edges);
+    TopExp::MapShapes(shape, TopAbs_FACE, faces);
+    for (Standard_Integer i = 1; i <= edges.Extent(); ++i) {
+      add(TopoDS::Edge(edges.FindKey(i)));
+    }
+    for (Standard_Integer i = 1; i <= faces.Extent(); ++i) {
+      add(TopoDS::Face(faces.FindKey(i)));
+    }
+  }
 
-// The exact box. Only faces whose mesh reaches the box of the whole mesh to within the deflection
-// can reach beyond it, so only these are worth the search for their extremes.
-Bnd_Box exact_box(const TopoDS_Shape &shape, double deflection) {
   Bnd_Box box;
-  BRepBndLib::Add(shape, box, Standard_True);
-  if (box.IsVoid()) {
-    return box;
+
+private:
+  static constexpr double TOLERANCE_MM = 1.0e-6;
+
+  // Whether `outer` reaches beyond the box on this side: 0 to 2 are the least x, y, z.
+  bool reaches_beyond(const Bnd_Box &outer, int side) const {
+    if (outer.IsVoid()) {
+      return false;
+    }
+    const gp_Pnt own = side < 3 ? box.CornerMin() : box.CornerMax();
+    const gp_Pnt other = side < 3 ? outer.CornerMin() : outer.CornerMax();
+    const double beyond = other.Coord(side % 3 + 1) - own.Coord(side % 3 + 1);
+    return (side < 3 ? -beyond : beyond) > TOLERANCE_MM;
   }
-  box.SetGap(0.0);
-  std::array<double, 6> all{};
-  box.Get(all[0], all[1], all[2], all[3], all[4], all[5]);
-  for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
-    const TopoDS_Face &face = TopoDS::Face(faces.Current());
-    if (!has_triangles(face) || BRepAdaptor_Surface(face, Standard_False).GetType() == GeomAbs_Plane) {
-      continue; // The mesh of a plane ends at its edges, which neighbours share.
+
+  bool reaches_beyond(const Bnd_Box &outer) const {
+    for (int side = 0; side < 6; ++side) {
+      if (reaches_beyond(outer, side)) {
+        return true;
+      }
     }
-    Bnd_Box mesh;
-    BRepBndLib::Add(face, mesh, Standard_True);
-    mesh.SetGap(0.0);
-    std::array<double, 6> own{};
-    mesh.Get(own[0], own[1], own[2], own[3], own[4], own[5]);
-    bool outermost = false;
-    for (std::size_t i = 0; i < 3; ++i) {
-      outermost = outermost || own[i] - deflection < all[i] || own[i + 3] + deflection > all[i + 3];
+    return false;
+  }
+
+  void add(const TopoDS_Edge &edge) {
+    if (BRep_Tool::Degenerated(edge) || !BRep_Tool::IsGeometric(edge)) {
+      return;
     }
-    if (outermost) {
-      Bnd_Box exact;
-      BRepBndLib::AddOptimal(face, exact, Standard_False, Standard_False);
-      exact.SetGap(0.0);
-      box.Add(exact);
+    const BRepAdaptor_Curve curve(edge);
+    if (Precision::IsInfinite(curve.FirstParameter()) ||
+        Precision::IsInfinite(curve.LastParameter())) {
+      return;
+    }
+    Bnd_Box outer;
+    BndLib_Add3dCurve::Add(curve, 0.0, outer);
+    outer.SetGap(0.0);
+    if (!reaches_beyond(outer)) {
+      return;
+    }
+    if (curve.GetType() > GeomAbs_Ellipse) {
+      // Its outer bound is that of its poles.
+      outer.SetVoid();
+      BndLib_Add3dCurve::AddOptimal(curve, TOLERANCE_MM, outer);
+      outer.SetGap(0.0);
+    }
+    box.Add(outer);
+  }
+
+  void add(const TopoDS_Face &face) {
+    TopLoc_Location location;
+    const Handle(Poly_Triangulation) &mesh = BRep_Tool::Triangulation(face, location);
+    if (mesh.IsNull() || !mesh->HasUVNodes()) {
+      return;
+    }
+    const BRepAdaptor_Surface surface(face);
+    if (surface.GetType() == GeomAbs_Plane) {
+      return; // Its extremes lie on its edges.
+    }
+    Bnd_Box outer;
+    BRepBndLib::Add(face, outer, Standard_False);
+    outer.SetGap(0.0);
+    for (int side = 0; side < 6; ++side) {
+      if (reaches_beyond(outer, side)) {
+        search(face, surface, *mesh, location.Transformation(), side);
+      }
     }
   }
-  return box;
-}
+
+  // Newton's method on the surface, for the point whose normal runs along the axis of `side`.
+  void search(const TopoDS_Face &face, const BRepAdaptor_Surface &surface,
+              const Poly_Triangulation &mesh, const gp_Trsf &transform, int side) {
+    constexpr int STEPS = 20;
+    const int axis = side % 3 + 1;
+    const double sign = side < 3 ? -1.0 : 1.0;
+    gp_Pnt2d uv;
+    double best = -Precision::Infinite();
+    for (Standard_Integer i = 1; i <= mesh.NbNodes(); ++i) {
+      const double height = sign * mesh.Node(i).Transformed(transform).Coord(axis);
+      if (height > best) {
+        best = height;
+        uv = mesh.UVNode(i);
+      }
+    }
+    gp_Pnt point;
+    for (int step = 0; step < STEPS; ++step) {
+      gp_Vec du, dv, duu, dvv, duv;
+      surface.D2(uv.X(), uv.Y(), point, du, dv, duu, dvv, duv);
+      const double fu = du.Coord(axis), fv = dv.Coord(axis);
+      const double fuu = duu.Coord(axis), fvv = dvv.Coord(axis), fuv = duv.Coord(axis);
+      const double determinant = fuu * fvv - fuv * fuv;
+      if (std::abs(determinant) < 1.0e-300) {
+        return;
+      }
+      const gp_XY move((fv * fuv - fu * fvv) / determinant, (fu * fuv - fv * fuu) / determinant);
+      uv.ChangeCoord() += move;
+      if (move.Modulus() < Precision::PConfusion()) {
+        break;
+      }
+    }
+    if (sign * point.Coord(axis) <= best) {
+      return;
+    }
+    BRepTopAdaptor_FClass2d inside(face, Precision::PConfusion());
+    if (inside.Perform(uv) == TopAbs_IN) {
+      box.Add(surface.Value(uv.X(), uv.Y()));
+    }
+  }
+};
 
 } // namespace
 
@@ -282,7 +375,7 @@ double Document::diagonal(std::size_t index) const {
   return box.IsVoid() ? 0.0 : std::sqrt(box.SquareExtent());
 }
 
-Measure Document::measure(std::size_t index, double deflection) const {
+Measure Document::measure(std::size_t index) const {
   const TopoDS_Shape &shape = parts.at(index).shape;
   const GaussRule rule(BOUNDARY_POINTS);
   Integrals sum;
@@ -292,7 +385,7 @@ Measure Document::measure(std::size_t index, double deflection) const {
   Measure measure{};
   measure.area = sum.area;
   measure.volume = sum.volume / 3.0;
-  const Bnd_Box box = exact_box(shape, deflection);
+  const Bnd_Box box = ExactBox(shape).box;
   if (!box.IsVoid()) {
     measure.has_box = true;
     box.Get(measure.min[0], measure.min[1], measure.min[2], measure.max[0], measure.max[1],

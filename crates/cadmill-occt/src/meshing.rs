@@ -77,7 +77,7 @@ fn mesh_part(
 ) -> Result<MeshedPart, KernelError> {
     let deflection = recipe.deflection(document.diagonal_mm(part)?);
     let mesh = document.mesh(part, deflection, parallel)?;
-    let measure = document.measure(part, deflection)?;
+    let measure = document.measure(part)?;
     Ok(MeshedPart {
         measure,
         deflection,

@@ -74,7 +74,7 @@ pub(crate) mod ffi {
         fn transfer(self: Pin<&mut Document>) -> Result<()>;
         fn walk(self: Pin<&mut Document>) -> Result<Tree>;
         fn diagonal(self: &Document, part: usize) -> Result<f64>;
-        fn measure(self: &Document, part: usize, deflection: f64) -> Result<Measure>;
+        fn measure(self: &Document, part: usize) -> Result<Measure>;
         fn mesh(
             self: &Document,
             part: usize,

@@ -105,13 +105,9 @@ impl Document {
         Ok(self.0.diagonal(part)?)
     }
 
-    /// What the exact surfaces of a part measure that was meshed with `deflection`.
-    pub(crate) fn measure(
-        &self,
-        part: usize,
-        deflection: Deflection,
-    ) -> Result<Measure, KernelError> {
-        let measure = self.0.measure(part, deflection.linear_mm)?;
+    /// What the exact surfaces of a part measure that was meshed before.
+    pub(crate) fn measure(&self, part: usize) -> Result<Measure, KernelError> {
+        let measure = self.0.measure(part)?;
         Ok(Measure {
             volume_mm3: measure.volume,
             area_mm2: measure.area,
