@@ -83,6 +83,9 @@ pub enum SceneError {
     /// The GLB contradicts itself.
     #[error("the GLB is damaged: {0}")]
     Damaged(String),
+    /// The meshes cannot be compressed.
+    #[error("the meshes cannot be compressed")]
+    Compress(#[source] meshopt::Error),
     /// The bytes could not be written.
     #[error("the scene cannot be written")]
     Write(#[source] std::io::Error),

@@ -11,6 +11,8 @@ mod overlay;
 #[cfg(any(test, feature = "test-support"))]
 pub mod sample;
 mod scene;
+mod tidy;
+pub mod web;
 
 pub use error::{MeshProblem, SceneError};
 pub use overlay::Overlay;

@@ -1,5 +1,7 @@
 //! Which material each part and occurrence gets: manual override → part material → STEP colour.
 
+use std::collections::BTreeSet;
+
 use cadmill_domain::{MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, Specificity};
 
 use crate::{Material, MaterialIndex, OccurrenceIndex, PartIndex, Scene};
@@ -15,7 +17,7 @@ pub struct Overlay {
     pub parts: Vec<Option<MaterialIndex>>,
     /// One per occurrence: the material it alone has.
     pub occurrences: Vec<Option<MaterialIndex>>,
-    /// Keys that name nothing in this scene, in their order.
+    /// Keys that name nothing in this scene, in their order, each once.
     pub unmatched: Vec<MaterialKey>,
 }
 
@@ -28,23 +30,41 @@ impl Overlay {
 
     /// Resolves `maps` on `scene`.
     ///
-    /// A key that is a part's key or name is for the part; one that is an occurrence's key is for
-    /// that occurrence and everything below it. Within a map the most specific key wins; among
-    /// equals the first in the order of their text.
+    /// A key that begins with `/` is for the occurrences that it names and everything below them,
+    /// up to the next that another such key names. Any other is for the parts whose key or name it
+    /// is. Among keys for one thing the exact one wins, then the glob with most literal characters,
+    /// then the one for a part's key, then the first in the order of their text. An occurrence's key wins over its part's, unless
+    /// it is a glob and the part's is exact. A manual override, of whatever kind, wins over every
+    /// part material.
     #[must_use]
     pub fn resolve(scene: &Scene, maps: &MaterialMaps) -> Self {
-        let mut overlay = Self {
-            parts: vec![None; scene.parts.len()],
-            occurrences: vec![None; scene.occurrences.len()],
-            ..Self::default()
-        };
-        let mut resolver = Resolver {
-            scene,
-            overlay: &mut overlay,
-        };
-        // The weaker map first, so that the stronger one overwrites it.
-        resolver.apply(&maps.part_materials);
-        resolver.apply(&maps.manual_overrides);
+        let mut manual = Rules::of(&maps.manual_overrides);
+        let mut catalogue = Rules::of(&maps.part_materials);
+        // The stronger map first.
+        let choices = [manual.choose(scene), catalogue.choose(scene)];
+
+        let mut overlay = Self::default();
+        let [strong, weak] = &choices;
+        for (strong, weak) in strong.parts.iter().zip(&weak.parts) {
+            let material = strong.or(*weak).map(|(_, spec)| overlay.add(scene, spec));
+            overlay.parts.push(material);
+        }
+        for (index, occurrence) in scene.occurrences.iter().enumerate() {
+            let own = occurrence.part.and_then(|part| {
+                let verdict = choices
+                    .iter()
+                    .find_map(|choices| choices.judge(index, part))?;
+                let Verdict::Own(spec) = verdict else {
+                    return None;
+                };
+                let material = overlay.add(scene, spec);
+                // What the part has anyway needs no variant of its own.
+                (overlay.parts[part.0] != Some(material)).then_some(material)
+            });
+            overlay.occurrences.push(own);
+        }
+        let unmatched: BTreeSet<_> = manual.unmatched().chain(catalogue.unmatched()).collect();
+        overlay.unmatched = unmatched.into_iter().collect();
         overlay
     }
 
@@ -56,11 +76,9 @@ impl Overlay {
         occurrence: OccurrenceIndex,
     ) -> Option<MaterialIndex> {
         let own = &scene.occurrences[occurrence.0];
-        let part_is_overridden = || own.part.is_some_and(|part| self.parts[part.0].is_some());
-        self.occurrences[occurrence.0].or_else(|| match own.material {
-            Some(_) if part_is_overridden() => None,
-            material => material,
-        })
+        let part_is_overridden = own.part.is_some_and(|part| self.parts[part.0].is_some());
+        let from_file = own.material.filter(|_| !part_is_overridden);
+        self.occurrences[occurrence.0].or(from_file)
     }
 
     /// The material of the primitive at `primitive` of `part`, where no occurrence has its own.
@@ -82,82 +100,120 @@ impl Overlay {
             .get(index.0)
             .unwrap_or_else(|| &self.materials[index.0 - scene.materials.len()])
     }
-}
 
-struct Resolver<'a> {
-    scene: &'a Scene,
-    overlay: &'a mut Overlay,
-}
-
-impl Resolver<'_> {
-    fn apply(&mut self, map: &MaterialMap) {
-        let mut used = vec![false; map.len()];
-        for (index, part) in self.scene.parts.iter().enumerate() {
-            let names = [part.key.as_str(), part.name.as_str()];
-            if let Some(spec) = most_specific(map, &names, &mut used) {
-                let material = self.material(spec);
-                self.overlay.parts[index] = Some(material);
-                // What this map says of the part is stronger than what a weaker one said of an
-                // occurrence.
-                for (occurrence, given) in self
-                    .scene
-                    .occurrences
-                    .iter()
-                    .zip(&mut self.overlay.occurrences)
-                {
-                    if occurrence.part == Some(PartIndex(index)) {
-                        *given = None;
-                    }
-                }
-            }
-        }
-        let mut inherited: Vec<Option<MaterialIndex>> =
-            Vec::with_capacity(self.scene.occurrences.len());
-        for (index, occurrence) in self.scene.occurrences.iter().enumerate() {
-            let from_above = occurrence.parent.and_then(|parent| inherited[parent.0]);
-            let own = most_specific(map, &[occurrence.key.as_str()], &mut used)
-                .map(|spec| self.material(spec));
-            inherited.push(own.or(from_above));
-            if let (Some(_), Some(material)) = (occurrence.part, inherited[index]) {
-                self.overlay.occurrences[index] = Some(material);
-            }
-        }
-        let unmatched = map.keys().zip(used).filter(|(_, used)| !used);
-        self.overlay
-            .unmatched
-            .extend(unmatched.map(|(key, _)| key.clone()));
-    }
-
-    fn material(&mut self, spec: &MaterialSpec) -> MaterialIndex {
+    fn add(&mut self, scene: &Scene, spec: &MaterialSpec) -> MaterialIndex {
         let material = Material::from(spec);
-        let added = &mut self.overlay.materials;
-        let position = added
-            .iter()
-            .position(|m| *m == material)
-            .unwrap_or_else(|| {
-                added.push(material);
-                added.len() - 1
-            });
-        MaterialIndex(self.scene.materials.len() + position)
+        let added = &mut self.materials;
+        let position = added.iter().position(|m| *m == material);
+        let position = position.unwrap_or_else(|| {
+            added.push(material);
+            added.len() - 1
+        });
+        MaterialIndex(scene.materials.len() + position)
     }
 }
 
-/// The entry whose key names one of `candidates` most specifically; marks every key that names one.
+/// The entry of a map that is for something, and how specifically its key says so.
+type Choice<'a> = (Specificity, &'a MaterialSpec);
+
+/// What one map chooses for each part and occurrence.
+struct Choices<'a> {
+    parts: Vec<Option<Choice<'a>>>,
+    occurrences: Vec<Option<Choice<'a>>>,
+}
+
+impl<'a> Choices<'a> {
+    /// What this map says of the occurrence of `part`, if anything.
+    fn judge(&self, occurrence: usize, part: PartIndex) -> Option<Verdict<'a>> {
+        use Specificity::{Exact, Glob};
+        match (self.occurrences[occurrence], self.parts[part.0]) {
+            (Some((Glob { .. }, _)), Some((Exact, _))) | (None, Some(_)) => Some(Verdict::AsPart),
+            (Some((_, own)), _) => Some(Verdict::Own(own)),
+            (None, None) => None,
+        }
+    }
+}
+
+/// What a map says of an occurrence.
+enum Verdict<'a> {
+    /// It alone has this material.
+    Own(&'a MaterialSpec),
+    /// It has what the map gives to its part.
+    AsPart,
+}
+
+/// One map, with its globs apart: exact keys are looked up, only globs are tried one by one.
+struct Rules<'a> {
+    map: &'a MaterialMap,
+    part_globs: Vec<&'a MaterialKey>,
+    occurrence_globs: Vec<&'a MaterialKey>,
+    used: BTreeSet<&'a MaterialKey>,
+}
+
+impl<'a> Rules<'a> {
+    fn of(map: &'a MaterialMap) -> Self {
+        let globs = map.keys().filter(|key| key.as_str().contains(['*', '?']));
+        let (occurrence_globs, part_globs) = globs.partition(|key| key.as_str().starts_with('/'));
+        Self {
+            map,
+            part_globs,
+            occurrence_globs,
+            used: BTreeSet::new(),
+        }
+    }
+
+    fn choose(&mut self, scene: &Scene) -> Choices<'a> {
+        let Self {
+            map,
+            part_globs,
+            occurrence_globs,
+            used,
+        } = self;
+        let parts = scene.parts.iter().map(|part| {
+            let names = [part.key.as_str(), part.name.as_str()];
+            most_specific(map, part_globs, &names, used)
+        });
+        let parts = parts.collect();
+        let mut occurrences: Vec<Option<Choice<'a>>> = Vec::with_capacity(scene.occurrences.len());
+        for occurrence in &scene.occurrences {
+            let own = most_specific(map, occurrence_globs, &[occurrence.key.as_str()], used);
+            let from_above = || occurrences[occurrence.parent?.0];
+            occurrences.push(own.or_else(from_above));
+        }
+        Choices { parts, occurrences }
+    }
+
+    fn unmatched(&self) -> impl Iterator<Item = MaterialKey> {
+        let unused = self.map.keys().filter(|key| !self.used.contains(key));
+        unused.cloned()
+    }
+}
+
+/// The entry whose key names one of `names` most specifically; adds every key that names one to
+/// `used`.
 fn most_specific<'a>(
     map: &'a MaterialMap,
-    candidates: &[&str],
-    used: &mut [bool],
-) -> Option<&'a MaterialSpec> {
-    let mut best: Option<(Specificity, &MaterialSpec)> = None;
-    for ((key, spec), used) in map.iter().zip(used) {
-        let matched = candidates.iter().filter_map(|c| key.matches(c)).max();
-        let Some(specificity) = matched else { continue };
-        *used = true;
-        if best.is_none_or(|(other, _)| specificity > other) {
-            best = Some((specificity, spec));
+    globs: &[&'a MaterialKey],
+    names: &[&str],
+    used: &mut BTreeSet<&'a MaterialKey>,
+) -> Option<Choice<'a>> {
+    let mut best: Option<(Specificity, &MaterialKey)> = None;
+    for name in names {
+        let exact = map
+            .get_key_value(&MaterialKey::new(*name))
+            .map(|(key, _)| key);
+        for key in exact.into_iter().chain(globs.iter().copied()) {
+            let Some(specificity) = key.matches(name) else {
+                continue;
+            };
+            used.insert(key);
+            // The key of a part is tried before its name, so among equals it wins.
+            if best.is_none_or(|(other, _)| specificity > other) {
+                best = Some((specificity, key));
+            }
         }
     }
-    best.map(|(_, spec)| spec)
+    best.map(|(specificity, key)| (specificity, &map[key]))
 }
 
 impl From<&MaterialSpec> for Material {

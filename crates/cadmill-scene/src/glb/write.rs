@@ -10,7 +10,7 @@ use crate::{
         container::write_head,
         document::{
             ARRAY_BUFFER, Accessor, Attributes, Buffer, BufferView, ELEMENT_ARRAY_BUFFER, FLOAT,
-            Shape, UNSIGNED_INT, UNSIGNED_SHORT,
+            Shape, UNSIGNED_INT, UNSIGNED_SHORT, fits_16_bits,
         },
     },
 };
@@ -55,6 +55,7 @@ fn lay_out(parts: &[Part]) -> (Layout, usize) {
     if length > 0 {
         layout.buffers.push(Buffer {
             byte_length: length,
+            extensions: None,
         });
     }
     (layout, length)
@@ -93,7 +94,7 @@ fn lay_out_part(part: &Part, layout: &mut Layout, length: &mut usize) -> Vec<Pri
             let index = Accessor {
                 buffer_view: indices,
                 byte_offset: index_bytes,
-                component_type: if is_narrow(primitive) {
+                component_type: if fits_16_bits(primitive.positions.len()) {
                     UNSIGNED_SHORT
                 } else {
                     UNSIGNED_INT
@@ -123,6 +124,7 @@ fn lay_out_part(part: &Part, layout: &mut Layout, length: &mut usize) -> Vec<Pri
             byte_length: vertex_bytes,
             byte_stride: Some(VERTEX_BYTES),
             target: Some(ARRAY_BUFFER),
+            extensions: None,
         },
         BufferView {
             buffer: 0,
@@ -130,6 +132,7 @@ fn lay_out_part(part: &Part, layout: &mut Layout, length: &mut usize) -> Vec<Pri
             byte_length: index_bytes,
             byte_stride: None,
             target: Some(ELEMENT_ARRAY_BUFFER),
+            extensions: None,
         },
     ]);
     *length += vertex_bytes + index_bytes;
@@ -142,7 +145,7 @@ fn write_part(part: &Part, out: &mut impl Write) -> std::io::Result<()> {
         out.write_all(bytemuck::cast_slice(&primitive.normals))?;
     }
     for primitive in &part.primitives {
-        if is_narrow(primitive) {
+        if fits_16_bits(primitive.positions.len()) {
             write_narrow(&primitive.indices, out)?;
         } else {
             out.write_all(bytemuck::cast_slice(&primitive.indices))?;
@@ -164,13 +167,12 @@ fn write_narrow(indices: &[u32], out: &mut impl Write) -> std::io::Result<()> {
     out.write_all(&[0; 2][..padding])
 }
 
-/// Whether 16 bits do: all indices below 65535, which some graphics interfaces reserve.
-fn is_narrow(primitive: &Primitive) -> bool {
-    primitive.positions.len() < usize::from(u16::MAX)
-}
-
 fn padded_index_bytes(primitive: &Primitive) -> usize {
-    let width = if is_narrow(primitive) { 2 } else { 4 };
+    let width = if fits_16_bits(primitive.positions.len()) {
+        2
+    } else {
+        4
+    };
     (primitive.indices.len() * width).next_multiple_of(4)
 }
 

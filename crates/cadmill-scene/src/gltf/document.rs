@@ -10,6 +10,7 @@ use crate::{Material, OccurrenceKey, PartKey, PhysicalMaterial};
 pub(crate) const FORMAT: u32 = 1;
 
 pub(crate) const FLOAT: u32 = 5126;
+pub(crate) const SHORT: u32 = 5122;
 pub(crate) const UNSIGNED_SHORT: u32 = 5123;
 pub(crate) const UNSIGNED_INT: u32 = 5125;
 pub(crate) const ARRAY_BUFFER: u32 = 34962;
@@ -207,12 +208,63 @@ pub(crate) struct BufferView {
     pub byte_stride: Option<usize>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Meshopt<Compression>>,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Buffer {
     pub byte_length: usize,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extensions: Option<Meshopt<Fallback>>,
+}
+
+/// What the extension `EXT_meshopt_compression` adds.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Meshopt<T> {
+    #[serde(rename = "EXT_meshopt_compression")]
+    pub meshopt: T,
+}
+
+/// Where the compressed bytes of a view lie.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Compression {
+    pub buffer: usize,
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub byte_offset: usize,
+    pub byte_length: usize,
+    pub byte_stride: usize,
+    pub count: usize,
+    pub mode: CompressionMode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<CompressionFilter>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum CompressionMode {
+    Attributes,
+    Triangles,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub(crate) enum CompressionFilter {
+    Octahedral,
+}
+
+/// A buffer without bytes, which only says how much room the decompressed views take.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Fallback {
+    pub fallback: bool,
+}
+
+/// Whether 16 bits do for the indices of so many vertices: none is 65535, which means something
+/// else to graphics interfaces.
+pub(crate) const fn fits_16_bits(vertices: usize) -> bool {
+    vertices <= u16::MAX as usize
 }
 
 #[expect(

@@ -16,6 +16,16 @@ pub(crate) const Z_UP_TO_Y_UP: [f64; 4] = [
 /// A scale this near to 1 is the rounding of a kernel's matrix.
 const UNIT_SCALE_TOLERANCE: f64 = 1e-13;
 
+impl Default for Placement {
+    fn default() -> Self {
+        Self {
+            translation: DVec3::ZERO,
+            rotation: DQuat::IDENTITY,
+            scale: DVec3::ONE,
+        }
+    }
+}
+
 /// Translation, rotation and scale; a mirrored transform has a negative scale along X.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Placement {
@@ -53,6 +63,15 @@ impl Placement {
             && placement.scale.is_finite()
             && (placement.rotation.length_squared() - 1.0).abs() < 1e-9;
         sound.then_some(placement)
+    }
+
+    /// The same, of axes whose origin lies at `offset` and whose unit is `scale`.
+    pub(crate) fn rebased(self, offset: DVec3, scale: f64) -> Self {
+        Self {
+            translation: self.to_transform().transform_point3(offset),
+            rotation: self.rotation,
+            scale: self.scale * scale,
+        }
     }
 
     pub(crate) fn to_transform(self) -> DAffine3 {

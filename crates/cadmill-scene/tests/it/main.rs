@@ -1,3 +1,6 @@
 //! The crate from outside: scenes go into media and come back.
 
+mod generated;
 mod glb;
+mod overlay;
+mod web;

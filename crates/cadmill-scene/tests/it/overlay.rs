@@ -1,0 +1,229 @@
+//! Which material wins.
+
+use cadmill_domain::MaterialMaps;
+use cadmill_scene::{OccurrenceIndex, Overlay, PartIndex, Scene, glb, sample};
+
+/// The names of the materials in which the occurrence with this key is shown, in the order of the
+/// primitives of its part.
+fn shown<'a>(scene: &'a Scene, overlay: &'a Overlay, key: &str) -> Vec<&'a str> {
+    let index = scene.occurrences.iter().position(|o| o.key.as_str() == key);
+    let index = OccurrenceIndex(index.unwrap());
+    let part = scene.occurrences[index.0].part.unwrap();
+    (0..scene.parts[part.0].primitives.len())
+        .map(|primitive| {
+            let own = overlay.occurrence_material(scene, index);
+            let material =
+                own.unwrap_or_else(|| overlay.primitive_material(scene, part, primitive));
+            overlay.material(scene, material).name.as_str()
+        })
+        .collect()
+}
+
+/// Maps of `key → colour`; a material without a name is called by its colour.
+fn maps(part_materials: &[(&str, &str)], manual_overrides: &[(&str, &str)]) -> MaterialMaps {
+    let map = |entries: &[(&str, &str)]| -> serde_json::Map<_, _> {
+        entries
+            .iter()
+            .map(|(key, color)| ((*key).to_owned(), serde_json::json!({ "color": color })))
+            .collect()
+    };
+    serde_json::from_value(serde_json::json!({
+        "part_materials": map(part_materials),
+        "manual_overrides": map(manual_overrides),
+    }))
+    .unwrap()
+}
+
+const RED: &str = "#ff0000";
+const LIME: &str = "#00ff00";
+const GOLD: &str = "#ffd700";
+
+#[track_caller]
+fn check(
+    part_materials: &[(&str, &str)],
+    manual_overrides: &[(&str, &str)],
+    expected: &[(&str, &[&str])],
+) {
+    let scene = sample::gearbox_like();
+    let maps = maps(part_materials, manual_overrides);
+    let overlay = Overlay::resolve(&scene, &maps);
+    for (key, materials) in expected {
+        assert_eq!(&shown(&scene, &overlay, key), materials, "{key}");
+    }
+    assert_eq!(overlay.unmatched, []);
+    let canonical = glb::write(&scene, &Overlay::none(&scene)).unwrap();
+    let overlaid = glb::overlay(&canonical, &maps).unwrap();
+    assert!(
+        overlaid.glb == glb::write(&scene, &overlay).unwrap(),
+        "rewriting the JSON chunk differs from writing anew"
+    );
+}
+
+const DRIVE_GEAR: &str = "/gearbox/drive/gear";
+const OUTPUT_GEAR: &str = "/gearbox/output/gear";
+const DRIVE_SHAFT: &str = "/gearbox/drive/shaft";
+const BOLT_1: &str = "/gearbox/bolts/bolt:1";
+const BOLT_2: &str = "/gearbox/bolts/bolt:2";
+
+#[test]
+fn without_maps_the_colours_are_those_of_the_file() {
+    check(
+        &[],
+        &[],
+        &[
+            ("/gearbox/housing", &["Blue", "Steel"]),
+            (DRIVE_GEAR, &["Brass"]),
+            (OUTPUT_GEAR, &["Red"]),
+        ],
+    );
+}
+
+#[test]
+fn a_manual_override_beats_a_part_material_beats_the_file() {
+    check(
+        &[("gear", RED)],
+        &[],
+        &[(DRIVE_GEAR, &[RED]), (DRIVE_SHAFT, &["Steel"])],
+    );
+    check(
+        &[("gear", RED)],
+        &[("gear", LIME)],
+        &[(DRIVE_GEAR, &[LIME])],
+    );
+    check(&[("gear", RED)], &[("*", LIME)], &[(DRIVE_GEAR, &[LIME])]);
+    check(
+        &[(BOLT_1, RED)],
+        &[("bolt-m6", LIME)],
+        &[(BOLT_1, &[LIME]), (BOLT_2, &[LIME])],
+    );
+    check(
+        &[("bolt-m6", RED)],
+        &[(BOLT_1, LIME)],
+        &[(BOLT_1, &[LIME]), (BOLT_2, &[RED])],
+    );
+}
+
+#[test]
+fn what_is_said_of_a_part_beats_the_files_colour_of_an_occurrence() {
+    check(
+        &[("gear", LIME)],
+        &[],
+        &[(DRIVE_GEAR, &[LIME]), (OUTPUT_GEAR, &[LIME])],
+    );
+}
+
+#[test]
+fn a_part_is_named_by_its_key_its_name_or_a_glob() {
+    check(&[("bolt-m6", RED)], &[], &[(BOLT_1, &[RED])]);
+    check(&[("Bolt M6", RED)], &[], &[(BOLT_1, &[RED])]);
+    check(&[("bolt-m?", RED)], &[], &[(BOLT_1, &[RED])]);
+    check(
+        &[("Gehäuse*", RED)],
+        &[],
+        &[("/gearbox/housing", &[RED, RED])],
+    );
+    check(
+        &[("bolt-m6", RED), ("Bolt M6", LIME)],
+        &[],
+        &[(BOLT_1, &[RED])],
+    );
+}
+
+#[test]
+fn the_most_specific_key_wins() {
+    check(
+        &[("bolt-m6", RED), ("*", LIME)],
+        &[],
+        &[(BOLT_1, &[RED]), (DRIVE_GEAR, &[LIME])],
+    );
+    check(
+        &[("bolt*", RED), ("b*", LIME)],
+        &[],
+        &[(BOLT_1, &[RED]), ("/gearbox/bracket:1", &[LIME])],
+    );
+    check(
+        &[(BOLT_1, RED), ("/gearbox/bolts/*", LIME)],
+        &[],
+        &[(BOLT_1, &[RED]), (BOLT_2, &[LIME])],
+    );
+}
+
+#[test]
+fn an_occurrence_wins_over_its_part_unless_by_a_glob_over_an_exact_key() {
+    check(
+        &[("bolt-m6", RED), (BOLT_1, LIME)],
+        &[],
+        &[(BOLT_1, &[LIME]), (BOLT_2, &[RED])],
+    );
+    check(
+        &[("bolt*", RED), ("/*:1", LIME)],
+        &[],
+        &[(BOLT_1, &[LIME]), (BOLT_2, &[RED])],
+    );
+    check(
+        &[("bolt-m6", RED), ("/gearbox/*", LIME)],
+        &[],
+        &[
+            (BOLT_1, &[RED]),
+            (DRIVE_GEAR, &[LIME]),
+            (OUTPUT_GEAR, &[LIME]),
+        ],
+    );
+}
+
+#[test]
+fn an_occurrence_key_is_for_everything_below_up_to_the_next() {
+    check(
+        &[("/gearbox/drive", RED), (DRIVE_SHAFT, GOLD)],
+        &[],
+        &[
+            (DRIVE_GEAR, &[RED]),
+            (DRIVE_SHAFT, &[GOLD]),
+            (OUTPUT_GEAR, &["Red"]),
+        ],
+    );
+}
+
+#[test]
+fn keys_that_name_nothing_are_reported_once_and_in_order() {
+    let scene = sample::gearbox_like();
+    let maps = maps(
+        &[("nut", RED), ("gear", RED), ("bolt", RED)],
+        &[
+            ("nut", RED),
+            ("/gearbox/lid", RED),
+            ("gea", RED),
+            ("/gear", RED),
+            ("z*", RED),
+        ],
+    );
+    let unmatched = Overlay::resolve(&scene, &maps).unmatched;
+    let unmatched: Vec<_> = unmatched.iter().map(|key| key.as_str()).collect();
+    assert_eq!(
+        unmatched,
+        ["/gear", "/gearbox/lid", "bolt", "gea", "nut", "z*"]
+    );
+}
+
+#[test]
+fn an_occurrence_that_looks_like_its_part_keeps_sharing_it() {
+    let scene = sample::gearbox_like();
+    let maps = maps(
+        &[],
+        &[("bolt-m6", RED), ("/gearbox/bolts", RED), (BOLT_1, LIME)],
+    );
+    let overlay = Overlay::resolve(&scene, &maps);
+    let own = overlay.occurrences.iter().filter(|own| own.is_some());
+    assert_eq!(own.count(), 1);
+    assert_eq!(overlay.materials.len(), 2);
+}
+
+#[test]
+fn an_overlay_of_another_scene_is_refused() {
+    let scene = sample::gearbox_like();
+    let foreign = Overlay::none(&sample::cube());
+    assert!(glb::write(&scene, &foreign).is_err());
+    let mut beyond = Overlay::none(&scene);
+    beyond.parts[PartIndex(0).0] = Some(cadmill_scene::MaterialIndex(99));
+    assert!(glb::write(&scene, &beyond).is_err());
+}
