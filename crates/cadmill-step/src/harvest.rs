@@ -216,7 +216,7 @@ impl Harvest {
             let first = first.join(", ");
             let dots = if missing > SAMPLE as u64 { ", …" } else { "" };
             warnings.push(format!(
-                "{missing} instances are referred to but not defined: {first}{dots}."
+                "Instances that are referred to but not defined: {missing} ({first}{dots})."
             ));
         }
         if schema.names.is_empty() {
@@ -232,13 +232,13 @@ impl Harvest {
         let tree = self.tree.resolve();
         if tree.dangling > 0 {
             warnings.push(format!(
-                "{} occurrences lack their assembly or their product.",
+                "Occurrences without their assembly or their product: {}.",
                 tree.dangling
             ));
         }
         if tree.cyclic > 0 {
             warnings.push(format!(
-                "{} occurrences put an assembly into itself; they are not counted.",
+                "Occurrences that put an assembly into itself and are not counted: {}.",
                 tree.cyclic
             ));
         }
@@ -301,11 +301,11 @@ fn tolerated_warnings(tolerated: &Tolerated, warnings: &mut Vec<String>) {
     let mut warn = |tally: &Tally, what: &str| {
         if tally.count > 0 {
             warnings.push(format!(
-                "{} {what}; the first begins in line {}.",
+                "{what}: {}; the first begins in line {}.",
                 tally.count, tally.first_line
             ));
         }
     };
-    warn(malformed, "records are malformed");
-    warn(apostrophes, "apostrophes in strings are not doubled");
+    warn(malformed, "Malformed records");
+    warn(apostrophes, "Apostrophes in strings that are not doubled");
 }

@@ -47,8 +47,8 @@ pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
     let mut tail = Vec::with_capacity(2 * TAIL);
 
     let head = source.head()?;
-    let start = match preamble::examine(&source.buffer[..head]) {
-        Preamble::Blank => return Err(source.blank()),
+    let start = match preamble::examine(&source.buffer[..head.min(preamble::HEAD)]) {
+        Preamble::Blank => return Err(source.blank(head)),
         Preamble::Foreign(sentence) => {
             let hint = sentence.to_owned();
             return Err(StepError::NotStep { hint });
@@ -63,7 +63,7 @@ pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
         let read = source.read()?;
         chunk = &source.buffer[..read];
     }
-    let marked = memmem::find(&tail, b"END-ISO-10303-21").is_some();
+    let marked = memmem::find(&tail, b"END-ISO-10303-21;").is_some();
     let tolerated = lexer.finish(marked)?;
     harvest.finish(&Totals {
         hash: ContentHash::from_digest(source.hasher.finalize().into()),
@@ -122,17 +122,18 @@ impl<R: Read> Source<R> {
     }
 
     /// The first bytes are blank: is there anything behind them?
-    fn blank(&mut self) -> StepError {
+    fn blank(&mut self, head: usize) -> StepError {
+        let mut rest = &self.buffer[preamble::HEAD.min(head)..head];
         loop {
-            match self.read() {
-                Ok(0) => return StepError::Empty,
-                Ok(read) if self.buffer[..read].iter().all(u8::is_ascii_whitespace) => {}
-                Ok(_) => {
-                    let hint = "`ISO-10303-21;` is missing at the beginning.".to_owned();
-                    return StepError::NotStep { hint };
-                }
-                Err(error) => return error,
+            if !rest.iter().all(u8::is_ascii_whitespace) {
+                let hint = preamble::MISSING.to_owned();
+                return StepError::NotStep { hint };
             }
+            rest = match self.read() {
+                Ok(0) => return StepError::Empty,
+                Ok(read) => &self.buffer[..read],
+                Err(error) => return error,
+            };
         }
     }
 }

@@ -5,6 +5,9 @@ use memchr::memmem;
 /// How many leading bytes may lie before the end of the start mark.
 pub(crate) const HEAD: usize = 4096;
 
+/// Says that there is no start mark, where nothing better is known.
+pub(crate) const MISSING: &str = "`ISO-10303-21;` is missing at the beginning.";
+
 const MARK: &[u8] = b"ISO-10303-21";
 
 /// What the first bytes tell.
@@ -28,10 +31,7 @@ pub(crate) fn examine(head: &[u8]) -> Preamble {
     if let Some(sentence) = foreign(text) {
         return Preamble::Foreign(sentence);
     }
-    start_mark(head).map_or(
-        Preamble::Foreign("`ISO-10303-21;` is missing at the beginning."),
-        Preamble::Step,
-    )
+    start_mark(head).map_or(Preamble::Foreign(MISSING), Preamble::Step)
 }
 
 /// The first place where the mark stands, outside comments and followed by `;`.
@@ -117,7 +117,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some(sentence);
     }
     if head.iter().all(|byte| *byte == 0) {
-        return Some("it holds nothing but zeros.");
+        return Some("it begins with nothing but zeros.");
     }
     if is_ascii_stl(head) || is_binary_stl(head) {
         return Some("it is an STL mesh.");
@@ -175,18 +175,17 @@ mod tests {
     fn blank_is_told_from_foreign() {
         check("", &Preamble::Blank);
         check("\u{FEFF} \r\n\t", &Preamble::Blank);
-        check([0; 100], &Preamble::Foreign("it holds nothing but zeros."));
-        let missing = "`ISO-10303-21;` is missing at the beginning.";
-        check("ISO-10303-21", &Preamble::Foreign(missing));
-        check("Hello, world, ".repeat(20), &Preamble::Foreign(missing));
+        check(
+            [0; 100],
+            &Preamble::Foreign("it begins with nothing but zeros."),
+        );
+        check("ISO-10303-21", &Preamble::Foreign(MISSING));
+        check("Hello, world, ".repeat(20), &Preamble::Foreign(MISSING));
     }
 
     #[test]
     fn other_formats_are_named() {
-        check(
-            "\x1F\u{8B}",
-            &Preamble::Foreign("`ISO-10303-21;` is missing at the beginning."),
-        );
+        check("\x1F\u{8B}", &Preamble::Foreign(MISSING));
         check(
             b"\x1F\x8B\x08",
             &Preamble::Foreign("it is compressed with gzip; unpack it first."),

@@ -268,3 +268,95 @@ impl ProductTree {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Products 0 to `products`, used by each other as `uses` says (parent, child).
+    fn tree(products: u64, uses: impl IntoIterator<Item = (u64, u64)>) -> ProductTree {
+        const FORMATION: u64 = 1_000_000;
+        const DEFINITION: u64 = 2_000_000;
+        let mut reader = TreeReader::default();
+        for id in 0..products {
+            reader.product(RawProduct {
+                instance: InstanceId(id),
+                id: id.to_string(),
+                name: String::new(),
+                description: String::new(),
+            });
+            reader.formation(InstanceId(FORMATION + id), InstanceId(id));
+            reader.definition(RawDefinition {
+                instance: InstanceId(DEFINITION + id),
+                formation: Some(InstanceId(FORMATION + id)),
+                context: None,
+            });
+        }
+        for (parent, child) in uses {
+            reader.usage(RawUsage {
+                instance: InstanceId(0),
+                id: String::new(),
+                name: String::new(),
+                relating: Some(InstanceId(DEFINITION + parent)),
+                related: Some(InstanceId(DEFINITION + child)),
+                reference_designator: String::new(),
+            });
+        }
+        reader.resolve()
+    }
+
+    fn shown(tree: &ProductTree) -> Vec<u64> {
+        tree.products
+            .iter()
+            .map(|product| product.occurrences)
+            .collect()
+    }
+
+    #[test]
+    fn occurrences_multiply_along_the_tree() {
+        let tree = tree(4, [(0, 1), (0, 1), (1, 2), (1, 2), (1, 2), (0, 2), (0, 3)]);
+        assert_eq!(shown(&tree), [1, 2, 7, 1]);
+        assert_eq!(
+            tree.counts,
+            TreeCounts {
+                parts: 2,
+                assemblies: 2,
+                roots: 1,
+                part_occurrences: 8,
+                assembly_occurrences: 3,
+                depth: 3,
+            }
+        );
+    }
+
+    #[test]
+    fn a_bomb_saturates() {
+        // Each product is used ten times in the one before it: 10^99 at the end.
+        let uses = (0..99).flat_map(|parent| [(parent, parent + 1); 10]);
+        let tree = tree(100, uses);
+        assert_eq!(tree.products[99].occurrences, u64::MAX);
+        assert_eq!(tree.counts.depth, 100);
+    }
+
+    #[test]
+    fn a_very_deep_tree_is_no_trouble() {
+        let tree = tree(200_000, (0..199_999).map(|parent| (parent, parent + 1)));
+        assert_eq!(tree.counts.depth, 200_000);
+        assert_eq!(tree.counts.part_occurrences, 1);
+    }
+
+    #[test]
+    fn cycles_are_cut_and_counted() {
+        let tree = tree(4, [(0, 1), (1, 2), (2, 1), (2, 3), (3, 3)]);
+        assert_eq!(tree.cyclic, 2);
+        assert_eq!(shown(&tree), [1, 1, 1, 1]);
+        let alone = self::tree(2, [(0, 1), (1, 0)]);
+        assert_eq!((alone.cyclic, alone.counts.roots), (1, 0));
+        assert_eq!(shown(&alone), [1, 1]);
+    }
+
+    #[test]
+    fn uses_of_nothing_are_counted() {
+        assert_eq!(tree(1, [(0, 7)]).dangling, 1);
+    }
+}

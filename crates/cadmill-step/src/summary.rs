@@ -26,7 +26,7 @@ pub struct StepSummary {
     pub hash: ContentHash,
     /// Its size.
     pub bytes: u64,
-    /// Its lines, up to and with the one of the end mark.
+    /// Its lines.
     pub lines: u64,
     /// Instances in all its data sections.
     pub instances: u64,

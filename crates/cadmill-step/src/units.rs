@@ -184,3 +184,87 @@ fn si_unit(parameters: &[&[Token<'_>]]) -> Option<Unit> {
     let name = format!("{prefix}metre");
     Some(Unit::Si { name, exponent })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record::{partial_entities, tokens};
+
+    const MILLIMETRE: &str = "LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT(.MILLI.,.METRE.)";
+    const RADIAN: &str = "NAMED_UNIT(*)PLANE_ANGLE_UNIT()SI_UNIT($,.RADIAN.)";
+    const INCH: &str = "CONVERSION_BASED_UNIT('INCH',#3)LENGTH_UNIT()NAMED_UNIT(#9)";
+
+    /// Complex instances without their outer parentheses, and measures, by their names.
+    #[track_caller]
+    fn check(instances: &[(u64, &str)], expected: Option<(&str, f64)>, mixed: bool) {
+        let mut reader = UnitReader::default();
+        for (id, text) in instances {
+            let open = text.find('(').unwrap();
+            let (first, rest) = text.split_at(open);
+            let tokens = tokens(rest.as_bytes());
+            if first == "LENGTH_MEASURE_WITH_UNIT" {
+                reader.measure(InstanceId(*id), &tokens);
+            } else {
+                let entities = partial_entities(first.as_bytes(), &tokens);
+                reader.complex(InstanceId(*id), &entities);
+            }
+        }
+        let expected = expected.map(|(name, metres)| LengthUnit {
+            name: name.to_owned(),
+            metres,
+        });
+        assert_eq!(reader.resolve(), (expected, mixed));
+    }
+
+    #[test]
+    fn the_unit_that_most_contexts_assign_is_the_one() {
+        let inch = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(25.4),#1)");
+        let context = "GEOMETRIC_REPRESENTATION_CONTEXT(3)GLOBAL_UNIT_ASSIGNED_CONTEXT((#8,#2))";
+        let other = "GLOBAL_UNIT_ASSIGNED_CONTEXT((#1))";
+        check(
+            &[(1, MILLIMETRE), (2, INCH), inch, (8, RADIAN), (10, context)],
+            Some(("inch", 0.0254)),
+            false,
+        );
+        check(
+            &[
+                (1, MILLIMETRE),
+                (2, INCH),
+                inch,
+                (10, context),
+                (11, other),
+                (12, other),
+            ],
+            Some(("millimetre", 0.001)),
+            true,
+        );
+    }
+
+    #[test]
+    fn without_a_context_it_is_the_first() {
+        check(&[(1, MILLIMETRE)], Some(("millimetre", 0.001)), false);
+        check(
+            &[(1, "LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT($,.METRE.)")],
+            Some(("metre", 1.0)),
+            false,
+        );
+        check(&[(8, RADIAN)], None, false);
+    }
+
+    #[test]
+    fn units_that_define_each_other_are_none() {
+        let loop_back = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(25.4),#2)");
+        check(&[(2, INCH), loop_back], None, false);
+        let nothing = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(0.),#1)");
+        check(
+            &[
+                (1, MILLIMETRE),
+                (2, INCH),
+                nothing,
+                (4, "GLOBAL_UNIT_ASSIGNED_CONTEXT((#2))"),
+            ],
+            Some(("millimetre", 0.001)),
+            false,
+        );
+    }
+}

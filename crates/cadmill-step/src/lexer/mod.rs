@@ -2,10 +2,12 @@
 //! size. It holds the text of one record at most, and only if the visitor asks for it.
 
 mod body;
+mod capture;
 mod lines;
 mod statement;
 mod text;
 
+use capture::Capture;
 use lines::{Lines, Mark};
 
 use crate::{InstanceId, StepError};
@@ -13,9 +15,6 @@ use crate::{InstanceId, StepError};
 /// Parentheses nested deeper than this are refused. The formats need fewer than ten; a kernel that
 /// recurses into them stands some ten thousand.
 pub const MAX_NESTING: u32 = 1000;
-
-/// A record that the visitor asked for is dropped, and counted as malformed, beyond this size.
-const MAX_RECORD: usize = 32 << 20;
 
 /// No keyword of any schema is longer.
 const MAX_WORD: usize = 256;
@@ -165,11 +164,7 @@ pub(crate) struct Lexer {
     depth: u32,
     number: Digits,
     word: Vec<u8>,
-    /// Whether the visitor wants the text.
-    wanted: bool,
-    captured: Vec<u8>,
-    /// From where on the current chunk belongs to the captured text, if it does.
-    capture_from: Option<usize>,
+    capture: Capture,
 }
 
 /// A decimal number that is read byte by byte.
@@ -208,9 +203,7 @@ impl Lexer {
             depth: 0,
             number: Digits::default(),
             word: Vec::new(),
-            wanted: false,
-            captured: Vec::new(),
-            capture_from: None,
+            capture: Capture::default(),
         }
     }
 
@@ -256,10 +249,7 @@ impl Lexer {
     }
 
     fn end_chunk(&mut self, chunk: &[u8]) {
-        if let Some(from) = self.capture_from {
-            self.capture(&chunk[from..]);
-            self.capture_from = self.wanted.then_some(0);
-        }
+        self.capture.end_chunk(chunk);
         self.began.end_chunk(&mut self.lines, chunk);
         self.opened.end_chunk(&mut self.lines, chunk);
         self.candidate.end_chunk(&mut self.lines, chunk);
@@ -283,14 +273,10 @@ impl Lexer {
             }
             State::Comment(_) => (opened, "the comment that begins here is never closed."),
             State::Uri => (opened, "the `<` that stands here is never closed."),
-            _ if self.depth > 0 => {
-                let what = "the parenthesis of the record that begins here is never closed.";
-                return Err(StepError::Nesting {
-                    line: began,
-                    what: what.to_owned(),
-                });
-            }
-            _ => (began, "the statement that begins here never ends."),
+            _ => (
+                began,
+                "the statement that begins here swallows the end mark, for want of a `;`.",
+            ),
         };
         Err(StepError::Syntax {
             line,
@@ -308,9 +294,7 @@ impl Lexer {
         self.id = None;
         self.complex = false;
         self.malformed = false;
-        self.wanted = false;
-        self.capture_from = None;
-        self.captured.clear();
+        self.capture.reset();
         self.depth = 0;
     }
 
@@ -323,43 +307,26 @@ impl Lexer {
                 .add(|| began.line(&mut self.lines, chunk));
         }
         self.malformed = true;
-        self.wanted = false;
-        self.capture_from = None;
+        self.capture.reset();
         self.state = State::Body;
-    }
-
-    fn capture(&mut self, bytes: &[u8]) {
-        if self.captured.len() + bytes.len() > MAX_RECORD {
-            self.captured = Vec::new();
-            self.wanted = false;
-        } else {
-            self.captured.extend_from_slice(bytes);
-        }
     }
 
     /// The statement is over, at its `;` or where the next one begins.
     fn end_record(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) {
         self.state = State::Start;
-        let Some(from) = self.capture_from.take() else {
+        let Some((text, cut)) = self.capture.close(chunk, at) else {
             return;
         };
         let line = self.began.line(&mut self.lines, chunk);
-        let text = if self.captured.is_empty() {
-            &chunk[from..at]
-        } else {
-            self.capture(&chunk[from..at]);
-            &self.captured
-        };
-        if self.wanted {
-            visitor.record(&Record {
-                section: self.section,
-                id: self.id,
-                keyword: &self.word,
-                complex: self.complex,
-                text,
-                line,
-            });
-        } else {
+        visitor.record(&Record {
+            section: self.section,
+            id: self.id,
+            keyword: &self.word,
+            complex: self.complex,
+            text,
+            line,
+        });
+        if cut {
             self.tolerated.malformed.add(|| line);
         }
     }

@@ -63,7 +63,7 @@ impl Lexer {
             b"DATA" => Section::Data,
             b"SIGNATURE" => Section::Signature,
             _ if self.section == Section::Header => {
-                self.wanted = true;
+                self.capture.want(true);
                 self.state = State::BeforeOpen;
                 return at;
             }
@@ -172,8 +172,8 @@ impl Lexer {
             }
             Some(b'<') if self.section == Section::Reference => {
                 self.word.clear();
-                self.wanted = true;
-                self.capture_from = Some(at);
+                self.capture.want(true);
+                self.capture.open(at);
                 self.state = State::Body;
                 at
             }
@@ -192,7 +192,7 @@ impl Lexer {
     pub(super) fn keyword(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) -> usize {
         let (at, ended) = self.take_word(chunk, at);
         if ended {
-            self.wanted = visitor.instance(&self.word);
+            self.capture.want(visitor.instance(&self.word));
             self.state = State::BeforeOpen;
         }
         at
@@ -207,8 +207,8 @@ impl Lexer {
         if !self.word.is_empty() || is_word(chunk[at]) {
             let (at, ended) = self.take_word(chunk, at);
             if ended {
-                self.wanted = visitor.complex_instance(&self.word);
-                self.capture_from = self.wanted.then_some(at);
+                self.capture.want(visitor.complex_instance(&self.word));
+                self.capture.open(at);
                 self.state = State::Body;
             }
             return at;
@@ -242,7 +242,7 @@ impl Lexer {
         match chunk.get(at) {
             None => {}
             Some(b'(') => {
-                self.capture_from = self.wanted.then_some(at);
+                self.capture.open(at);
                 self.state = State::Body;
             }
             Some(b'/') => return self.open_comment(at),
