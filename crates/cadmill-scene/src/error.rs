@@ -86,6 +86,12 @@ pub enum SceneError {
     /// The meshes cannot be compressed.
     #[error("the meshes cannot be compressed")]
     Compress(#[source] meshopt::Error),
+    /// A picture cannot be of this size.
+    #[error("a picture has from 1 to {greatest} pixels along each edge, not {0}", greatest = crate::thumbnail::GREATEST_SIZE)]
+    PictureSize(u32),
+    /// The picture cannot be encoded.
+    #[error("the picture cannot be encoded")]
+    Png(#[source] png::EncodingError),
     /// The bytes could not be written.
     #[error("the scene cannot be written")]
     Write(#[source] std::io::Error),

@@ -11,6 +11,7 @@ mod overlay;
 #[cfg(any(test, feature = "test-support"))]
 pub mod sample;
 mod scene;
+pub mod thumbnail;
 mod tidy;
 pub mod web;
 

@@ -130,7 +130,7 @@ impl Streams {
                     }),
                 },
             ],
-            views: views.views,
+            views: views.list,
             parts: self.parts,
         };
         Ok((layout, views.bin))
@@ -139,7 +139,7 @@ impl Streams {
 
 #[derive(Default)]
 struct Views {
-    views: Vec<BufferView>,
+    list: Vec<BufferView>,
     bin: Vec<u8>,
     /// Bytes that the views take when they are decompressed.
     decompressed: usize,
@@ -196,7 +196,7 @@ impl Views {
         compression.byte_length = encoded.len();
         let byte_length = compression.count * compression.byte_stride;
         let is_vertices = compression.mode == CompressionMode::Attributes;
-        self.views.push(BufferView {
+        self.list.push(BufferView {
             buffer: FALLBACK,
             byte_offset: self.decompressed,
             byte_length,

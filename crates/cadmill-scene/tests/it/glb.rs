@@ -27,7 +27,7 @@ fn assert_same(found: &Scene, expected: &Scene) {
     assert_eq!(&rounded, expected);
 }
 
-pub(crate) fn chunk<'a>(glb: &'a [u8], kind: &[u8; 4]) -> &'a [u8] {
+pub(crate) fn chunk<'a>(glb: &'a [u8], kind: &[u8]) -> &'a [u8] {
     let mut rest = &glb[12..];
     while !rest.is_empty() {
         let length = u32::from_le_bytes(rest[..4].try_into().unwrap()) as usize;
@@ -425,12 +425,14 @@ fn visit_numbers(
                 *count += 1;
             }
             serde_json::Value::Array(items) => {
-                items.iter_mut().for_each(|item| walk(item, count, visit));
+                for item in items {
+                    walk(item, count, visit);
+                }
             }
             serde_json::Value::Object(fields) => {
-                fields
-                    .values_mut()
-                    .for_each(|field| walk(field, count, visit));
+                for field in fields.values_mut() {
+                    walk(field, count, visit);
+                }
             }
             _ => {}
         }

@@ -3,4 +3,5 @@
 mod generated;
 mod glb;
 mod overlay;
+mod thumbnail;
 mod web;

@@ -1,6 +1,6 @@
 //! Which material wins.
 
-use cadmill_domain::MaterialMaps;
+use cadmill_domain::{MaterialKey, MaterialMaps};
 use cadmill_scene::{OccurrenceIndex, Overlay, PartIndex, Scene, glb, sample};
 
 /// The names of the materials in which the occurrence with this key is shown, in the order of the
@@ -198,7 +198,7 @@ fn keys_that_name_nothing_are_reported_once_and_in_order() {
         ],
     );
     let unmatched = Overlay::resolve(&scene, &maps).unmatched;
-    let unmatched: Vec<_> = unmatched.iter().map(|key| key.as_str()).collect();
+    let unmatched: Vec<_> = unmatched.iter().map(MaterialKey::as_str).collect();
     assert_eq!(
         unmatched,
         ["/gear", "/gearbox/lid", "bolt", "gea", "nut", "z*"]

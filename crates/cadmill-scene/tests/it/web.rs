@@ -267,12 +267,8 @@ fn check_nodes(scene: &Scene, document: &Value, plain: &Value) {
             .iter()
             .any(|o| o.parent == Some(OccurrenceIndex(index)));
         let (placed, mesh) = if has_children {
-            let child = node["children"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|c| &nodes[number(c)]);
-            let child = child.last().unwrap();
+            let child = node["children"].as_array().unwrap().last().unwrap();
+            let child = &nodes[number(child)];
             (transform(node) * transform(child), &child["mesh"])
         } else {
             (transform(node), &node["mesh"])

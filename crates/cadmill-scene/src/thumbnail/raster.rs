@@ -1,0 +1,254 @@
+//! Triangles to samples. Corners are snapped to 1/256 of a sample and edges follow the top-left
+//! rule, so neighbouring triangles leave no gap and cover no sample twice.
+
+use glam::{DVec3, I64Vec2, Vec3, Vec4};
+
+use super::{camera::Projection, light::Surface};
+use crate::Primitive;
+
+const SUBSAMPLES: i64 = 256;
+
+/// What the nearest opaque triangle left in a sample.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sample {
+    /// Towards the eye, in samples; negative infinity where nothing is.
+    pub depth: f32,
+    /// Two coordinates of an octahedron, 16 bits each.
+    normal: u32,
+    /// Which surface.
+    pub surface: u32,
+}
+
+/// What transparent triangles left in a sample, by weighted blending: the nearer, the heavier.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Veil {
+    /// Sum of weighted colours, each times its opacity; and the sum of the weighted opacities.
+    pub sum: Vec4,
+    /// How much of what is behind can be seen.
+    pub passed: f32,
+}
+
+#[derive(Debug)]
+pub(super) struct Canvas<'a> {
+    pub samples: Vec<Sample>,
+    /// Empty if no surface is transparent.
+    pub veils: Vec<Veil>,
+    pub surfaces: &'a [Surface],
+    size: usize,
+    /// The corners of the primitive that is being drawn.
+    corners: Vec<Corner>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Corner {
+    /// In parts of a sample.
+    place: I64Vec2,
+    depth: f32,
+    normal: Vec3,
+}
+
+impl Sample {
+    pub(super) const NOTHING: Self = Self {
+        depth: f32::NEG_INFINITY,
+        normal: 0,
+        surface: 0,
+    };
+
+    pub(super) fn is_covered(&self) -> bool {
+        self.depth > f32::NEG_INFINITY
+    }
+
+    /// A unit vector.
+    pub(super) fn normal(&self) -> Vec3 {
+        let x = f32::from(self.normal as u16 as i16) / 32767.0;
+        let y = f32::from((self.normal >> 16) as u16 as i16) / 32767.0;
+        let z = 1.0 - x.abs() - y.abs();
+        let fold = (-z).max(0.0);
+        Vec3::new(x - fold.copysign(x), y - fold.copysign(y), z).normalize()
+    }
+}
+
+fn packed(normal: Vec3) -> u32 {
+    let n = normal / (normal.x.abs() + normal.y.abs() + normal.z.abs());
+    let (x, y) = if n.z >= 0.0 {
+        (n.x, n.y)
+    } else {
+        let folded = |a: f32, b: f32| (1.0 - b.abs()).copysign(a);
+        (folded(n.x, n.y), folded(n.y, n.x))
+    };
+    let bits = |x: f32| u32::from((x * 32767.0).round() as i16 as u16);
+    bits(x) | bits(y) << 16
+}
+
+impl<'a> Canvas<'a> {
+    pub(super) fn new(size: usize, surfaces: &'a [Surface]) -> Self {
+        let veil = Veil {
+            sum: Vec4::ZERO,
+            passed: 1.0,
+        };
+        let transparent = surfaces.iter().any(Surface::is_transparent);
+        Self {
+            samples: vec![Sample::NOTHING; size * size],
+            veils: vec![veil; if transparent { size * size } else { 0 }],
+            surfaces,
+            size,
+            corners: Vec::new(),
+        }
+    }
+
+    /// Draws a primitive that shows the surface at `surface`. All transparent ones come after all
+    /// opaque ones.
+    pub(super) fn draw(&mut self, primitive: &Primitive, projection: &Projection, surface: u32) {
+        let vertices = primitive.positions.iter().zip(&primitive.normals);
+        let mut corners = std::mem::take(&mut self.corners);
+        corners.clear();
+        corners.extend(vertices.map(|(&position, &normal)| {
+            let place = projection.position(position);
+            Corner {
+                place: snapped(place),
+                depth: place.z as f32,
+                normal: projection.normal(normal),
+            }
+        }));
+        for triangle in primitive.indices.chunks_exact(3) {
+            let corner = |i: usize| corners[triangle[i] as usize];
+            self.triangle([corner(0), corner(1), corner(2)], surface);
+        }
+        self.corners = corners;
+    }
+
+    fn triangle(&mut self, mut corners: [Corner; 3], surface: u32) {
+        let mut area = cross(&corners, corners[2].place);
+        if area == 0 {
+            return;
+        }
+        if area < 0 {
+            corners.swap(1, 2);
+            area = -area;
+        }
+        let [a, b, c] = corners;
+        let least = a.place.min(b.place).min(c.place);
+        let greatest = a.place.max(b.place).max(c.place);
+        let last = self.size as i64 - 1;
+        let first_row = first_centre(least.y).max(0);
+        let last_row = last_centre(greatest.y).min(last);
+        let first_column = first_centre(least.x).max(0);
+        let last_column = last_centre(greatest.x).min(last);
+        if first_row > last_row || first_column > last_column {
+            return;
+        }
+        let start = I64Vec2::new(first_column, first_row) * SUBSAMPLES + SUBSAMPLES / 2;
+        // The weight of a corner is the edge function of the side across from it.
+        let mut sides = [
+            Side::new(b, c, start),
+            Side::new(c, a, start),
+            Side::new(a, b, start),
+        ];
+        let inverse = 1.0 / area as f32;
+        for row in first_row..=last_row {
+            let mut weights = sides.map(|side| side.value);
+            let line = row as usize * self.size;
+            for column in first_column..=last_column {
+                if (weights[0] | weights[1] | weights[2]) >= 0 {
+                    let [wa, wb, wc] =
+                        [0, 1, 2].map(|i| (weights[i] + sides[i].bias) as f32 * inverse);
+                    let depth = wa * a.depth + wb * b.depth + wc * c.depth;
+                    let normal = || wa * a.normal + wb * b.normal + wc * c.normal;
+                    self.put(line + column as usize, depth, normal, surface);
+                }
+                for (weight, side) in weights.iter_mut().zip(&sides) {
+                    *weight += side.per_column;
+                }
+            }
+            for side in &mut sides {
+                side.value += side.per_row;
+            }
+        }
+    }
+
+    fn put(&mut self, index: usize, depth: f32, normal: impl Fn() -> Vec3, surface: u32) {
+        let sample = &mut self.samples[index];
+        if depth <= sample.depth {
+            return;
+        }
+        let normal = normal().try_normalize().unwrap_or(Vec3::Z);
+        let material = &self.surfaces[surface as usize];
+        if material.is_transparent() {
+            let veil = &mut self.veils[index];
+            let lit = material.lit(normal);
+            let opacity = lit.w;
+            // From 1 at the back of the picture to 1000 at its front.
+            let nearness = (depth / self.size as f32 + 0.5).clamp(0.0, 1.0);
+            let weight = opacity * 1000.0_f32.powf(nearness);
+            veil.sum += lit.truncate().extend(1.0) * weight;
+            veil.passed *= 1.0 - opacity;
+        } else {
+            *sample = Sample {
+                depth,
+                normal: packed(normal),
+                surface,
+            };
+        }
+    }
+}
+
+/// The edge function of one side: positive on its inner side, and by how much it grows.
+#[derive(Debug, Clone, Copy)]
+struct Side {
+    value: i64,
+    per_column: i64,
+    per_row: i64,
+    /// What was taken off `value`, so that samples on the side itself belong to one triangle.
+    bias: i64,
+}
+
+impl Side {
+    fn new(from: Corner, to: Corner, start: I64Vec2) -> Self {
+        let along = to.place - from.place;
+        let top_or_left = along.y < 0 || (along.y == 0 && along.x > 0);
+        let bias = i64::from(!top_or_left);
+        Self {
+            value: along.perp_dot(start - from.place) - bias,
+            per_column: -along.y * SUBSAMPLES,
+            per_row: along.x * SUBSAMPLES,
+            bias,
+        }
+    }
+}
+
+fn cross([a, b, _]: &[Corner; 3], c: I64Vec2) -> i64 {
+    (b.place - a.place).perp_dot(c - a.place)
+}
+
+fn snapped(place: DVec3) -> I64Vec2 {
+    // Everything lies in the picture; the clamp is for what rounding does to absurd numbers.
+    let limit = DVec3::splat(1e6);
+    let parts = (place.clamp(-limit, limit) * SUBSAMPLES as f64).round();
+    I64Vec2::new(parts.x as i64, parts.y as i64)
+}
+
+/// The first sample whose centre is not before this place.
+fn first_centre(place: i64) -> i64 {
+    (place + SUBSAMPLES / 2 - 1).div_euclid(SUBSAMPLES)
+}
+
+/// The last sample whose centre is not behind this place.
+fn last_centre(place: i64) -> i64 {
+    (place - SUBSAMPLES / 2).div_euclid(SUBSAMPLES)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_normal_survives_packing(v in prop::array::uniform3(-1.0..1.0_f32)) {
+            let normal = Vec3::from_array(v).try_normalize().unwrap_or(Vec3::X);
+            let sample = Sample { normal: packed(normal), ..Sample::NOTHING };
+            prop_assert!(sample.normal().abs_diff_eq(normal, 1e-4), "{} {normal}", sample.normal());
+        }
+    }
+}
