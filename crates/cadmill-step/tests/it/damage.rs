@@ -64,8 +64,9 @@ fn duplicate_record(bytes: &mut Vec<u8>, random: &mut SplitMix) {
     let start = bytes[..from].iter().rposition(|byte| *byte == b';');
     let end = bytes[from..].iter().position(|byte| *byte == b';');
     if let (Some(start), Some(end)) = (start, end) {
-        let record = bytes[start + 1..=from + end].to_vec();
-        bytes.splice(start + 1..start + 1, record);
+        let (first, last) = (start + 1, from + end);
+        let record = bytes[first..=last].to_vec();
+        bytes.splice(first..first, record);
     }
 }
 
