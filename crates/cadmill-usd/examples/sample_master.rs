@@ -34,8 +34,9 @@ fn write(
     let start = Instant::now();
     let master = master::build(scene, &overlay)?;
     let built = start.elapsed();
+    let start = Instant::now();
     let package = master.to_usdz()?;
-    let packed = start.elapsed() - built;
+    let packed = start.elapsed();
 
     let layers = folder.join(name);
     fs::create_dir_all(&layers)?;

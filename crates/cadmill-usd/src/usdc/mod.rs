@@ -18,6 +18,7 @@
 
 mod integers;
 mod lz4;
+mod numbers;
 mod tables;
 mod values;
 

@@ -1,6 +1,9 @@
 //! How values are stored: within their representation if they fit, else once in the file.
 
-use super::{Writer, append_sized, integers};
+use super::{
+    Writer, append_sized, integers,
+    numbers::{Number, Put},
+};
 use crate::{Dictionary, LayerOffset, ListOp, Path, Payload, Reference, Token, UsdError, Value};
 
 const IS_ARRAY: u64 = 1 << 63;
@@ -370,58 +373,3 @@ impl Writer {
 fn put_layer_offset(offset: LayerOffset, bytes: &mut Vec<u8>) {
     [offset.offset, offset.scale].put(bytes);
 }
-
-/// Is stored as it lies in memory, the low byte first.
-trait Put {
-    fn put(&self, bytes: &mut Vec<u8>);
-}
-
-macro_rules! put {
-    ($($number:ty)*) => {$(
-        impl Put for $number {
-            fn put(&self, bytes: &mut Vec<u8>) {
-                bytes.extend_from_slice(&self.to_le_bytes());
-            }
-        }
-    )*};
-}
-put!(i32 u32 i64 u64 f32 f64);
-
-impl Put for bool {
-    fn put(&self, bytes: &mut Vec<u8>) {
-        bytes.push(u8::from(*self));
-    }
-}
-
-impl<T: Put, const N: usize> Put for [T; N] {
-    fn put(&self, bytes: &mut Vec<u8>) {
-        for component in self {
-            component.put(bytes);
-        }
-    }
-}
-
-/// A real that may be a whole number; -0 is none, as its sign would be lost.
-trait Number: Put {
-    fn as_i8(&self) -> Option<i8>;
-    fn as_i32(&self) -> Option<i32>;
-}
-
-macro_rules! number {
-    ($($number:ty)*) => {$(
-        impl Number for $number {
-            fn as_i8(&self) -> Option<i8> {
-                let whole = *self as i8;
-                (<$number>::from(whole).to_bits() == self.to_bits()).then_some(whole)
-            }
-
-            fn as_i32(&self) -> Option<i32> {
-                let whole = *self as i32;
-                ((whole as $number).to_bits() == self.to_bits()
-                    && i64::from(whole) == *self as i64)
-                    .then_some(whole)
-            }
-        }
-    )*};
-}
-number!(f32 f64);

@@ -1,0 +1,6 @@
+//! What is written is read back by the rules of the formats.
+
+mod layers;
+mod master;
+mod packages;
+mod reader;
