@@ -6,34 +6,22 @@
 #include <Interface_Static.hxx>
 #include <Message.hxx>
 #include <Message_Messenger.hxx>
-#include <Message_ProgressIndicator.hxx>
-#include <Message_ProgressScope.hxx>
+#include <StepBasic_ProductDefinition.hxx>
+#include <StepBasic_ProductDefinitionRelationship.hxx>
+#include <TColStd_MapOfTransient.hxx>
+#include <TopoDS_Iterator.hxx>
+#include <TransferBRep.hxx>
+#include <Transfer_TransientProcess.hxx>
 #include <XCAFApp_Application.hxx>
+#include <XSControl_TransferReader.hxx>
+#include <XSControl_WorkSession.hxx>
+#include <Interface_InterfaceModel.hxx>
 
 namespace cadmill {
 
 namespace {
 
 enum Phase : std::uint8_t { Read = 0, Transfer = 1 };
-
-// Tells Rust how far a phase is, in steps of a hundredth.
-class Progress : public Message_ProgressIndicator {
-public:
-  explicit Progress(Phase phase) : phase(phase) {}
-
-protected:
-  void Show(const Message_ProgressScope &, const Standard_Boolean) override {
-    const double now = GetPosition();
-    if (now - last >= 0.01) {
-      last = now;
-      report_progress(phase, now);
-    }
-  }
-
-private:
-  Phase phase;
-  double last = 0.0;
-};
 
 } // namespace
 
@@ -69,16 +57,97 @@ void Document::read(rust::Str path) {
   if (status != IFSelect_RetDone) {
     throw Failure("kernel_error", "The kernel could not read the file.");
   }
+  const Handle(Interface_InterfaceModel) &model = reader.Reader().WS()->Model();
+  TColStd_MapOfTransient assemblies;
+  for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
+    const auto usage = Handle(StepBasic_ProductDefinitionRelationship)::DownCast(model->Value(i));
+    if (!usage.IsNull() && !usage->RelatingProductDefinition().IsNull()) {
+      assemblies.Add(usage->RelatingProductDefinition());
+    }
+  }
+  for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
+    const Handle(Standard_Transient) &entity = model->Value(i);
+    if (entity->IsKind(STANDARD_TYPE(StepBasic_ProductDefinition)) && !assemblies.Contains(entity)) {
+      leaf_products.push_back(entity);
+    }
+  }
   report_progress(Read, 1.0);
 }
 
+void Document::transfer_leaf(std::size_t leaf) {
+  const Handle(Standard_Transient) &product = leaf_products.at(leaf);
+  if (reader.ChangeReader().TransferEntity(product)) {
+    const Handle(Transfer_TransientProcess) &process =
+        reader.Reader().WS()->TransferReader()->TransientProcess();
+    add_bodies(TransferBRep::ShapeResult(process, product));
+  }
+  report_progress(Transfer, static_cast<double>(leaf + 1) / static_cast<double>(leaves() + 1));
+}
+
 void Document::transfer() {
-  report_progress(Transfer, 0.0);
-  Handle(Progress) progress = new Progress(Transfer);
-  if (!reader.Transfer(document, progress->Start())) {
+  if (!reader.Transfer(document)) {
     throw Failure("kernel_error", "The kernel could not translate the file's entities.");
   }
   report_progress(Transfer, 1.0);
+}
+
+std::shared_ptr<Body> Document::next_body() {
+  if (fresh.empty()) {
+    return nullptr;
+  }
+  std::shared_ptr<Body> body = std::move(fresh.front());
+  fresh.pop_front();
+  return body;
+}
+
+namespace {
+
+// Whether all members of a compound are of one kind, and no compounds.
+bool is_uniform(const TopoDS_Shape &compound) {
+  TopoDS_Iterator members(compound);
+  if (!members.More()) {
+    return true;
+  }
+  const TopAbs_ShapeEnum kind = members.Value().ShapeType();
+  for (; members.More(); members.Next()) {
+    if (members.Value().ShapeType() != kind) {
+      return false;
+    }
+  }
+  return kind != TopAbs_COMPOUND;
+}
+
+} // namespace
+
+// Takes compounds apart as XCAF will: one part for members of one kind, else one for each. A wrong
+// guess costs time only, as `walk` adds the bodies that are missing.
+void Document::add_bodies(const TopoDS_Shape &shape) {
+  std::vector<TopoDS_Shape> pending{shape};
+  while (!pending.empty()) {
+    const TopoDS_Shape current = pending.back();
+    pending.pop_back();
+    if (current.IsNull()) {
+      continue;
+    }
+    if (current.ShapeType() != TopAbs_COMPOUND || is_uniform(current)) {
+      add_body(current);
+      continue;
+    }
+    for (TopoDS_Iterator children(current); children.More(); children.Next()) {
+      pending.push_back(children.Value());
+    }
+  }
+}
+
+std::size_t Document::add_body(const TopoDS_Shape &located) {
+  const TopoDS_Shape shape = located.Located(TopLoc_Location());
+  if (const Standard_Integer *known = body_of_shape.Seek(shape)) {
+    return static_cast<std::size_t>(*known);
+  }
+  const auto index = static_cast<std::size_t>(body_of_shape.Extent());
+  body_of_shape.Bind(shape, static_cast<Standard_Integer>(index));
+  fresh.push_back(std::make_shared<Body>(shape, index));
+  return index;
 }
 
 } // namespace cadmill

@@ -6,21 +6,16 @@
 
 #include <Quantity_ColorRGBA.hxx>
 #include <STEPCAFControl_Reader.hxx>
-#include <TDF_Label.hxx>
 #include <TDocStd_Document.hxx>
 #include <TopTools_DataMapOfShapeInteger.hxx>
-#include <TopTools_IndexedMapOfShape.hxx>
 #include <TopoDS_Shape.hxx>
-#include <XCAFDoc_ColorTool.hxx>
-#include <XCAFDoc_ShapeTool.hxx>
 
 #include <array>
 #include <cstdint>
-#include <map>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 namespace cadmill {
@@ -59,33 +54,57 @@ private:
   }
 };
 
+// A shape that is meshed by itself. Different bodies may be meshed at the same time if they share
+// no topology, and while others are still being transferred.
+class Body {
+public:
+  Body(const TopoDS_Shape &shape, std::size_t index) : shape(shape), position(index) {}
+
+  std::size_t index() const { return position; }
+  double diagonal() const;
+  void mesh(const Deflections &deflections) const;
+  Measure measure(bool parallel) const;
+
+private:
+  TopoDS_Shape shape;
+  std::size_t position;
+};
+
 // A distinct part: its shape and the colours that the file gives to it and to what it consists of.
 struct PartShape {
   TopoDS_Shape shape;
-  TDF_Label label;
   std::optional<Rgba> color;
   TopTools_DataMapOfShapeInteger sub_colors;
   std::vector<Rgba> palette;
-  std::uint64_t faces = 0;
 };
 
-// Not thread-safe, but for `diagonal`, `mesh` and `measure`, which may run for several parts at once if these
-// share no topology (`PartInfo::group`).
+// To be used by one thread at a time.
+//
+// A file is read, its leaves (products that contain no others) are transferred one by one, then
+// the rest; the bodies found on the way come out of `next_body` and can be meshed meanwhile. When
+// all are meshed, `extract` gives the triangles of the parts that `walk` found.
 class Document {
 public:
   Document();
   void read(rust::Str path);
+  std::size_t leaves() const { return leaf_products.size(); }
+  void transfer_leaf(std::size_t leaf);
   void transfer();
   Tree walk();
-  double diagonal(std::size_t part) const;
-  Measure measure(std::size_t part) const;
-  std::unique_ptr<PartMesh> mesh(std::size_t part, const Deflections &deflections) const;
+  std::shared_ptr<Body> next_body();
+  std::unique_ptr<PartMesh> extract(std::size_t part) const;
 
 private:
   friend class TreeWalk;
 
+  std::size_t add_body(const TopoDS_Shape &shape);
+  void add_bodies(const TopoDS_Shape &shape);
+
   STEPCAFControl_Reader reader;
   Handle(TDocStd_Document) document;
+  std::vector<Handle(Standard_Transient)> leaf_products;
+  TopTools_DataMapOfShapeInteger body_of_shape;
+  std::deque<std::shared_ptr<Body>> fresh;
   std::vector<PartShape> parts;
 };
 

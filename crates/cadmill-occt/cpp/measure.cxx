@@ -355,10 +355,10 @@ private:
 } // namespace
 
 // A lower bound: the box of points on all edges. It is at hand before anything is meshed.
-double Document::diagonal(std::size_t index) const {
+double Body::diagonal() const {
   constexpr int POINTS = 8;
   Bnd_Box box;
-  for (TopExp_Explorer edges(parts.at(index).shape, TopAbs_EDGE); edges.More(); edges.Next()) {
+  for (TopExp_Explorer edges(shape, TopAbs_EDGE); edges.More(); edges.Next()) {
     const TopoDS_Edge &edge = TopoDS::Edge(edges.Current());
     if (BRep_Tool::Degenerated(edge) || !BRep_Tool::IsGeometric(edge)) {
       continue;
@@ -375,12 +375,24 @@ double Document::diagonal(std::size_t index) const {
   return box.IsVoid() ? 0.0 : std::sqrt(box.SquareExtent());
 }
 
-Measure Document::measure(std::size_t index) const {
-  const TopoDS_Shape &shape = parts.at(index).shape;
+Measure Body::measure(bool parallel) const {
+  std::vector<TopoDS_Face> faces;
+  for (TopExp_Explorer found(shape, TopAbs_FACE); found.More(); found.Next()) {
+    faces.push_back(TopoDS::Face(found.Current()));
+  }
   const GaussRule rule(BOUNDARY_POINTS);
+  std::vector<Integrals> each(faces.size());
+  OSD_Parallel::For(
+      0, static_cast<int>(faces.size()),
+      [&](int i) {
+        const auto face = static_cast<std::size_t>(i);
+        each[face] = integrate(faces[face], rule);
+      },
+      !parallel);
+  // Summed in the order of the faces, so that the threads do not show in the result.
   Integrals sum;
-  for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
-    sum += integrate(TopoDS::Face(faces.Current()), rule);
+  for (const Integrals &face : each) {
+    sum += face;
   }
   Measure measure{};
   measure.area = sum.area;

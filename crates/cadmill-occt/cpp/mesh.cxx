@@ -13,7 +13,8 @@
 #include <TopoDS_Iterator.hxx>
 #include <gp_Vec.hxx>
 
-#include <cmath>
+#include <algorithm>
+#include <map>
 
 namespace cadmill {
 
@@ -177,16 +178,17 @@ private:
 
 } // namespace
 
-std::unique_ptr<PartMesh> Document::mesh(std::size_t index, const Deflections &deflections) const {
-  const PartShape &part = parts.at(index);
+void Body::mesh(const Deflections &deflections) const {
   IMeshTools_Parameters parameters;
   parameters.Deflection = deflections.linear;
   parameters.Angle = deflections.angular;
   parameters.InParallel = deflections.parallel;
-  BRepMesh_IncrementalMesh mesher(part.shape, parameters);
+  BRepMesh_IncrementalMesh mesher(shape, parameters);
+}
 
+std::unique_ptr<PartMesh> Document::extract(std::size_t part) const {
   auto mesh = std::make_unique<PartMesh>();
-  Extraction(part, *mesh).run();
+  Extraction(parts.at(part), *mesh).run();
   return mesh;
 }
 

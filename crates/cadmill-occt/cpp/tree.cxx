@@ -4,31 +4,26 @@
 #include "compat.hxx"
 #include "cadmill-occt/src/kernel/bridge.rs.h"
 
-#include <BRep_Builder.hxx>
 #include <Interface_InterfaceModel.hxx>
-#include <STEPConstruct_Tool.hxx>
 #include <StepBasic_Product.hxx>
 #include <StepBasic_ProductDefinition.hxx>
 #include <StepBasic_ProductDefinitionFormation.hxx>
 #include <TCollection_HAsciiString.hxx>
-#include <TDF_LabelMap.hxx>
 #include <TDF_LabelSequence.hxx>
 #include <TDataStd_Name.hxx>
 #include <TDataStd_TreeNode.hxx>
 #include <TopExp_Explorer.hxx>
-#include <TopoDS_Iterator.hxx>
 #include <TransferBRep.hxx>
-#include <Transfer_Binder.hxx>
 #include <Transfer_TransientProcess.hxx>
 #include <XCAFDoc.hxx>
+#include <XCAFDoc_ColorTool.hxx>
 #include <XCAFDoc_DocumentTool.hxx>
 #include <XCAFDoc_GraphNode.hxx>
 #include <XCAFDoc_LayerTool.hxx>
 #include <XCAFDoc_Material.hxx>
+#include <XCAFDoc_ShapeTool.hxx>
 #include <XSControl_TransferReader.hxx>
 #include <XSControl_WorkSession.hxx>
-
-#include <numeric>
 
 namespace cadmill {
 
@@ -74,7 +69,6 @@ public:
       pending.pop_back();
       visit(place);
     }
-    group_parts();
     return std::move(tree);
   }
 
@@ -174,7 +168,6 @@ private:
 
     PartShape part;
     part.shape = shape;
-    part.label = label;
     part.color = color_of(label);
     TDF_LabelSequence subs;
     XCAFDoc_ShapeTool::GetSubShapes(label, subs);
@@ -185,12 +178,12 @@ private:
         part.palette.push_back(*color);
       }
     }
-    for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
-      ++part.faces;
-    }
 
     PartInfo info{};
-    info.faces = part.faces;
+    info.body = document.add_body(shape);
+    for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
+      ++info.faces;
+    }
     add_layers(label, info.layers);
     add_material(label, info);
     tree.parts.push_back(std::move(info));
@@ -280,38 +273,6 @@ private:
       product_of_shape.Bind(shape.Located(TopLoc_Location()),
                             static_cast<Standard_Integer>(product_ids.size()));
       product_ids.emplace_back(definition->Formation()->OfProduct()->Id()->ToCString());
-    }
-  }
-
-  // Parts that share a face, an edge or a vertex get one group: meshing writes into these.
-  void group_parts() {
-    std::vector<std::size_t> group(document.parts.size());
-    std::iota(group.begin(), group.end(), 0);
-    const auto root = [&group](std::size_t i) {
-      while (group[i] != i) {
-        i = group[i] = group[group[i]];
-      }
-      return i;
-    };
-    TopTools_DataMapOfShapeInteger owner;
-    for (std::size_t part = 0; part < document.parts.size(); ++part) {
-      TopTools_IndexedMapOfShape own;
-      for (const TopAbs_ShapeEnum kind : {TopAbs_FACE, TopAbs_EDGE}) {
-        for (TopExp_Explorer found(document.parts[part].shape, kind); found.More(); found.Next()) {
-          own.Add(found.Current().Located(TopLoc_Location()));
-        }
-      }
-      for (Standard_Integer i = 1; i <= own.Extent(); ++i) {
-        if (const Standard_Integer *other = owner.Seek(own.FindKey(i))) {
-          const std::size_t a = root(part), b = root(static_cast<std::size_t>(*other));
-          group[std::max(a, b)] = std::min(a, b);
-        } else {
-          owner.Bind(own.FindKey(i), static_cast<Standard_Integer>(part));
-        }
-      }
-    }
-    for (std::size_t part = 0; part < document.parts.size(); ++part) {
-      tree.parts[part].group = root(part);
     }
   }
 };

@@ -10,8 +10,7 @@ use cadmill_scene::{
 use glam::{DAffine3, DMat3, DVec3};
 
 use crate::{
-    kernel::{Node, Tree},
-    meshing::MeshedPart,
+    kernel::{MeshedBody, Node, PartMesh, Tree},
 };
 
 /// The colour of what has none: a light, neutral grey (linear light).
@@ -21,15 +20,15 @@ const ROUGHNESS: f32 = 0.5;
 const METRES_PER_MM: f64 = 0.001;
 
 /// The scene of `tree`, whose parts were meshed.
-pub(crate) fn scene(tree: &Tree, meshed: Vec<MeshedPart>, provenance: Provenance) -> Scene {
+pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) -> Scene {
     let mut materials = Materials::default();
     let names = part_names(tree);
     let parts = tree
         .parts
         .iter()
-        .zip(meshed)
+        .zip(meshes)
         .zip(&names)
-        .map(|((info, meshed), names)| Part {
+        .map(|((info, mesh), names)| Part {
             key: names.key.clone(),
             name: names.name.clone(),
             physical: (!info.material.is_empty()).then(|| PhysicalMaterial {
@@ -37,8 +36,7 @@ pub(crate) fn scene(tree: &Tree, meshed: Vec<MeshedPart>, provenance: Provenance
                 density_kg_m3: (info.density > 0.0).then_some(info.density),
             }),
             layers: info.layers.clone(),
-            primitives: meshed
-                .mesh
+            primitives: mesh
                 .primitives
                 .into_iter()
                 .map(|primitive| Primitive {
@@ -210,28 +208,19 @@ fn linear_to_srgb(channel: f64) -> f64 {
     }
 }
 
-/// What was measured of each part, kept apart from its triangles.
-pub(crate) struct Measured {
-    measure: crate::kernel::Measure,
-    deflection: cadmill_domain::Deflection,
-    unmeshed: u64,
-}
-
-impl From<&MeshedPart> for Measured {
-    fn from(part: &MeshedPart) -> Self {
-        Self {
-            measure: part.measure,
-            deflection: part.deflection,
-            unmeshed: part.mesh.unmeshed_faces,
-        }
-    }
+/// What the kernel found, for the report.
+pub(crate) struct Found<'a> {
+    pub(crate) tree: &'a Tree,
+    /// By [`PartInfo::body`](crate::kernel::bridge::ffi::PartInfo).
+    pub(crate) bodies: &'a [MeshedBody],
+    /// Faces without triangles, per part.
+    pub(crate) unmeshed: &'a [u64],
 }
 
 /// The report on `scene`.
 pub(crate) fn report(
-    tree: &Tree,
+    found: &Found<'_>,
     scene: &Scene,
-    measured: &[Measured],
     kernel: String,
     source_faces: u64,
     timings: Timings,
@@ -243,22 +232,23 @@ pub(crate) fn report(
     let part_reports: Vec<PartReport> = scene
         .parts
         .iter()
-        .zip(&tree.parts)
-        .zip(measured)
+        .zip(&found.tree.parts)
+        .zip(found.unmeshed)
         .zip(&shown)
-        .map(|(((part, info), measured), &occurrences)| PartReport {
+        .map(|(((part, info), &unmeshed), &occurrences)| (part, info, unmeshed, occurrences))
+        .map(|(part, info, unmeshed, occurrences)| PartReport {
             key: part.key.as_str().to_owned(),
             name: part.name.clone(),
             occurrences,
             triangles: triangles(part),
             faces: FaceCount {
                 total: info.faces,
-                unmeshed: measured.unmeshed,
+                unmeshed,
             },
-            volume_mm3: measured.measure.volume_mm3,
-            area_mm2: measured.measure.area_mm2,
-            bounds: measured.measure.bounds,
-            deflection: measured.deflection,
+            volume_mm3: found.bodies[info.body].volume_mm3,
+            area_mm2: found.bodies[info.body].area_mm2,
+            bounds: found.bodies[info.body].bounds,
+            deflection: found.bodies[info.body].deflection,
             material: part.physical.as_ref().map(|p| p.name.clone()),
             density_kg_m3: part.physical.as_ref().and_then(|p| p.density_kg_m3),
         })
@@ -284,7 +274,7 @@ pub(crate) fn report(
         area_mm2: all(|part| part.area_mm2),
         bounds: bounds(scene),
         partial: faces.unmeshed > 0 || faces.total < source_faces,
-        warnings: tree.warnings.clone(),
+        warnings: found.tree.warnings.clone(),
         retried: None,
         timings,
         part_reports,

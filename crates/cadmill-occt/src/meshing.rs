@@ -1,98 +1,183 @@
-//! Meshes the distinct parts of a document on a few threads.
+//! Transfers a document while its bodies are meshed on other threads.
 
 use std::{
+    collections::VecDeque,
     num::NonZero,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    thread,
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    thread::{self, Scope},
 };
 
-use cadmill_domain::{Deflection, FailureCode, Recipe};
+use cadmill_domain::{FailureCode, Phase, Recipe};
 
-use crate::kernel::{Document, KernelError, Measure, PartInfo, PartMesh};
+use crate::{
+    kernel::{Body, Document, KernelError, MeshedBody, Tree},
+    protocol,
+};
 
 /// Stack of a meshing thread, in bytes: the kernel recurses over what the file holds.
 const STACK_BYTES: usize = 64 << 20;
 
-/// A part that was measured and meshed.
-#[derive(Debug)]
-pub(crate) struct MeshedPart {
-    pub(crate) measure: Measure,
-    pub(crate) deflection: Deflection,
-    pub(crate) mesh: PartMesh,
-}
-
-/// Meshes all of `parts`, the ones with most faces first, so that no thread ends on a large one.
-pub(crate) fn mesh_parts(
-    document: &Document,
-    parts: &[PartInfo],
+/// Transfers all of `document` and meshes its bodies. The second result is ordered by
+/// [`Body::index`].
+///
+/// The transfer is not thread-safe and the longest phase, so one thread does only that; the bodies
+/// of each leaf are meshed by the others as soon as they are there.
+pub(crate) fn transfer_and_mesh(
+    document: &mut Document,
     recipe: &Recipe,
     threads: NonZero<usize>,
-    progress: fn(f64),
-) -> Result<Vec<MeshedPart>, KernelError> {
-    let groups = groups(parts);
-    let threads = threads.get().min(groups.len()).max(1);
-    // Faces are meshed in parallel only where there are too few parts to keep the threads busy.
-    let parallel = groups.len() == 1;
-
-    let results: Vec<Mutex<Option<Result<MeshedPart, KernelError>>>> =
-        parts.iter().map(|_| Mutex::new(None)).collect();
-    let next = AtomicUsize::new(0);
-    let done = AtomicUsize::new(0);
-    let work = || {
-        while let Some(group) = groups.get(next.fetch_add(1, Ordering::Relaxed)) {
-            for &part in group {
-                let result = mesh_part(document, part, recipe, parallel);
-                *results[part].lock().unwrap_or_else(PoisonError::into_inner) = Some(result);
-                let done = done.fetch_add(1, Ordering::Relaxed) + 1;
-                progress(done as f64 / parts.len() as f64);
+    timed: &mut impl FnMut(Phase),
+) -> Result<(Tree, Vec<MeshedBody>), KernelError> {
+    let queue = Queue::new(*recipe);
+    let tree = thread::scope(|scope| {
+        // However this ends, the workers must hear that nothing more will come.
+        let _closed = CloseOnDrop(&queue);
+        for _ in 1..threads.get() {
+            queue.start_worker(scope)?;
+        }
+        // A single part gains nothing from being transferred apart.
+        if document.leaves() > 1 {
+            for leaf in 0..document.leaves() {
+                queue.push(document.transfer_leaf(leaf)?, false);
             }
         }
-    };
-    thread::scope(|scope| {
-        for _ in 0..threads {
-            thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, work)
-                .map_err(|error| KernelError {
-                    code: FailureCode::KernelMemory,
-                    detail: format!("A thread could not be started: {error}."),
-                })?;
-        }
-        Ok::<_, KernelError>(())
+        let (tree, rest) = document.transfer()?;
+        timed(Phase::Transfer);
+        // What is left may share topology, so it is one piece of work, spread over its faces.
+        queue.push(rest, threads.get() > 1);
+        queue.close();
+        queue.work();
+        Ok::<_, KernelError>(tree)
     })?;
-    results
-        .into_iter()
-        .filter_map(|slot| slot.into_inner().unwrap_or_else(PoisonError::into_inner))
-        .collect()
+    let bodies = queue.into_results()?;
+    timed(Phase::Mesh);
+    Ok((tree, bodies))
 }
 
-fn mesh_part(
-    document: &Document,
-    part: usize,
-    recipe: &Recipe,
+/// Bodies that share topology and are meshed one after the other.
+struct Group {
+    bodies: Vec<Body>,
     parallel: bool,
-) -> Result<MeshedPart, KernelError> {
-    let deflection = recipe.deflection(document.diagonal_mm(part)?);
-    let mesh = document.mesh(part, deflection, parallel)?;
-    let measure = document.measure(part)?;
-    Ok(MeshedPart {
-        measure,
-        deflection,
-        mesh,
-    })
 }
 
-/// The parts of each group, the groups with most faces first.
-fn groups(parts: &[PartInfo]) -> Vec<Vec<usize>> {
-    let mut groups: Vec<Vec<usize>> = vec![Vec::new(); parts.len()];
-    for (index, part) in parts.iter().enumerate() {
-        groups[part.group].push(index);
+struct Queue {
+    recipe: Recipe,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    waiting: VecDeque<Group>,
+    closed: bool,
+    pushed: usize,
+    done: usize,
+    results: Vec<Option<MeshedBody>>,
+    error: Option<KernelError>,
+}
+
+impl Queue {
+    fn new(recipe: Recipe) -> Self {
+        Self {
+            recipe,
+            state: Mutex::default(),
+            changed: Condvar::new(),
+        }
     }
-    groups.retain(|group| !group.is_empty());
-    let faces = |group: &Vec<usize>| group.iter().map(|&part| parts[part].faces).sum::<u64>();
-    groups.sort_by_key(|group| std::cmp::Reverse(faces(group)));
-    groups
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn start_worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), KernelError> {
+        thread::Builder::new()
+            .stack_size(STACK_BYTES)
+            .spawn_scoped(scope, || self.work())
+            .map(drop)
+            .map_err(|error| KernelError {
+                code: FailureCode::KernelMemory,
+                detail: format!("A thread could not be started: {error}."),
+            })
+    }
+
+    fn push(&self, bodies: Vec<Body>, parallel: bool) {
+        if bodies.is_empty() {
+            return;
+        }
+        let mut state = self.state();
+        state.pushed += bodies.len();
+        state.waiting.push_back(Group { bodies, parallel });
+        self.changed.notify_one();
+    }
+
+    fn close(&self) {
+        self.state().closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Meshes what comes until the queue is closed and empty.
+    fn work(&self) {
+        while let Some(group) = self.next() {
+            for body in group.bodies {
+                let result = body.mesh(&self.recipe, group.parallel);
+                self.finish(body.index(), result);
+            }
+        }
+    }
+
+    fn next(&self) -> Option<Group> {
+        let mut state = self.state();
+        loop {
+            if let Some(group) = state.waiting.pop_front() {
+                return Some(group);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn finish(&self, index: usize, result: Result<MeshedBody, KernelError>) {
+        let mut state = self.state();
+        match result {
+            Ok(meshed) => {
+                if state.results.len() <= index {
+                    state.results.resize(index + 1, None);
+                }
+                state.results[index] = Some(meshed);
+                state.done += 1;
+                if state.closed {
+                    protocol::progress(Phase::Mesh, state.done as f64 / state.pushed as f64);
+                }
+            }
+            Err(error) => {
+                // After a failure of the kernel nothing more is asked of it.
+                state.waiting.clear();
+                state.error.get_or_insert(error);
+            }
+        }
+    }
+
+    fn into_results(self) -> Result<Vec<MeshedBody>, KernelError> {
+        let state = self
+            .state
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        match state.error {
+            Some(error) => Err(error),
+            None => Ok(state.results.into_iter().flatten().collect()),
+        }
+    }
+}
+
+struct CloseOnDrop<'a>(&'a Queue);
+
+impl Drop for CloseOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }

@@ -13,9 +13,9 @@ use cadmill_domain::{ContentHash, Failure, FailureCode, Phase, Recipe, Timings};
 use cadmill_scene::{Overlay, Provenance, Scene, SceneError, glb};
 
 use crate::{
-    assemble::{self, Measured},
-    kernel::{self, Document, KernelError},
-    meshing::mesh_parts,
+    assemble,
+    kernel::{self, Document, KernelError, PartMesh},
+    meshing::transfer_and_mesh,
     protocol,
 };
 
@@ -80,31 +80,26 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
     kernel::prepare(options.threads.get(), protocol::progress).map_err(failure)?;
     let mut clock = Clock::start();
     let mut timings = Timings::default();
-    let mut document = Document::open(&options.input, &mut |phase| match phase {
-        Phase::Read => timings.read_s = clock.lap(),
-        _ => timings.transfer_s = clock.lap(),
-    })
-    .map_err(failure)?;
-    let tree = document.walk().map_err(failure)?;
-    let progress = |fraction| protocol::progress(Phase::Mesh, fraction);
-    let meshed = mesh_parts(
-        &document,
-        &tree.parts,
-        &options.recipe,
-        options.threads,
-        progress,
-    )
-    .map_err(failure)?;
-    timings.mesh_s = clock.lap();
+    let mut document = Document::read(&options.input).map_err(failure)?;
+    timings.read_s = clock.lap();
+    let timed = &mut |phase| match phase {
+        Phase::Transfer => timings.transfer_s = clock.lap(),
+        _ => timings.mesh_s = clock.lap(),
+    };
+    let (tree, bodies) =
+        transfer_and_mesh(&mut document, &options.recipe, options.threads, timed)
+            .map_err(failure)?;
+    let meshes = (0..tree.parts.len()).map(|part| document.extract(part));
+    let meshes: Vec<PartMesh> = meshes.collect::<Result<_, _>>().map_err(failure)?;
+    let unmeshed: Vec<u64> = meshes.iter().map(|mesh| mesh.unmeshed_faces).collect();
 
-    let measured: Vec<Measured> = meshed.iter().map(Measured::from).collect();
     let kernel = kernel::version();
     let provenance = Provenance {
         source_hash: options.source_hash,
         recipe: options.recipe.fingerprint(),
         converter: format!("Cadmill {} ({kernel})", env!("CARGO_PKG_VERSION")),
     };
-    let scene = assemble::scene(&tree, meshed, provenance);
+    let scene = assemble::scene(&tree, meshes, provenance);
     if scene.parts.iter().all(|part| part.primitives.is_empty()) {
         let faces: u64 = tree.parts.iter().map(|part| part.faces).sum();
         let detail = format!("Of {faces} faces that it read, none could be meshed.");
@@ -113,14 +108,12 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
     protocol::progress(Phase::Write, 0.0);
     write_glb(&scene, &options.output_dir.join("scene.glb"))?;
     timings.write_s = clock.lap();
-    let report = assemble::report(
-        &tree,
-        &scene,
-        &measured,
-        kernel,
-        options.source_faces,
-        timings,
-    );
+    let found = assemble::Found {
+        tree: &tree,
+        bodies: &bodies,
+        unmeshed: &unmeshed,
+    };
+    let report = assemble::report(&found, &scene, kernel, options.source_faces, timings);
     let json = serde_json::to_vec(&report)
         .map_err(|error| Failure::new(FailureCode::Storage, error.to_string()))?;
     std::fs::write(options.output_dir.join("report.json"), json)

@@ -29,8 +29,8 @@ pub(crate) mod ffi {
         /// kg/m³, or 0 if unknown.
         density: f64,
         faces: u64,
-        /// Parts of one group share topology and must not be meshed at the same time.
-        group: usize,
+        /// The body that is its shape.
+        body: usize,
     }
 
     struct Tree {
@@ -53,7 +53,7 @@ pub(crate) mod ffi {
         linear: f64,
         /// rad
         angular: f64,
-        /// Whether the faces of the part are meshed on several threads.
+        /// Whether its faces are meshed on several threads.
         parallel: bool,
     }
 
@@ -65,21 +65,25 @@ pub(crate) mod ffi {
         include!("document.hxx");
 
         type Document;
+        type Body;
         type PartMesh;
 
         fn prepare_kernel(threads: usize) -> Result<()>;
         fn kernel_version() -> String;
+
         fn new_document() -> Result<UniquePtr<Document>>;
         fn read(self: Pin<&mut Document>, path: &str) -> Result<()>;
+        fn leaves(self: &Document) -> usize;
+        fn transfer_leaf(self: Pin<&mut Document>, leaf: usize) -> Result<()>;
         fn transfer(self: Pin<&mut Document>) -> Result<()>;
         fn walk(self: Pin<&mut Document>) -> Result<Tree>;
-        fn diagonal(self: &Document, part: usize) -> Result<f64>;
-        fn measure(self: &Document, part: usize) -> Result<Measure>;
-        fn mesh(
-            self: &Document,
-            part: usize,
-            deflections: &Deflections,
-        ) -> Result<UniquePtr<PartMesh>>;
+        fn next_body(self: Pin<&mut Document>) -> Result<SharedPtr<Body>>;
+        fn extract(self: &Document, part: usize) -> Result<UniquePtr<PartMesh>>;
+
+        fn index(self: &Body) -> usize;
+        fn diagonal(self: &Body) -> Result<f64>;
+        fn mesh(self: &Body, deflections: &Deflections) -> Result<()>;
+        fn measure(self: &Body, parallel: bool) -> Result<Measure>;
 
         fn primitives(self: &PartMesh) -> usize;
         fn has_color(self: &PartMesh, primitive: usize) -> bool;

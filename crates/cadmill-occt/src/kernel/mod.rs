@@ -1,16 +1,17 @@
-//! The kernel behind a safe face: a [`Document`] is read, transferred, walked and meshed.
+//! The kernel behind a safe face: a [`Document`] is read and transferred, its bodies are
+//! meshed, and the triangles of its parts are taken out.
 
 use std::{path::Path, sync::OnceLock};
 
-use cadmill_domain::{Bounds, Deflection, FailureCode, Phase};
-use cxx::UniquePtr;
+use cadmill_domain::{Bounds, Deflection, FailureCode, Phase, Recipe};
+use cxx::{SharedPtr, UniquePtr};
 
 use bridge::ffi;
 
 #[expect(unsafe_code, unreachable_pub, reason = "cxx writes this code")]
 pub(crate) mod bridge;
 
-pub(crate) use ffi::{Node, PartInfo, Tree};
+pub(crate) use ffi::{Node, Tree};
 
 /// The kernel refused, crashed, or ran out of memory.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,68 +70,55 @@ pub fn version() -> String {
     format!("Open CASCADE {}", ffi::kernel_version())
 }
 
-/// A STEP file inside the kernel.
+/// A STEP file inside the kernel. Its steps are to be taken in the order of its methods.
 pub(crate) struct Document(UniquePtr<ffi::Document>);
 
-#[expect(
-    unsafe_code,
-    reason = "the kernel's handles are counted atomically; meshing writes only into the part's own \
-              topology, and `mesh` is called for one part of a group at a time"
-)]
-// SAFETY: as the reason says; every other method takes `&mut self`.
-unsafe impl Sync for Document {}
-
 impl Document {
-    /// Reads and transfers the file.
-    pub(crate) fn open(path: &Path, timed: &mut impl FnMut(Phase)) -> Result<Self, KernelError> {
+    /// Reads and parses the file.
+    pub(crate) fn read(path: &Path) -> Result<Self, KernelError> {
         let mut document = ffi::new_document()?;
         let path = path.to_str().ok_or_else(|| KernelError {
             code: FailureCode::Unreadable,
             detail: "The path of the input is not UTF-8.".to_owned(),
         })?;
         document.pin_mut().read(path)?;
-        timed(Phase::Read);
-        document.pin_mut().transfer()?;
-        timed(Phase::Transfer);
         Ok(Self(document))
     }
 
-    /// The occurrences and distinct parts.
-    pub(crate) fn walk(&mut self) -> Result<Tree, KernelError> {
-        Ok(self.0.pin_mut().walk()?)
+    /// How many products contain no others.
+    pub(crate) fn leaves(&self) -> usize {
+        self.0.leaves()
     }
 
-    /// The diagonal of a part, in millimetres: a lower bound that is at hand before it is meshed.
-    pub(crate) fn diagonal_mm(&self, part: usize) -> Result<f64, KernelError> {
-        Ok(self.0.diagonal(part)?)
+    /// Transfers one of these. Gives the bodies that are new: they may share topology with each
+    /// other, but not with those of another leaf.
+    pub(crate) fn transfer_leaf(&mut self, leaf: usize) -> Result<Vec<Body>, KernelError> {
+        self.0.pin_mut().transfer_leaf(leaf)?;
+        self.fresh_bodies()
     }
 
-    /// What the exact surfaces of a part measure that was meshed before.
-    pub(crate) fn measure(&self, part: usize) -> Result<Measure, KernelError> {
-        let measure = self.0.measure(part)?;
-        Ok(Measure {
-            volume_mm3: measure.volume,
-            area_mm2: measure.area,
-            bounds: measure.has_box.then_some(Bounds {
-                min_mm: measure.min,
-                max_mm: measure.max,
-            }),
-        })
+    /// Transfers what is left, and finds the occurrences and distinct parts. Gives the bodies that
+    /// are new: they may share topology with each other.
+    pub(crate) fn transfer(&mut self) -> Result<(Tree, Vec<Body>), KernelError> {
+        self.0.pin_mut().transfer()?;
+        let tree = self.0.pin_mut().walk()?;
+        Ok((tree, self.fresh_bodies()?))
     }
 
-    /// Meshes a part. Parts of one group must not be meshed at the same time.
-    pub(crate) fn mesh(
-        &self,
-        part: usize,
-        deflection: Deflection,
-        parallel: bool,
-    ) -> Result<PartMesh, KernelError> {
-        let deflections = ffi::Deflections {
-            linear: deflection.linear_mm,
-            angular: deflection.angular_deg.to_radians(),
-            parallel,
-        };
-        let mesh = self.0.mesh(part, &deflections)?;
+    fn fresh_bodies(&mut self) -> Result<Vec<Body>, KernelError> {
+        let mut bodies = Vec::new();
+        loop {
+            let body = self.0.pin_mut().next_body()?;
+            if body.is_null() {
+                return Ok(bodies);
+            }
+            bodies.push(Body(body));
+        }
+    }
+
+    /// The triangles of a part whose body was meshed.
+    pub(crate) fn extract(&self, part: usize) -> Result<PartMesh, KernelError> {
+        let mesh = self.0.extract(part)?;
         let primitives = (0..mesh.primitives())
             .map(|i| PartPrimitive {
                 color: mesh.has_color(i).then(|| mesh.color(i)),
@@ -146,9 +134,48 @@ impl Document {
     }
 }
 
-/// What the exact surfaces of a part measure.
+/// A shape that is meshed by itself, while others are still being transferred.
+pub(crate) struct Body(SharedPtr<ffi::Body>);
+
+#[expect(
+    unsafe_code,
+    reason = "the kernel counts its handles atomically, and meshing writes only into the topology \
+              of the body, which is no other's"
+)]
+// SAFETY: as the reason says.
+unsafe impl Send for Body {}
+
+impl Body {
+    /// Its position among all bodies.
+    pub(crate) fn index(&self) -> usize {
+        self.0.index()
+    }
+
+    /// Meshes it and measures its exact surfaces; `parallel` for its faces on several threads.
+    pub(crate) fn mesh(&self, recipe: &Recipe, parallel: bool) -> Result<MeshedBody, KernelError> {
+        let deflection = recipe.deflection(self.0.diagonal()?);
+        self.0.mesh(&ffi::Deflections {
+            linear: deflection.linear_mm,
+            angular: deflection.angular_deg.to_radians(),
+            parallel,
+        })?;
+        let measure = self.0.measure(parallel)?;
+        Ok(MeshedBody {
+            deflection,
+            volume_mm3: measure.volume,
+            area_mm2: measure.area,
+            bounds: measure.has_box.then_some(Bounds {
+                min_mm: measure.min,
+                max_mm: measure.max,
+            }),
+        })
+    }
+}
+
+/// What the exact surfaces of a body measure, and how finely it was meshed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Measure {
+pub(crate) struct MeshedBody {
+    pub(crate) deflection: Deflection,
     pub(crate) volume_mm3: f64,
     pub(crate) area_mm2: f64,
     pub(crate) bounds: Option<Bounds>,
