@@ -179,6 +179,12 @@ fn one_occurrence_in_a_material_of_its_own_gets_a_prototype_of_its_own() {
         file.specs
             .contains_key("/Gearbox/Prototypes/Bolt_M6_ff0000/Bolt_M6.material:binding")
     );
+    let references = &file.specs["/Gearbox/Gearbox/Bolts/Bolt_M6_3"].fields["references"];
+    assert_eq!(
+        file.stored(*references)[0],
+        0b11,
+        "they replace those of the geometry"
+    );
     // The gear that is red in the STEP file.
     assert!(has_references("/Gearbox/Gearbox/Gear_train_2/Gear"));
     assert!(has_references("/Gearbox/Prototypes/Gear_Red"));
@@ -189,6 +195,21 @@ fn one_occurrence_in_a_material_of_its_own_gets_a_prototype_of_its_own() {
         2,
         "equal variants share one"
     );
+}
+
+#[test]
+fn an_occurrence_that_looks_like_its_part_needs_no_prototype_of_its_own() {
+    let scene = sample::gearbox_like();
+    let both = maps(&[("bolt-m6", "#ff0000"), ("/gearbox/bolts/*", "#ff0000")]);
+    let master = build(&scene, &both);
+    let file = CrateFile::read(layer(&master, master::MATERIALS));
+    assert!(
+        !file
+            .specs
+            .keys()
+            .any(|path| path.contains("Bolt_M6_ff0000"))
+    );
+    assert!(!file.specs.contains_key("/Gearbox/Gearbox/Bolts"));
 }
 
 #[test]
