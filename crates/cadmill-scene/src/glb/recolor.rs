@@ -35,7 +35,7 @@ pub fn overlay(glb: &[u8], maps: &MaterialMaps) -> Result<Overlaid, SceneError> 
     let overlay = Overlay::resolve(&scene, maps);
     overlay.check(&scene)?;
     dress(&mut document, &scene, &overlay, &parts);
-    let mut overlaid = Vec::with_capacity(glb.len() + glb.len() / 8);
+    let mut overlaid = Vec::with_capacity(bin.len() + 2 * json.len());
     write_head(&document, bin.len() as u64, &mut overlaid)?;
     overlaid.extend_from_slice(bin);
     Ok(Overlaid {

@@ -9,8 +9,8 @@ use crate::{
         assemble::{Layout, PrimitiveAccessors, assemble},
         container::write_head,
         document::{
-            ARRAY_BUFFER, Accessor, Attributes, Buffer, BufferView, ELEMENT_ARRAY_BUFFER, FLOAT,
-            Shape, UNSIGNED_INT, UNSIGNED_SHORT, fits_16_bits,
+            ARRAY_BUFFER, Accessor, Attributes, Buffer, BufferView, Document, ELEMENT_ARRAY_BUFFER,
+            FLOAT, Shape, UNSIGNED_INT, UNSIGNED_SHORT, fits_16_bits,
         },
     },
 };
@@ -23,26 +23,30 @@ const VERTEX_BYTES: usize = size_of::<[f32; 3]>();
 /// If the scene is not sound, the overlay is not of this scene, or the result would not fit into
 /// the 4 GiB of a GLB.
 pub fn write(scene: &Scene, overlay: &Overlay) -> Result<Vec<u8>, SceneError> {
+    let (document, bin_length) = prepare(scene, overlay)?;
     let mut glb = Vec::new();
-    write_to(scene, overlay, &mut glb)?;
+    write_head(&document, bin_length as u64, &mut glb)?;
+    glb.reserve_exact(bin_length);
+    write_parts(&scene.parts, &mut glb)?;
     Ok(glb)
 }
 
-/// As [`write`], to a file or anything else, without holding the bytes of the meshes twice. Writes
+/// As [`write()`], to a file or anything else, without holding the bytes of the meshes twice. Writes
 /// in large pieces of the meshes' own memory, so `out` needs a buffer only for many small parts.
 ///
 /// # Errors
-/// Those of [`write`], and those of `out`.
+/// Those of [`write()`], and those of `out`.
 pub fn write_to(scene: &Scene, overlay: &Overlay, out: &mut impl Write) -> Result<(), SceneError> {
+    let (document, bin_length) = prepare(scene, overlay)?;
+    write_head(&document, bin_length as u64, out)?;
+    write_parts(&scene.parts, out)
+}
+
+fn prepare(scene: &Scene, overlay: &Overlay) -> Result<(Document, usize), SceneError> {
     scene.check()?;
     overlay.check(scene)?;
-    let (layout, length) = lay_out(&scene.parts);
-    let document = assemble(scene, overlay, layout);
-    write_head(&document, length as u64, out)?;
-    for part in &scene.parts {
-        write_part(part, out).map_err(SceneError::Write)?;
-    }
-    Ok(())
+    let (layout, bin_length) = lay_out(&scene.parts);
+    Ok((assemble(scene, overlay, layout), bin_length))
 }
 
 fn lay_out(parts: &[Part]) -> (Layout, usize) {
@@ -137,6 +141,13 @@ fn lay_out_part(part: &Part, layout: &mut Layout, length: &mut usize) -> Vec<Pri
     ]);
     *length += vertex_bytes + index_bytes;
     accessors
+}
+
+fn write_parts(parts: &[Part], out: &mut impl Write) -> Result<(), SceneError> {
+    let mut parts = parts.iter();
+    parts
+        .try_for_each(|part| write_part(part, out))
+        .map_err(SceneError::Write)
 }
 
 fn write_part(part: &Part, out: &mut impl Write) -> std::io::Result<()> {
