@@ -1,5 +1,10 @@
-//! Runs the mill: the tessellator as a child process.
+//! Runs the mill: the tessellator as a child process, and the conversion of one file into its media.
 
+mod convert;
 mod process;
 
+pub use convert::{
+    CONVERTER, Conversion, ConversionProgress, ConversionTimings, Converted, Medium, Origin,
+    Record, Stage, Target,
+};
 pub use process::ProcessTessellator;

@@ -2,5 +2,6 @@
 
 mod cleanup;
 mod confinement;
+mod convert;
 mod endings;
 mod mill;

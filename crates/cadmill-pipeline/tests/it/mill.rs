@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     io::Read as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     time::Duration,
 };
@@ -125,7 +125,7 @@ impl Leash {
         let child = self.assert_all_are_gone();
         #[cfg(target_os = "linux")]
         assert!(
-            !std::path::Path::new("/proc").join(&child).exists(),
+            !Path::new("/proc").join(&child).exists(),
             "{child}"
         );
         assert!(child.parse::<u32>().is_ok(), "{child}");
@@ -151,4 +151,14 @@ pub(crate) fn step(order: &str) -> String {
          #1=PRODUCT('cube','Cube','',());\n#2=ADVANCED_FACE('',(),#1,.T.);\nENDSEC;\n\
          END-ISO-10303-21;\n"
     )
+}
+
+/// The names in a folder, in order.
+pub(crate) fn names(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).unwrap();
+    let mut names: Vec<_> = entries
+        .map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
 }

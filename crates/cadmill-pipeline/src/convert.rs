@@ -1,0 +1,269 @@
+//! One STEP file into its media: read once, tessellated once, everything else derived.
+
+mod media;
+mod record;
+mod reuse;
+mod staging;
+
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cadmill_domain::{
+    Cancelled, ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Phase, ProgressSink,
+    Recipe, Tessellation, TessellationRequest, Tessellator,
+};
+use cadmill_step::{StepSummary, inspect_path};
+use tokio::task::{JoinError, JoinSet, spawn_blocking};
+
+pub use self::{
+    media::Target,
+    record::{CONVERTER, ConversionTimings, Medium, Origin, Record},
+};
+use self::{
+    media::{Dressed, Staged},
+    staging::StagedFile,
+};
+
+/// What is to be converted, into what, and within which limits.
+#[derive(Debug, Clone)]
+pub struct Conversion {
+    /// The STEP file.
+    pub source: PathBuf,
+    /// Where the media go.
+    pub target: Target,
+    /// Which media are written.
+    pub kinds: BTreeSet<MediaKind>,
+    /// How finely.
+    pub recipe: Recipe,
+    /// The materials that are laid over the scene.
+    pub materials: Arc<MaterialMaps>,
+    /// Whether the USD layers are also written as files of their own, into `<stem>.usd/`.
+    pub loose_layers: bool,
+    /// Whether the file is tessellated although its canonical scene is there.
+    pub afresh: bool,
+    /// Wall-clock limit of one try of the tessellator.
+    pub timeout: Duration,
+    /// Limit of the tessellator's address space, in bytes.
+    pub memory_bytes: u64,
+    /// How many threads the kernel may use.
+    pub threads: usize,
+}
+
+/// What came of a conversion.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct Converted {
+    /// What was written beside the media, too.
+    pub record: Record,
+    /// Whether the canonical scene of an earlier run was used.
+    pub reused: bool,
+}
+
+/// What a conversion is doing.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
+pub enum Stage {
+    /// Reading the STEP file without the kernel.
+    Inspect,
+    /// The tessellator is in this phase, done to this fraction.
+    Tessellate(Phase, f64),
+    /// Deriving the media.
+    Media,
+}
+
+/// Is told what a conversion is doing.
+pub trait ConversionProgress: Send + Sync {
+    /// The conversion is in `stage` now.
+    fn report(&self, stage: Stage);
+}
+
+struct Tessellating(Arc<dyn ConversionProgress>);
+
+impl ProgressSink for Tessellating {
+    fn report(&self, phase: Phase, fraction: f64) {
+        self.0.report(Stage::Tessellate(phase, fraction));
+    }
+}
+
+impl Conversion {
+    /// Converts the file.
+    ///
+    /// The media appear under their names together, when all of them are whole; the record last.
+    /// If the record and the GLB of an earlier run are there, whole and made of the same file by the
+    /// same recipe, the tessellator is not started.
+    ///
+    /// # Errors
+    /// One entry of the failure catalogue. What was in the output folder is then unchanged, unless
+    /// the very renaming failed.
+    pub async fn run(
+        &self,
+        tessellator: &dyn Tessellator,
+        progress: Arc<dyn ConversionProgress>,
+        cancelled: Cancelled,
+    ) -> Result<Converted, Failure> {
+        let mut timings = ConversionTimings::default();
+        let clock = Instant::now();
+        progress.report(Stage::Inspect);
+        let step = self.inspect(cancelled.clone()).await?;
+        timings.inspect_s = clock.elapsed().as_secs_f64();
+
+        let clock = Instant::now();
+        let origin = Origin::new(step.hash, self.recipe);
+        let found = self.find_earlier(&origin).await?;
+        let reused = found.is_some();
+        let tessellation = match found {
+            Some(tessellation) => tessellation,
+            None => {
+                self.tessellate(&step, tessellator, &progress, &cancelled)
+                    .await?
+            }
+        };
+        timings.tessellate_s = clock.elapsed().as_secs_f64();
+
+        if is_over(&cancelled).await {
+            return Err(Failure::new(FailureCode::Cancelled, "Nothing was written."));
+        }
+        let clock = Instant::now();
+        progress.report(Stage::Media);
+        let Tessellation { glb, report } = tessellation;
+        let canonical_sha256 = ContentHash::of(&glb);
+        let materials = Arc::clone(&self.materials);
+        let dressed = join(spawn_blocking(move || Dressed::new(glb, materials)).await)?;
+        let dressed = Arc::new(dressed);
+        let staged = self.make_media(&dressed).await?;
+        timings.media_s = clock.elapsed().as_secs_f64();
+
+        let media = staged.iter().map(|medium| {
+            let Staged {
+                kind, path, file, ..
+            } = medium;
+            record::Medium::new(*kind, path, file.bytes, file.hash)
+        });
+        let record = Record {
+            origin,
+            recipe_name: self.recipe.to_string(),
+            recipe: self.recipe,
+            canonical_sha256,
+            media: media.collect(),
+            unmatched_materials: dressed.overlay.unmatched.clone(),
+            step,
+            tessellation: report,
+            timings,
+        };
+        let path = self.target.record();
+        let record = join(spawn_blocking(move || commit(staged, &path, record)).await)?;
+        Ok(Converted { record, reused })
+    }
+
+    async fn inspect(&self, cancelled: Cancelled) -> Result<StepSummary, Failure> {
+        let source = self.source.clone();
+        let inspected = spawn_blocking(move || inspect_path(&source).map_err(Failure::from));
+        tokio::select! {
+            biased;
+            () = cancelled.wait() => {
+                Err(Failure::new(FailureCode::Cancelled, "It was not begun."))
+            }
+            inspected = inspected => join(inspected),
+        }
+    }
+
+    async fn find_earlier(&self, origin: &Origin) -> Result<Option<Tessellation>, Failure> {
+        if self.afresh {
+            return Ok(None);
+        }
+        let glb = self.target.medium(MediaKind::GltfGeometry);
+        let record = self.target.record();
+        let origin = origin.clone();
+        join(spawn_blocking(move || Ok(reuse::find(&glb, &record, &origin))).await)
+    }
+
+    async fn tessellate(
+        &self,
+        step: &StepSummary,
+        tessellator: &dyn Tessellator,
+        progress: &Arc<dyn ConversionProgress>,
+        cancelled: &Cancelled,
+    ) -> Result<Tessellation, Failure> {
+        let request = TessellationRequest {
+            source: self.source.clone(),
+            source_hash: step.hash,
+            source_faces: step.geometry.faces,
+            recipe: self.recipe,
+            timeout: self.timeout,
+            memory_bytes: self.memory_bytes,
+            threads: self.threads,
+        };
+        let sink = Arc::new(Tessellating(Arc::clone(progress)));
+        tessellator
+            .tessellate(&request, sink, cancelled.clone())
+            .await
+    }
+
+    /// Makes the media side by side; if one fails, what the others wrote is removed.
+    async fn make_media(&self, dressed: &Arc<Dressed>) -> Result<Vec<Staged>, Failure> {
+        let folder = &self.target.folder;
+        fs::create_dir_all(folder).map_err(|error| {
+            Failure::writing(&format!("the folder `{}`", folder.display()), &error)
+        })?;
+        let mut making = JoinSet::new();
+        for kind in self.kinds.iter().copied() {
+            let dressed = Arc::clone(dressed);
+            let target = self.target.clone();
+            let with_layers = self.loose_layers;
+            making.spawn_blocking(move || media::make(kind, &dressed, &target, with_layers));
+        }
+        let mut staged = Vec::with_capacity(self.kinds.len());
+        let mut failed = None;
+        // All of them are waited for: none may write when this has returned.
+        while let Some(made) = making.join_next().await {
+            match join(made) {
+                Ok(medium) => staged.push(medium),
+                Err(failure) => failed = failed.or(Some(failure)),
+            }
+        }
+        staged.sort_by_key(|medium| medium.kind);
+        failed.map_or(Ok(staged), Err)
+    }
+}
+
+/// Gives everything its name, the record last, so that no record names what is not there.
+fn commit(staged: Vec<Staged>, path: &Path, record: Record) -> Result<Record, Failure> {
+    let unwritable = |error: &serde_json::Error| {
+        Failure::new(
+            FailureCode::Storage,
+            format!("The record cannot be written: {error}."),
+        )
+    };
+    let mut json = serde_json::to_vec_pretty(&record).map_err(|error| unwritable(&error))?;
+    json.push(b'\n');
+    let record_file = StagedFile::write(path, &json)?;
+    for medium in staged {
+        if let Some(layers) = medium.layers {
+            layers.commit()?;
+        }
+        medium.file.commit()?;
+    }
+    record_file.commit()?;
+    Ok(record)
+}
+
+async fn is_over(cancelled: &Cancelled) -> bool {
+    tokio::select! {
+        biased;
+        () = cancelled.clone().wait() => true,
+        () = std::future::ready(()) => false,
+    }
+}
+
+/// A panic in pure code is a bug of ours; it must not take the other files with it.
+fn join<T>(joined: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
+    joined.unwrap_or_else(|error| {
+        let detail = format!("The converter itself failed: {error}.");
+        Err(Failure::new(FailureCode::OutputInvalid, detail))
+    })
+}
