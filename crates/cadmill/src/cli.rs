@@ -1,0 +1,189 @@
+//! The command line.
+
+use std::{num::NonZero, path::PathBuf, time::Duration};
+
+use cadmill_domain::{MediaKind, Recipe, RecipeError};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+
+use crate::quantity;
+
+const AFTER_HELP: &str = "\
+Exit codes: 0 all went well, 1 failure, 2 wrong usage, 3 some files failed, 130 interrupted.
+
+Environment:
+  CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if it is neither beside this one nor on PATH
+  CADMILL_LOG          what is logged on standard error, for example `debug`
+  TMPDIR               where the tessellator's private folders are made
+  NO_COLOR             no colours";
+
+/// Turns STEP files into GLB scenes and USD masters.
+#[derive(Debug, Parser)]
+#[command(name = "cadmill", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Logs more on standard error; twice and thrice even more.
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Converts STEP files into media.
+    Convert(Box<ConvertArguments>),
+    /// Tells what STEP files hold, without a geometry kernel.
+    Inspect(InspectArguments),
+    /// Checks that everything is there that a conversion needs.
+    Doctor(DoctorArguments),
+    /// Prints completions for a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+    /// Prints the man page.
+    Man,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Media are named after the input: part.glb, part.usdz, part.web.glb, part.png, and part.json with what
+was found and measured. Inputs that share a stem keep their relative folders. If part.glb and
+part.json are there, whole and of the same file and recipe, it is not tessellated again.")]
+pub(crate) struct ConvertArguments {
+    /// STEP files; a folder means every *.step, *.stp and *.p21 file below it.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Where the media go.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) recipe: RecipeArguments,
+    /// Which media are written.
+    #[arg(long, value_delimiter = ',', default_value = "glb,usd")]
+    pub(crate) kinds: Vec<Kind>,
+    /// Materials to lay over the parts: a JSON document with `part_materials` and
+    /// `manual_overrides`, or one map from parts to materials.
+    #[arg(long, value_name = "MAP.json")]
+    pub(crate) materials: Option<PathBuf>,
+    /// Also writes the USD layers as loose files, into part.usd/.
+    #[arg(long)]
+    pub(crate) usd_layers: bool,
+    /// Tessellates again, even if the result of an earlier run is there.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// How many files are converted at once [default: as many as there are processors].
+    #[arg(short, long, value_name = "N")]
+    pub(crate) jobs: Option<NonZero<usize>>,
+    /// How long the tessellator may take for one file.
+    #[arg(long, value_name = "TIME", default_value = "15m", value_parser = quantity::duration)]
+    pub(crate) timeout: Duration,
+    /// How much memory the tessellator may use for one file, for example 4GiB [default: three
+    /// quarters of the machine's, shared by the jobs].
+    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    pub(crate) memory: Option<u64>,
+    /// Prints one JSON object per file and one for the whole run.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RecipeArguments {
+    /// How finely surfaces are meshed [default: standard].
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["linear_deflection_mm", "angular_deflection_deg"])]
+    recipe: Option<NamedRecipe>,
+    /// Greatest distance between mesh and surface, in mm, instead of a named recipe.
+    #[arg(long, value_name = "MM")]
+    linear_deflection_mm: Option<f64>,
+    /// Greatest angle between neighbouring facets, in degrees, instead of a named recipe.
+    #[arg(long, value_name = "DEG")]
+    angular_deflection_deg: Option<f64>,
+}
+
+impl RecipeArguments {
+    /// The recipe that is asked for. Of two deflections the one that is not given is that of
+    /// *standard*.
+    pub(crate) fn recipe(&self) -> Result<Recipe, RecipeError> {
+        const STANDARD_MM: f64 = 0.1;
+        const STANDARD_DEG: f64 = 20.0;
+        match (self.linear_deflection_mm, self.angular_deflection_deg) {
+            (None, None) => Ok(self.recipe.map_or(Recipe::STANDARD, Recipe::from)),
+            (linear, angular) => Recipe::custom(
+                linear.unwrap_or(STANDARD_MM),
+                angular.unwrap_or(STANDARD_DEG),
+            ),
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NamedRecipe {
+    /// Four times coarser than standard.
+    Draft,
+    /// 0.1 mm, within 0.1 % and 0.001 % of the part's diagonal; 20°.
+    Standard,
+    /// Four times finer than standard.
+    Fine,
+}
+
+impl From<NamedRecipe> for Recipe {
+    fn from(name: NamedRecipe) -> Self {
+        match name {
+            NamedRecipe::Draft => Self::DRAFT,
+            NamedRecipe::Standard => Self::STANDARD,
+            NamedRecipe::Fine => Self::FINE,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kind {
+    /// The canonical scene, a plain glTF 2.0 binary.
+    Glb,
+    /// The USD master, a .usdz package.
+    Usd,
+    /// A copy of the scene for the web, compressed by meshopt.
+    WebGlb,
+    /// A PNG picture of 512 × 512 pixels.
+    Thumbnail,
+}
+
+impl From<Kind> for MediaKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Glb => Self::GltfGeometry,
+            Kind::Usd => Self::UsdMaster,
+            Kind::WebGlb => Self::WebGlb,
+            Kind::Thumbnail => Self::Thumbnail,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// STEP files.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// Prints one JSON object per file.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DoctorArguments {
+    /// The output folder whose disk is checked.
+    #[arg(short, long, value_name = "DIR", default_value = ".")]
+    pub(crate) output: PathBuf,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,163 @@
+//! `cadmill doctor`: whether everything is there that a conversion needs.
+
+use std::{fmt, path::Path, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, Result};
+use cadmill_domain::{
+    Cancelled, ContentHash, Failure, FailureCode, NoProgress, Recipe, Tessellation,
+    TessellationRequest, Tessellator as _,
+};
+use cadmill_pipeline::ProcessTessellator;
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::DoctorArguments,
+    exit::Exit,
+    machine,
+    output::{self, counted},
+    quantity, tessellator,
+};
+
+/// A cube with edges of 10 mm.
+const CUBE: &str = include_str!("doctor/cube.step");
+/// Its faces.
+const CUBE_FACES: u64 = 6;
+/// Its volume, in mm³.
+const CUBE_VOLUME: f64 = 1000.0;
+/// Below this a conversion will soon fail.
+const LITTLE_SPACE: u64 = 200 << 20;
+/// Below this the kernel cannot do much.
+const LITTLE_MEMORY: u64 = 1 << 30;
+/// How long the cube may take.
+const TIMEOUT: Duration = Duration::from_mins(1);
+
+/// One thing that was looked at.
+struct Check {
+    what: &'static str,
+    /// What was found, or what is wrong and what to do.
+    found: Result<String, (String, String)>,
+}
+
+impl Check {
+    fn of_failure(what: &'static str, found: Result<String, Failure>) -> Self {
+        let found = found.map_err(|failure| {
+            let problem = failure.to_string();
+            (problem, failure.code.remedy().to_owned())
+        });
+        Self { what, found }
+    }
+}
+
+impl fmt::Display for Check {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.found {
+            Ok(found) => write!(f, "ok      {:<12} {found}", self.what),
+            Err((problem, remedy)) => {
+                writeln!(f, "failed  {:<12} {problem}", self.what)?;
+                write!(f, "{:21}{remedy}", "")
+            }
+        }
+    }
+}
+
+/// Looks at everything, and fails if something is wrong.
+pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit> {
+    let tessellator = tessellator::find();
+    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let checks = [
+        runtime.block_on(program(&tessellator)),
+        runtime.block_on(conversion(&tessellator)),
+        memory(),
+        disk("scratch", &std::env::temp_dir()),
+        disk("output", &arguments.output),
+    ];
+    for check in &checks {
+        output::line(&check.to_string())?;
+    }
+    let failed = checks.iter().any(|check| check.found.is_err());
+    Ok(if failed { Exit::Failed } else { Exit::Ok })
+}
+
+async fn program(tessellator: &ProcessTessellator) -> Check {
+    let version = tessellator.version().await;
+    let program = tessellator.program().display();
+    let found = version.map(|version| format!("{version}, at {program}"));
+    Check::of_failure("tessellator", found)
+}
+
+/// Converts the cube through the kernel and compares its volume.
+async fn conversion(tessellator: &ProcessTessellator) -> Check {
+    let found = tessellate_cube(tessellator).await.and_then(|made| {
+        let volume = made.report.volume_mm3;
+        if (volume - CUBE_VOLUME).abs() > 1e-3 * CUBE_VOLUME {
+            let detail = format!("A cube of {CUBE_VOLUME} mm³ came out with {volume} mm³.");
+            return Err(Failure::new(FailureCode::OutputInvalid, detail));
+        }
+        let triangles = counted(made.report.triangles, "triangle");
+        Ok(format!(
+            "a cube of {CUBE_VOLUME} mm³ comes out right, in {triangles}"
+        ))
+    });
+    Check::of_failure("conversion", found)
+}
+
+async fn tessellate_cube(tessellator: &ProcessTessellator) -> Result<Tessellation, Failure> {
+    let unwritable = |error: &std::io::Error| Failure::writing("a scratch file", error);
+    let folder = tempfile::tempdir().map_err(|error| unwritable(&error))?;
+    let source = folder.path().join("cube.step");
+    std::fs::write(&source, CUBE).map_err(|error| unwritable(&error))?;
+    let request = TessellationRequest {
+        source,
+        source_hash: ContentHash::of(CUBE.as_bytes()),
+        source_faces: CUBE_FACES,
+        recipe: Recipe::STANDARD,
+        timeout: TIMEOUT,
+        memory_bytes: machine::memory_per_job(machine::cores()),
+        threads: 1,
+    };
+    let progress = Arc::new(NoProgress);
+    tessellator
+        .tessellate(&request, progress, Cancelled::never())
+        .await
+}
+
+fn memory() -> Check {
+    let (all, jobs) = (machine::memory(), machine::cores());
+    let each = quantity::in_words(machine::memory_per_job(jobs));
+    let found = format!(
+        "{}; {each} for each of {} at once",
+        quantity::in_words(all),
+        counted(jobs.get() as u64, "file")
+    );
+    let found = if all < LITTLE_MEMORY {
+        Err((
+            found,
+            "Give this machine or container at least 1 GiB.".to_owned(),
+        ))
+    } else {
+        Ok(found)
+    };
+    Check {
+        what: "memory",
+        found,
+    }
+}
+
+/// Whether files can be made in `folder`, and how much room they have.
+fn disk(what: &'static str, folder: &Path) -> Check {
+    let name = folder.display();
+    let found = tempfile::tempfile_in(folder).and_then(|_| machine::free_space(folder));
+    let found = match found {
+        Err(error) => Err((
+            format!("Nothing can be written into `{name}`: {error}."),
+            "Check that the folder exists and its permissions, or name another (`TMPDIR`, `-o`)."
+                .to_owned(),
+        )),
+        Ok(free) if free < LITTLE_SPACE => Err((
+            format!("`{name}` has only {} left.", quantity::in_words(free)),
+            "Free some space.".to_owned(),
+        )),
+        Ok(free) => Ok(format!("{} free in {name}", quantity::in_words(free))),
+    };
+    Check { what, found }
+}

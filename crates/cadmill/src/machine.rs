@@ -1,0 +1,76 @@
+//! What this machine has: processors, memory, disk.
+
+use std::{fs, io, num::NonZero, path::Path};
+
+/// What is assumed of a machine that does not tell.
+const UNKNOWN_MEMORY: u64 = 8 << 30;
+/// No kernel does anything useful with less address space.
+const LEAST_MEMORY: u64 = 1 << 30;
+
+/// How many threads run at once.
+pub(crate) fn cores() -> NonZero<usize> {
+    std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+}
+
+/// The memory that this process and its children may use, in bytes.
+pub(crate) fn memory() -> u64 {
+    let machine = fs::read_to_string("/proc/meminfo").ok();
+    let machine = machine.as_deref().and_then(of_meminfo);
+    // Inside a container the limit of its control group is what counts.
+    let group = fs::read_to_string("/sys/fs/cgroup/memory.max").ok();
+    let group = group.and_then(|limit| limit.trim().parse::<u64>().ok());
+    match (machine, group) {
+        (Some(machine), Some(group)) => group.min(machine),
+        (machine, group) => machine.or(group).unwrap_or(UNKNOWN_MEMORY),
+    }
+}
+
+/// Three quarters of the memory, shared by so many jobs.
+pub(crate) fn memory_per_job(jobs: NonZero<usize>) -> u64 {
+    (memory() / 4 * 3 / jobs.get() as u64).max(LEAST_MEMORY)
+}
+
+/// The space on the disk of `folder` that an ordinary user may still fill, in bytes.
+pub(crate) fn free_space(folder: &Path) -> io::Result<u64> {
+    let disk = nix::sys::statvfs::statvfs(folder)?;
+    // The types differ between systems.
+    #[expect(clippy::useless_conversion, reason = "narrower on some systems")]
+    let (blocks, size) = (
+        u64::from(disk.blocks_available()),
+        u64::from(disk.fragment_size()),
+    );
+    Ok(blocks.saturating_mul(size))
+}
+
+fn of_meminfo(text: &str) -> Option<u64> {
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))?;
+    let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kib << 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_memory_of_linux_is_read() {
+        let text = "MemTotal:       16266732 kB\nMemFree:          123456 kB\n";
+        assert_eq!(of_meminfo(text), Some(16_266_732 << 10));
+        assert_eq!(of_meminfo("nothing"), None);
+    }
+
+    #[test]
+    fn each_job_has_enough_to_begin_with() {
+        let many = NonZero::new(1_000_000).unwrap();
+        assert_eq!(memory_per_job(many), LEAST_MEMORY);
+        assert!(memory_per_job(NonZero::<usize>::MIN) <= memory().max(LEAST_MEMORY));
+    }
+
+    #[test]
+    fn the_disk_has_room_for_tests() {
+        assert!(free_space(Path::new("/")).unwrap() > 0);
+        assert!(free_space(Path::new("/no/such/folder")).is_err());
+    }
+}
