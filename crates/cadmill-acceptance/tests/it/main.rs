@@ -1,0 +1,18 @@
+//! Runs the built commands on real STEP files, and asks the validators of the field about what
+//! comes out. `cargo xtask test` builds and installs all that this needs.
+
+mod disk_full;
+mod geometry;
+mod glb;
+mod hostile;
+mod inputs;
+mod killed;
+mod materials;
+mod measures;
+mod milled;
+mod mutations;
+mod names;
+mod oracles;
+mod program;
+mod same_bytes;
+mod usd;
