@@ -68,7 +68,7 @@ impl MaterialMaps {
 }
 
 /// Which parts a material is for: a part key, a part name, an occurrence key (it begins with `/`),
-/// or a glob (`*`, `?`) on any of them.
+/// or a glob (`*`, `?`) on any of them. A glob on occurrence keys begins with `/`, too.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MaterialKey(String);

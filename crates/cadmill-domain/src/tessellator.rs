@@ -73,7 +73,7 @@ pub struct TessellationReport {
     pub faces: FaceCount,
     /// Faces that the file declares; more than `faces.total` if the kernel could not read some.
     pub source_faces: u64,
-    /// Volume of all occurrences, in mm³.
+    /// Volume of all occurrences, in mm³. Open surfaces enclose none.
     pub volume_mm3: f64,
     /// Area of all occurrences, in mm².
     pub area_mm2: f64,
@@ -132,7 +132,7 @@ pub struct PartReport {
     pub triangles: u64,
     /// Its faces.
     pub faces: FaceCount,
-    /// Its exact volume, in mm³.
+    /// The exact volume that its closed shells enclose, in mm³.
     pub volume_mm3: f64,
     /// Its exact area, in mm².
     pub area_mm2: f64,

@@ -376,9 +376,19 @@ double Body::diagonal() const {
 }
 
 Measure Body::measure(bool parallel) const {
-  std::vector<TopoDS_Face> faces;
-  for (TopExp_Explorer found(shape, TopAbs_FACE); found.More(); found.Next()) {
-    faces.push_back(TopoDS::Face(found.Current()));
+  struct Side {
+    TopoDS_Face face;
+    bool encloses;
+  };
+  std::vector<Side> faces;
+  for (TopExp_Explorer shells(shape, TopAbs_SHELL); shells.More(); shells.Next()) {
+    const bool closed = BRep_Tool::IsClosed(shells.Current());
+    for (TopExp_Explorer found(shells.Current(), TopAbs_FACE); found.More(); found.Next()) {
+      faces.push_back({TopoDS::Face(found.Current()), closed});
+    }
+  }
+  for (TopExp_Explorer loose(shape, TopAbs_FACE, TopAbs_SHELL); loose.More(); loose.Next()) {
+    faces.push_back({TopoDS::Face(loose.Current()), false});
   }
   const GaussRule rule(BOUNDARY_POINTS);
   std::vector<Integrals> each(faces.size());
@@ -386,13 +396,14 @@ Measure Body::measure(bool parallel) const {
       0, static_cast<int>(faces.size()),
       [&](int i) {
         const auto face = static_cast<std::size_t>(i);
-        each[face] = integrate(faces[face], rule);
+        each[face] = integrate(faces[face].face, rule);
       },
       !parallel);
   // Summed in the order of the faces, so that the threads do not show in the result.
   Integrals sum;
-  for (const Integrals &face : each) {
-    sum += face;
+  for (std::size_t i = 0; i < each.size(); ++i) {
+    sum.area += each[i].area;
+    sum.volume += faces[i].encloses ? each[i].volume : 0.0;
   }
   Measure measure{};
   measure.area = sum.area;

@@ -86,44 +86,23 @@ private:
       const gp_Pnt point = found->Node(i).Transformed(transform);
       push(into.positions, point.XYZ() * METRES_PER_MM);
     }
-    const std::size_t first_index = into.indices.size();
-    into.indices.reserve(first_index + 3 * static_cast<std::size_t>(found->NbTriangles()));
+    into.indices.reserve(into.indices.size() + 3 * static_cast<std::size_t>(found->NbTriangles()));
     for (Standard_Integer i = 1; i <= found->NbTriangles(); ++i) {
       Standard_Integer a = 0, b = 0, c = 0;
       found->Triangle(i).Get(a, b, c);
       if (reversed != mirrored) {
         std::swap(b, c);
       }
-      add_triangle(into, first, a, b, c);
+      for (const Standard_Integer node : {a, b, c}) {
+        into.indices.push_back(static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(node) - 1);
+      }
     }
-    if (into.indices.size() == first_index) {
-      into.positions.resize(3 * first);
-      ++mesh.unmeshed_faces;
-      return;
-    }
-    add_normals(face, *found, transform, reversed, into, first, first_index);
+    add_normals(face, *found, transform, reversed, into);
   }
 
-  // Leaves out what has no area once it is rounded to single precision.
-  static void add_triangle(Primitive &into, std::size_t first, Standard_Integer a,
-                           Standard_Integer b, Standard_Integer c) {
-    std::array<std::uint32_t, 3> corners{};
-    std::array<std::array<float, 3>, 3> points{};
-    const std::array<Standard_Integer, 3> nodes{a, b, c};
-    for (std::size_t k = 0; k < 3; ++k) {
-      corners[k] = static_cast<std::uint32_t>(first + static_cast<std::size_t>(nodes[k]) - 1);
-      const float *at = &into.positions[3 * corners[k]];
-      points[k] = {at[0], at[1], at[2]};
-    }
-    if (points[0] == points[1] || points[1] == points[2] || points[2] == points[0]) {
-      return;
-    }
-    into.indices.insert(into.indices.end(), corners.begin(), corners.end());
-  }
-
+  // Where the surface has no normal (the tip of a cone) it stays zero, for Rust to mend.
   static void add_normals(const TopoDS_Face &face, const Poly_Triangulation &found,
-                          const gp_Trsf &transform, bool reversed, Primitive &into,
-                          std::size_t first, std::size_t first_index) {
+                          const gp_Trsf &transform, bool reversed, Primitive &into) {
     TopLoc_Location ignored;
     const Handle(Geom_Surface) &surface = BRep_Tool::Surface(face, ignored);
     const double sign = reversed ? -1.0 : 1.0;
@@ -145,28 +124,10 @@ private:
       gp_Dir normal;
       const bool defined = !surface.IsNull() && found.HasUVNodes() &&
                            GeomLib::NormEstim(surface, found.UVNode(i), 1.0e-7, normal) <= 1;
-      const gp_XYZ value =
-          defined ? gp_Vec(normal.XYZ() * sign).Transformed(transform).Normalized().XYZ()
-                  : facet_normal(into, first_index, first + static_cast<std::size_t>(i) - 1);
-      push(into.normals, value);
+      push(into.normals,
+           defined ? gp_Vec(normal.XYZ() * sign).Transformed(transform).Normalized().XYZ()
+                   : gp_XYZ(0.0, 0.0, 0.0));
     }
-  }
-
-  // The mean of the facets around a corner, where the surface has no normal (the tip of a cone).
-  static gp_XYZ facet_normal(const Primitive &into, std::size_t first_index, std::size_t corner) {
-    const auto point = [&into](std::uint32_t i) {
-      const float *at = &into.positions[3 * static_cast<std::size_t>(i)];
-      return gp_XYZ(at[0], at[1], at[2]);
-    };
-    gp_XYZ sum(0.0, 0.0, 0.0);
-    for (std::size_t i = first_index; i + 2 < into.indices.size(); i += 3) {
-      const std::uint32_t *t = &into.indices[i];
-      if (t[0] == corner || t[1] == corner || t[2] == corner) {
-        sum += (point(t[1]) - point(t[0])).Crossed(point(t[2]) - point(t[0]));
-      }
-    }
-    const double length = sum.Modulus();
-    return length > 0.0 ? sum / length : gp_XYZ(0.0, 0.0, 1.0);
   }
 
   static void push(std::vector<float> &into, const gp_XYZ &xyz) {

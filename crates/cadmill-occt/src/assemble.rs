@@ -9,9 +9,7 @@ use cadmill_scene::{
 };
 use glam::{DAffine3, DMat3, DVec3};
 
-use crate::{
-    kernel::{MeshedBody, Node, PartMesh, Tree},
-};
+use crate::kernel::{MeshedBody, Node, PartMesh, Tree};
 
 /// The colour of what has none: a light, neutral grey (linear light).
 const DEFAULT_COLOR: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
@@ -44,6 +42,10 @@ pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) 
                     positions: primitive.positions,
                     normals: primitive.normals,
                     indices: primitive.indices,
+                })
+                .filter_map(|mut primitive| {
+                    primitive.tidy();
+                    (!primitive.indices.is_empty()).then_some(primitive)
                 })
                 .collect(),
         })

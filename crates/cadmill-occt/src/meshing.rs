@@ -89,7 +89,10 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn start_worker<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) -> Result<(), KernelError> {
+    fn start_worker<'scope>(
+        &'scope self,
+        scope: &'scope Scope<'scope, '_>,
+    ) -> Result<(), KernelError> {
         thread::Builder::new()
             .stack_size(STACK_BYTES)
             .spawn_scoped(scope, || self.work())

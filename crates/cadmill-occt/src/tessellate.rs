@@ -86,9 +86,8 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
         Phase::Transfer => timings.transfer_s = clock.lap(),
         _ => timings.mesh_s = clock.lap(),
     };
-    let (tree, bodies) =
-        transfer_and_mesh(&mut document, &options.recipe, options.threads, timed)
-            .map_err(failure)?;
+    let (tree, bodies) = transfer_and_mesh(&mut document, &options.recipe, options.threads, timed)
+        .map_err(failure)?;
     let meshes = (0..tree.parts.len()).map(|part| document.extract(part));
     let meshes: Vec<PartMesh> = meshes.collect::<Result<_, _>>().map_err(failure)?;
     let unmeshed: Vec<u64> = meshes.iter().map(|mesh| mesh.unmeshed_faces).collect();

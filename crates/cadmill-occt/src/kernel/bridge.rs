@@ -39,7 +39,7 @@ pub(crate) mod ffi {
         warnings: Vec<String>,
     }
 
-    /// What the exact surfaces of a part measure; mm.
+    /// What the exact surfaces of a body measure; mm. Open shells enclose no volume.
     struct Measure {
         volume: f64,
         area: f64,
