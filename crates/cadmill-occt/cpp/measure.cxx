@@ -333,7 +333,7 @@ private:
       const double fu = du.Coord(axis), fv = dv.Coord(axis);
       const double fuu = duu.Coord(axis), fvv = dvv.Coord(axis), fuv = duv.Coord(axis);
       const double determinant = fuu * fvv - fuv * fuv;
-      if (std::abs(determinant) < 1.0e-300) {
+      if (!(std::abs(determinant) > 1.0e-300)) {
         return;
       }
       const gp_XY move((fv * fuv - fu * fvv) / determinant, (fu * fuv - fv * fuu) / determinant);
@@ -342,7 +342,12 @@ private:
         break;
       }
     }
-    if (sign * point.Coord(axis) <= best) {
+    // A search that ran away must not reach the classifier, which would turn a far parameter back
+    // period by period.
+    const bool in_bounds =
+        uv.X() >= surface.FirstUParameter() && uv.X() <= surface.LastUParameter() &&
+        uv.Y() >= surface.FirstVParameter() && uv.Y() <= surface.LastVParameter();
+    if (!in_bounds || sign * point.Coord(axis) <= best) {
       return;
     }
     BRepTopAdaptor_FClass2d inside(face, Precision::PConfusion());

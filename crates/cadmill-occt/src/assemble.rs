@@ -16,6 +16,7 @@ const DEFAULT_COLOR: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
 const METALLIC: f32 = 0.0;
 const ROUGHNESS: f32 = 0.5;
 const METRES_PER_MM: f64 = 0.001;
+const KG_M3_PER_G_MM3: f64 = 1e6;
 
 /// The scene of `tree`, whose parts were meshed.
 pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) -> Scene {
@@ -31,7 +32,7 @@ pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) 
             name: names.name.clone(),
             physical: (!info.material.is_empty()).then(|| PhysicalMaterial {
                 name: info.material.clone(),
-                density_kg_m3: (info.density > 0.0).then_some(info.density),
+                density_kg_m3: (info.density > 0.0).then_some(info.density * KG_M3_PER_G_MM3),
             }),
             layers: info.layers.clone(),
             primitives: mesh

@@ -26,7 +26,7 @@ pub(crate) mod ffi {
         layers: Vec<String>,
         /// Its engineering material, or empty.
         material: String,
-        /// kg/m³, or 0 if unknown.
+        /// g/mm³, or 0 if unknown.
         density: f64,
         faces: u64,
         /// The body that is its shape.
