@@ -229,6 +229,7 @@ impl Tessellator for ProcessTessellator {
             Ok(tessellation) => Ok(retried(tessellation, first, recipe)),
             Err(second) if second.code == FailureCode::Cancelled => Err(second),
             Err(second) => Err(Failure {
+                detail: format!("{} A coarser try ended with {}.", first.detail, second.code),
                 log_tail: second.log_tail,
                 ..first
             }),

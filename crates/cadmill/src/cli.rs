@@ -12,7 +12,7 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 all went well, 1 failure, 2 wrong usage, 3 some files failed, 130 interrupted.
 
 Environment:
-  CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if it is neither beside this one nor on PATH
+  CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if neither beside this one nor on PATH
   CADMILL_LOG          what is logged on standard error, for example `debug`
   TMPDIR               where the tessellator's private folders are made
   NO_COLOR             no colours";
@@ -47,8 +47,8 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Media are named after the input: part.glb, part.usdz, part.web.glb, part.png, and part.json with what
-was found and measured. Inputs that share a stem keep their relative folders. If part.glb and
+Media are named after the input: part.glb, part.usdz, part.web.glb, part.png, and part.json with
+what was found and measured. Inputs that share a stem keep their relative folders. If part.glb and
 part.json are there, whole and of the same file and recipe, it is not tessellated again.")]
 pub(crate) struct ConvertArguments {
     /// STEP files; a folder means every *.step, *.stp and *.p21 file below it.

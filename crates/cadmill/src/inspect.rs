@@ -66,10 +66,15 @@ fn in_words(file: &Path, step: &StepSummary) -> String {
     line(
         "structure",
         format!(
-            "{} in {}, {} in {}, {} deep",
+            "{} in {}, {} {} in {}, {} deep",
             counted(counts.parts, "part"),
             counted(counts.part_occurrences, "occurrence"),
-            counted(counts.assemblies, "group"),
+            counts.assemblies,
+            if counts.assemblies == 1 {
+                "assembly"
+            } else {
+                "assemblies"
+            },
             counted(counts.assembly_occurrences, "occurrence"),
             counted(counts.depth, "level"),
         ),

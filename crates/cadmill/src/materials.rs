@@ -5,6 +5,7 @@ use std::{fs, path::Path};
 use anyhow::{Context as _, Result};
 use cadmill_domain::{MaterialMap, MaterialMaps, MaterialsError};
 use serde::de::DeserializeOwned;
+use serde_json::error::Category;
 
 use crate::{exit::Misuse, output::plain};
 
@@ -52,13 +53,13 @@ fn deserialize<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     let mut json = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
         let key = error.path().to_string();
-        describe(&key, error.inner())
+        describe(text, &key, error.inner())
     })?;
-    json.end().map_err(|error| describe(".", &error))?;
+    json.end().map_err(|error| describe(text, ".", &error))?;
     Ok(value)
 }
 
-fn describe(key: &str, error: &serde_json::Error) -> String {
+fn describe(text: &str, key: &str, error: &serde_json::Error) -> String {
     let message = error.to_string();
     // The position is told before, in words.
     let message = message
@@ -68,7 +69,23 @@ fn describe(key: &str, error: &serde_json::Error) -> String {
         "." => String::new(),
         key => format!(", key `{}`", plain(key)),
     };
-    format!(", line {}{key}: {message}", error.line())
+    format!(", line {}{key}: {message}", line_of_error(text, error))
+}
+
+/// A value that is wrong is told after the reader has looked at what follows it, which may stand on
+/// a later line.
+fn line_of_error(text: &str, error: &serde_json::Error) -> usize {
+    if error.classify() != Category::Data {
+        return error.line();
+    }
+    let lines = text.split_inclusive('\n');
+    let before: usize = lines
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let read = &text[..text.floor_char_boundary(before + error.column())];
+    let follows = |c: char| c.is_whitespace() || matches!(c, '}' | ']' | ',');
+    read.trim_end_matches(follows).matches('\n').count() + 1
 }
 
 /// The first line on which `key` stands.

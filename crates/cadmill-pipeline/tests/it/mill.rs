@@ -124,10 +124,7 @@ impl Leash {
     pub(crate) fn assert_all_are_gone_and_reaped(&self) {
         let child = self.assert_all_are_gone();
         #[cfg(target_os = "linux")]
-        assert!(
-            !Path::new("/proc").join(&child).exists(),
-            "{child}"
-        );
+        assert!(!Path::new("/proc").join(&child).exists(), "{child}");
         assert!(child.parse::<u32>().is_ok(), "{child}");
     }
 }

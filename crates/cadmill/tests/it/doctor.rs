@@ -1,0 +1,46 @@
+//! `cadmill doctor`.
+
+use crate::bench::{Bench, Ended};
+
+#[test]
+fn what_is_missing_is_told_with_its_remedy() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["doctor"]);
+    let output = command
+        .env("CADMILL_TESSELLATOR", "/no/such/program")
+        .output();
+    let ended = Ended::from(output.unwrap()).with(1);
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert!(lines[0].starts_with("failed  tessellator"), "{lines:?}");
+    assert!(lines[1].contains("CADMILL_TESSELLATOR"), "{lines:?}");
+    assert!(
+        lines.iter().any(|line| line.starts_with("ok      scratch")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_kernel_that_gets_the_cube_wrong_is_told() {
+    // The stand-in makes a cube of 100 mm of every file.
+    let ended = Bench::new().run(&["doctor"]).with(1);
+    assert!(
+        ended
+            .stdout
+            .contains("ok      tessellator  fake-tessellator 0.1.0")
+    );
+    assert!(
+        ended
+            .stdout
+            .contains("A cube of 1000 mm³ came out with 1000000 mm³.")
+    );
+}
+
+#[test]
+fn an_output_folder_that_is_not_there_is_told() {
+    let ended = Bench::new().run(&["doctor", "-o", "missing"]).with(1);
+    let failed = ended
+        .stdout
+        .lines()
+        .find(|line| line.starts_with("failed  output"));
+    assert!(failed.unwrap().contains("missing"), "{}", ended.stdout);
+}
