@@ -129,6 +129,7 @@ fn reap(child: &mut StdChild, group: &Group) -> io::Result<ExitStatus> {
 fn reap(child: &mut StdChild, group: &Group) -> io::Result<ExitStatus> {
     let status = child.wait();
     group.signal(Signal::SIGKILL);
+    group.set(State::Reaping);
     status
 }
 
@@ -150,6 +151,7 @@ enum State {
     /// Given up before it was started: to be killed as soon as it is.
     Abandoned,
     Running(Pid),
+    /// Its number may soon belong to another process: to be signalled no more.
     Reaping,
     Gone,
 }
