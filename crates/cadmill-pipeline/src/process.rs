@@ -221,8 +221,11 @@ impl Tessellator for ProcessTessellator {
             failure.code = %first.code, failure.detail = first.detail, recipe = %recipe,
             "The tessellator failed; trying once more with a coarser recipe."
         );
+        // On one thread: a damaged file may share topology between its parts, and then meshing one
+        // while another is transferred can be what failed.
         let coarser = TessellationRequest {
             recipe,
+            threads: 1,
             ..request.clone()
         };
         match self.attempt(&coarser, progress, cancelled).await {
