@@ -13,7 +13,8 @@ usage: usd_check.py FILE.usdz
     parts                distinct part keys on instances
     meshes               meshes, those within instances included
     triangles            their triangles
-    volume_m3            their signed volume: positive if the faces look outwards, mirrored or not
+    volume_m3            their signed volume: positive if the faces look outwards, mirrored or not;
+                         of an open mesh what it encloses with the origin of the world
     area_m2, bbox        of all of them, in world space
     display_names        the display names of all prims, sorted
     materials            for each occurrence key the materials of its meshes, by display name
@@ -117,7 +118,7 @@ def measure(meshes):
         source = mesh.GetPrim().GetPrimInPrototype() or mesh.GetPrim()
         if source not in shapes:
             shapes[source] = shape(mesh)
-        points, count, local_volume, local_area = shapes[source]
+        points, corners, local_area = shapes[source]
         matrix = numpy.array(transforms.GetLocalToWorldTransform(mesh.GetPrim()))
         axes = matrix[:3, :3]
         determinant = numpy.linalg.det(axes)
@@ -126,16 +127,17 @@ def measure(meshes):
             raise ValueError(f"{mesh.GetPath()} is sheared or stretched")
         world = points @ axes + matrix[3, :3]
         low, high = numpy.minimum(low, world.min(0)), numpy.maximum(high, world.max(0))
-        triangles += count
+        a, b, c = (world[corners[:, corner]] for corner in range(3))
+        triangles += len(corners)
         # Who draws a mirrored mesh turns its faces around, so its volume keeps its sign.
-        volume += local_volume * abs(determinant)
+        volume += numpy.sign(determinant) * numpy.einsum("ij,ij->", a, numpy.cross(b, c)) / 6
         area += local_area * scale**2
     bbox = {"min": list(low), "max": list(high)} if shapes else None
     return {"triangles": triangles, "volume_m3": volume, "area_m2": area, "bbox": bbox}
 
 
 def shape(mesh):
-    """The points, and the number, signed volume and area of the triangles."""
+    """The points, the corners of the triangles, and their area."""
     points = numpy.array(mesh.GetPointsAttr().Get(), dtype=float)
     counts = numpy.array(mesh.GetFaceVertexCountsAttr().Get())
     if (counts != 3).any():
@@ -143,10 +145,9 @@ def shape(mesh):
     corners = numpy.array(mesh.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
     if mesh.GetOrientationAttr().Get() == UsdGeom.Tokens.leftHanded:
         corners = corners[:, ::-1]
-    a, b, c = (points[corners[:, corner]] - points.mean(0) for corner in range(3))
-    volume = numpy.einsum("ij,ij->", a, numpy.cross(b, c)) / 6
+    a, b, c = (points[corners[:, corner]] for corner in range(3))
     area = numpy.linalg.norm(numpy.cross(b - a, c - a), axis=1).sum() / 2
-    return points, len(corners), volume, area
+    return points, corners, area
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ use cadmill_scene::{Scene, glb};
 use serde::Deserialize;
 
 use crate::{
-    geometry::Measured,
     inputs::{INPUTS, Input},
     program::Convert,
 };
@@ -84,19 +83,4 @@ pub(crate) fn scene(path: &Path) -> Scene {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Record {
     pub(crate) tessellation: TessellationReport,
-}
-
-impl Record {
-    /// What the kernel measured on the exact surfaces.
-    pub(crate) fn exact(&self) -> Measured {
-        let report = &self.tessellation;
-        let bounds = report.bounds.unwrap();
-        let [x, y, z] = bounds.min_mm;
-        let [max_x, max_y, max_z] = bounds.max_mm;
-        Measured {
-            volume_mm3: report.volume_mm3,
-            area_mm2: report.area_mm2,
-            bbox_mm: [x, y, z, max_x, max_y, max_z],
-        }
-    }
 }
