@@ -8,3 +8,8 @@ pub use convert::{
     Record, Stage, Target,
 };
 pub use process::ProcessTessellator;
+
+/// The examples in the README compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

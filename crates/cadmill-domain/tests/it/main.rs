@@ -1,0 +1,3 @@
+//! Integration tests of `cadmill-domain`.
+
+mod failures;
