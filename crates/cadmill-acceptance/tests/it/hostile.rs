@@ -34,7 +34,7 @@ fn every_damaged_file_ends_in_media_or_in_one_failure() {
         "--jobs",
         "2",
         "--timeout",
-        "20s",
+        "10s",
         "--memory",
         "2GiB",
         "--json",

@@ -45,7 +45,15 @@ pub(crate) const FIXED: [Mutation; 3] = [
 impl Mutation {
     /// Does it to `file`.
     pub(crate) fn apply(self, file: &[u8], random: &mut Random) -> Vec<u8> {
-        let references = tokens(file, |before, byte| before == b'#' && byte.is_ascii_digit());
+        let instances = tokens(file, |before, byte| before == b'#' && byte.is_ascii_digit());
+        let is_definition = |name: &Range<usize>| {
+            let after = file[name.end..]
+                .iter()
+                .find(|byte| !byte.is_ascii_whitespace());
+            after == Some(&b'=')
+        };
+        let (definitions, references): (Vec<_>, Vec<_>) =
+            instances.into_iter().partition(is_definition);
         let numbers = tokens(file, |before, byte| {
             matches!(before, b'(' | b',') && (byte.is_ascii_digit() || byte == b'-')
         });
@@ -90,17 +98,12 @@ impl Mutation {
                 replaced(file, &chosen, other, random)
             }
             Self::InstancesDeleted => {
-                let instances: Vec<_> = references
-                    .iter()
-                    .filter(|reference| file[..reference.start - 1].ends_with(b"\n"))
-                    .filter_map(|reference| {
-                        let length = file[reference.end..]
-                            .iter()
-                            .position(|byte| *byte == b';')?;
-                        Some(reference.start - 1..reference.end + length + 1)
-                    })
-                    .collect();
-                let chosen = random.choose(&instances, 5);
+                let records = definitions.iter().filter_map(|name| {
+                    let length = file[name.end..].iter().position(|byte| *byte == b';')?;
+                    Some(name.start - 1..name.end + length + 1)
+                });
+                let records: Vec<_> = records.collect();
+                let chosen = random.choose(&records, 5);
                 replaced(file, &chosen, |_, _| Vec::new(), random)
             }
             Self::Truncated => file[..random.below(file.len())].to_vec(),
