@@ -53,7 +53,12 @@ fn main() {
         exit(1);
     });
     let mut bridges = vec!["src/kernel/bridge.rs"];
-    let mut sources = vec!["cpp/document.cxx", "cpp/measure.cxx", "cpp/mesh.cxx", "cpp/tree.cxx"];
+    let mut sources = vec![
+        "cpp/document.cxx",
+        "cpp/measure.cxx",
+        "cpp/mesh.cxx",
+        "cpp/tree.cxx",
+    ];
     if env::var_os("CARGO_FEATURE_SAMPLES").is_some() {
         bridges.push("src/samples/bridge.rs");
         sources.push("cpp/samples.cxx");

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
 
+/// What a kernel can still tell from nothing.
+const SMALLEST_DEFLECTION_MM: f64 = 1e-6;
+
 /// How finely a part is meshed.
 ///
 /// The linear deflection is the greatest distance between the mesh and the surface. It is given in
@@ -108,7 +111,8 @@ impl Recipe {
             linear_mm: self
                 .linear_deflection_mm
                 .min(coarsest)
-                .max(self.finest_fraction * diagonal_mm),
+                .max(self.finest_fraction * diagonal_mm)
+                .max(SMALLEST_DEFLECTION_MM),
             angular_deg: self.angular_deflection_deg,
         }
     }

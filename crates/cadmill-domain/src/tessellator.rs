@@ -77,7 +77,7 @@ pub struct TessellationReport {
     pub volume_mm3: f64,
     /// Area of all occurrences, in mm².
     pub area_mm2: f64,
-    /// Bounding box of all occurrences in the axes of the file.
+    /// Box around the meshes of all occurrences, in the axes of the file.
     pub bounds: Option<Bounds>,
     /// Each distinct part.
     pub part_reports: Vec<PartReport>,
@@ -115,7 +115,10 @@ impl Bounds {
     #[must_use]
     pub fn diagonal_mm(&self) -> f64 {
         let squares = self.min_mm.iter().zip(&self.max_mm);
-        squares.map(|(min, max)| (max - min).powi(2)).sum::<f64>().sqrt()
+        squares
+            .map(|(min, max)| (max - min).powi(2))
+            .sum::<f64>()
+            .sqrt()
     }
 }
 

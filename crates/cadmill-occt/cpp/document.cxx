@@ -30,7 +30,8 @@ void prepare_kernel(std::size_t threads) {
   Message::DefaultMessenger()->ChangePrinters().Clear();
   // The kernel's own pool can be limited, TBB's cannot.
   OSD_Parallel::SetUseOcctThreads(Standard_True);
-  OSD_ThreadPool::DefaultPool(static_cast<int>(threads) - 1)->Init(static_cast<int>(threads) - 1);
+  // It counts the thread that asks.
+  OSD_ThreadPool::DefaultPool(static_cast<int>(threads));
 }
 
 rust::String kernel_version() { return OCC_VERSION_COMPLETE; }

@@ -35,9 +35,28 @@ namespace cadmill {
 
 namespace {
 
-// Points of the Gauss rule per interval of a boundary curve, and per knot span of a surface.
+// Points of the Gauss rule per interval of a boundary curve, and per knot span of a surface; both
+// more where the surface is of a higher degree than these are enough for.
 constexpr int BOUNDARY_POINTS = 10;
 constexpr int SPAN_POINTS = 6;
+constexpr int CUBIC = 3;
+
+int degree(const BRepAdaptor_Surface &surface, bool along_u) {
+  switch (surface.GetType()) {
+  case GeomAbs_BezierSurface:
+  case GeomAbs_BSplineSurface:
+    return along_u ? surface.UDegree() : surface.VDegree();
+  case GeomAbs_SurfaceOfRevolution:
+  case GeomAbs_SurfaceOfExtrusion:
+  case GeomAbs_OffsetSurface:
+  case GeomAbs_OtherSurface:
+    return 2 * CUBIC; // No polynomial, but smooth.
+  default:
+    return CUBIC;
+  }
+}
+
+int beyond_cubic(int degree) { return std::max(0, degree - CUBIC); }
 
 // Nodes and weights of the Gauss–Legendre rule on [-1, 1].
 struct GaussRule {
@@ -73,7 +92,7 @@ struct Integrals {
 class Antiderivative {
 public:
   explicit Antiderivative(const BRepAdaptor_Surface &surface)
-      : surface(surface), rule(SPAN_POINTS), first(surface.FirstUParameter()) {
+      : surface(surface), rule(SPAN_POINTS + beyond_cubic(degree(surface, true))), first(surface.FirstUParameter()) {
     switch (surface.GetType()) {
     case GeomAbs_Plane:
       set_axes(surface.Plane().Position());
@@ -129,6 +148,30 @@ public:
     }
   }
 
+  // The parameters between which F is smooth along a boundary curve: the knots of the curve, and
+  // between these as many steps as it passes knots of the surface (where it is straight, the very
+  // places).
+  std::vector<double> smooth_pieces(const Geom2dAdaptor_Curve &curve) const {
+    TColStd_Array1OfReal knots(1, curve.NbIntervals(GeomAbs_CN) + 1);
+    curve.Intervals(knots, GeomAbs_CN);
+    std::vector<double> pieces{knots.First()};
+    for (Standard_Integer i = 1; i < knots.Length(); ++i) {
+      const double from = knots(i), to = knots(i + 1);
+      if (v_knots.empty()) {
+        pieces.push_back(to);
+      } else if (curve.GetType() == GeomAbs_Line) {
+        add_crossings(curve.Line(), from, to, pieces);
+      } else {
+        const std::ptrdiff_t crossed = knots_between(curve.Value(from).Y(), curve.Value(to).Y());
+        for (std::ptrdiff_t step = 1; step <= crossed + 1; ++step) {
+          pieces.push_back(from + (to - from) * static_cast<double>(step) /
+                                      static_cast<double>(crossed + 1));
+        }
+      }
+    }
+    return pieces;
+  }
+
 private:
   const BRepAdaptor_Surface &surface;
   GaussRule rule;
@@ -136,7 +179,31 @@ private:
   double px = 0.0, py = 0.0, pz = 0.0, hand = 1.0;
   double major = 0.0, minor = 0.0, angle = 0.0;
   double first;
-  std::vector<double> spans;
+  std::vector<double> u_knots, v_knots;
+
+  static void add_crossings(const gp_Lin2d &line, double from, double to, double knot,
+                            std::vector<double> &into) {
+    const double t = (knot - line.Location().Y()) / line.Direction().Y();
+    if (t > from && t < to) {
+      into.push_back(t);
+    }
+  }
+
+  void add_crossings(const gp_Lin2d &line, double from, double to,
+                     std::vector<double> &pieces) const {
+    const std::size_t first_new = pieces.size();
+    for (const double knot : v_knots) {
+      add_crossings(line, from, to, knot, pieces);
+    }
+    std::sort(pieces.begin() + static_cast<std::ptrdiff_t>(first_new), pieces.end());
+    pieces.push_back(to);
+  }
+
+  std::ptrdiff_t knots_between(double a, double b) const {
+    return std::count_if(v_knots.begin(), v_knots.end(), [a, b](double knot) {
+      return knot > std::min(a, b) && knot < std::max(a, b);
+    });
+  }
 
   void set_axes(const gp_Ax3 &axes) {
     const gp_XYZ origin = axes.Location().XYZ();
@@ -152,7 +219,10 @@ private:
   void set_spans() {
     TColStd_Array1OfReal knots(1, surface.NbUIntervals(GeomAbs_CN) + 1);
     surface.UIntervals(knots, GeomAbs_CN);
-    spans.assign(knots.begin(), knots.end());
+    u_knots.assign(knots.begin(), knots.end());
+    TColStd_Array1OfReal others(1, surface.NbVIntervals(GeomAbs_CN) + 1);
+    surface.VIntervals(others, GeomAbs_CN);
+    v_knots.assign(others.begin(), others.end());
   }
 
   Integrals numeric(double u, double v) const {
@@ -168,7 +238,7 @@ private:
       });
       from = to;
     };
-    for (const double knot : spans) {
+    for (const double knot : u_knots) {
       if (knot > from && knot < u) {
         add(knot);
       }
@@ -179,8 +249,9 @@ private:
 };
 
 // The integrals over one face, as seen from its own side.
-Integrals integrate(const TopoDS_Face &face, const GaussRule &rule) {
+Integrals integrate(const TopoDS_Face &face) {
   const BRepAdaptor_Surface surface(face);
+  const GaussRule rule(BOUNDARY_POINTS + 2 * beyond_cubic(degree(surface, false)));
   const Antiderivative antiderivative(surface);
   const TopoDS_Shape forward = face.Oriented(TopAbs_FORWARD);
   Integrals sum;
@@ -200,11 +271,10 @@ Integrals integrate(const TopoDS_Face &face, const GaussRule &rule) {
         std::abs(adaptor.Line().Direction().Y()) < 1.0e-12) {
       continue; // v does not change along it.
     }
-    TColStd_Array1OfReal knots(1, adaptor.NbIntervals(GeomAbs_CN) + 1);
-    adaptor.Intervals(knots, GeomAbs_CN);
+    const std::vector<double> pieces = antiderivative.smooth_pieces(adaptor);
     Integrals along;
-    for (Standard_Integer i = 1; i < knots.Length(); ++i) {
-      rule.over(knots(i), knots(i + 1), [&](double t, double weight) {
+    for (std::size_t i = 0; i + 1 < pieces.size(); ++i) {
+      rule.over(pieces[i], pieces[i + 1], [&](double t, double weight) {
         gp_Pnt2d point;
         gp_Vec2d tangent;
         adaptor.D1(t, point, tangent);
@@ -395,13 +465,12 @@ Measure Body::measure(bool parallel) const {
   for (TopExp_Explorer loose(shape, TopAbs_FACE, TopAbs_SHELL); loose.More(); loose.Next()) {
     faces.push_back({TopoDS::Face(loose.Current()), false});
   }
-  const GaussRule rule(BOUNDARY_POINTS);
   std::vector<Integrals> each(faces.size());
   OSD_Parallel::For(
       0, static_cast<int>(faces.size()),
       [&](int i) {
         const auto face = static_cast<std::size_t>(i);
-        each[face] = integrate(faces[face].face, rule);
+        each[face] = integrate(faces[face].face);
       },
       !parallel);
   // Summed in the order of the faces, so that the threads do not show in the result.

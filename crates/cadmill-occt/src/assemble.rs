@@ -32,7 +32,7 @@ pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) 
             name: names.name.clone(),
             physical: (!info.material.is_empty()).then(|| PhysicalMaterial {
                 name: info.material.clone(),
-                density_kg_m3: (info.density > 0.0).then_some(info.density * KG_M3_PER_G_MM3),
+                density_kg_m3: (info.density > 0.0).then(|| density_kg_m3(info.density)),
             }),
             layers: info.layers.clone(),
             primitives: mesh
@@ -58,6 +58,12 @@ pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) 
         materials: materials.all,
         occurrences,
     }
+}
+
+/// The kernel's g/mm³ as kg/m³, without the rounding errors of its own conversion.
+fn density_kg_m3(g_mm3: f64) -> f64 {
+    const STEPS: f64 = 1e6;
+    (g_mm3 * KG_M3_PER_G_MM3 * STEPS).round() / STEPS
 }
 
 /// Key and name of a part.

@@ -24,7 +24,7 @@ pub struct Scene {
 pub struct Provenance {
     /// SHA-256 of the STEP file.
     pub source_hash: ContentHash,
-    /// The recipe that was asked for.
+    /// The recipe by which it was meshed: after a coarser retry, that of the retry.
     pub recipe: RecipeFingerprint,
     /// Name and version of the converter and its kernel.
     pub converter: String,

@@ -1,0 +1,181 @@
+//! Runs the tessellator as its parent does, on the samples and, where they are, on more real files.
+
+mod run;
+mod sources;
+
+use std::collections::BTreeMap;
+
+use cadmill_domain::{FailureCode, Recipe};
+use cadmill_scene::Scene;
+
+use run::{End, Run};
+
+#[test]
+fn the_exact_figures_are_those_of_another_program() {
+    for source in sources::expected() {
+        let name = source.path.display();
+        let run = Run::of(&source.path).finish();
+        let report = run.report();
+        assert_eq!(report.parts, source.parts, "parts of {name}");
+        assert_eq!(
+            report.occurrences, source.occurrences,
+            "occurrences of {name}"
+        );
+        let area = report.area_mm2 / source.area_mm2 - 1.0;
+        assert!(area.abs() < 1e-4, "area of {name} is off by {area:e}");
+        if !source.open_shells {
+            let volume = report.volume_mm3 / source.volume_mm3 - 1.0;
+            assert!(volume.abs() < 1e-3, "volume of {name} is off by {volume:e}");
+        }
+        for part in &report.part_reports {
+            let (key, mm) = (&part.key, part.bounds.map_or(0.0, |b| b.diagonal_mm()));
+            assert!(part.deflection.linear_mm <= 0.1, "{key} of {name}");
+            assert!(
+                part.deflection.linear_mm <= 1e-3 * mm * (1.0 + 1e-9),
+                "{key} of {name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_product_name_is_the_name_of_an_occurrence() {
+    for source in sources::expected() {
+        let scene = Run::of(&source.path).finish().scene();
+        let shown: Vec<&str> = scene.occurrences.iter().map(|o| o.name.as_str()).collect();
+        for name in &source.names {
+            assert!(
+                shown.contains(&name.as_str()),
+                "{name} in {}",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn threads_do_not_show_in_the_result() {
+    for source in sources::expected() {
+        let one = Run::of(&source.path).threads(1).finish().glb();
+        for threads in [2, 5] {
+            let more = Run::of(&source.path).threads(threads).finish().glb();
+            assert!(
+                one == more,
+                "{} on {threads} threads",
+                source.path.display()
+            );
+        }
+    }
+}
+
+#[test]
+fn colours_of_faces_parts_and_the_lack_of_any_are_told_apart() {
+    let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
+    let housing = part(&scene, "Gehäuse 零件");
+    assert!(
+        housing.primitives.len() > 1,
+        "the machined faces have a colour of their own"
+    );
+    let names: BTreeMap<&str, usize> = scene
+        .materials
+        .iter()
+        .zip(0..)
+        .map(|(m, i)| (m.name.as_str(), i))
+        .collect();
+    assert_eq!(
+        names.len(),
+        scene.materials.len(),
+        "each colour is one material"
+    );
+}
+
+#[test]
+fn keys_are_unique_and_do_not_count() {
+    let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
+    scene.check().expect("a sound scene");
+    let bolts: Vec<&str> = scene
+        .occurrences
+        .iter()
+        .filter(|o| o.name == "bolt-m6")
+        .map(|o| o.key.as_str())
+        .collect();
+    assert!(bolts.len() >= 12, "{bolts:?}");
+    assert!(
+        bolts.iter().all(|key| key.starts_with("/gearbox/")),
+        "{bolts:?}"
+    );
+}
+
+#[test]
+fn progress_only_grows_within_a_phase() {
+    let run = Run::of(&sources::sample("gearbox.step")).finish();
+    let mut last = BTreeMap::new();
+    for (phase, fraction) in &run.progress {
+        assert!((0.0..=1.0).contains(fraction), "{phase} {fraction}");
+        let before = last.insert(phase.clone(), *fraction).unwrap_or(0.0);
+        assert!(
+            before <= *fraction,
+            "{phase} fell from {before} to {fraction}"
+        );
+    }
+    let phases: Vec<&str> = last.keys().map(String::as_str).collect();
+    assert_eq!(phases, ["mesh", "read", "transfer", "write"]);
+}
+
+#[test]
+fn a_coarser_recipe_gives_fewer_triangles() {
+    let sample = sources::sample("gearbox.step");
+    let triangles = |recipe| Run::of(&sample).recipe(recipe).finish().report().triangles;
+    let [draft, standard, fine] = [Recipe::DRAFT, Recipe::STANDARD, Recipe::FINE].map(triangles);
+    assert!(
+        draft < standard && standard < fine,
+        "{draft} {standard} {fine}"
+    );
+}
+
+#[test]
+fn what_cannot_be_meshed_is_one_entry_of_the_catalogue() {
+    let cases = [
+        (sources::no_step(), FailureCode::KernelError),
+        (sources::no_solid(), FailureCode::KernelEmpty),
+    ];
+    for (text, code) in cases {
+        let run = Run::of_text(&text).finish();
+        assert_eq!(run.end, End::Failed(code), "{:?}", run.detail);
+        assert_eq!(run.exit, Some(1));
+        assert!(run.detail.ends_with('.'), "{}", run.detail);
+    }
+}
+
+#[test]
+fn a_face_without_a_surface_is_counted_not_forgotten() {
+    let text = std::fs::read_to_string(sources::sample("inch-cube.step")).unwrap();
+    let faces = text.matches("ADVANCED_FACE").count() as u64;
+    let run = Run::of_text(&sources::without("ADVANCED_FACE", &text))
+        .source_faces(faces)
+        .finish();
+    let report = run.report();
+    assert!(report.partial, "{:?} of {faces}", report.faces);
+}
+
+#[test]
+fn an_assembly_twenty_thousand_deep_ends_in_one_way_or_the_other() {
+    let run = Run::of_text(&sources::deep_assembly(20_000)).finish();
+    assert_ne!(run.end, End::Silent, "exit {:?}, {}", run.exit, run.stderr);
+}
+
+#[test]
+fn output_that_cannot_be_written_is_said() {
+    let run = Run::of(&sources::sample("inch-cube.step"))
+        .into_missing_folder()
+        .finish();
+    assert_eq!(run.end, End::Failed(FailureCode::Storage), "{}", run.detail);
+}
+
+fn part<'a>(scene: &'a Scene, name: &str) -> &'a cadmill_scene::Part {
+    scene
+        .parts
+        .iter()
+        .find(|part| part.name == name)
+        .expect("the part is in the scene")
+}

@@ -1,0 +1,143 @@
+//! One run of the tessellator, and what it said and wrote.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use cadmill_domain::{ContentHash, FailureCode, Recipe, TessellationReport};
+use cadmill_scene::{Scene, glb};
+use serde::Deserialize;
+use tempfile::TempDir;
+
+/// A run that is being prepared.
+pub(crate) struct Run {
+    input: PathBuf,
+    folder: TempDir,
+    output: PathBuf,
+    recipe: Recipe,
+    source_faces: u64,
+    threads: usize,
+}
+
+/// A run that has ended.
+pub(crate) struct Finished {
+    pub(crate) exit: Option<i32>,
+    pub(crate) end: End,
+    pub(crate) detail: String,
+    pub(crate) stderr: String,
+    /// Phase and fraction of each progress line.
+    pub(crate) progress: Vec<(String, f64)>,
+    folder: TempDir,
+}
+
+/// What the last line said.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    Done,
+    Failed(FailureCode),
+    /// It died without a word.
+    Silent,
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+enum Event {
+    Progress { phase: String, fraction: f64 },
+    Done,
+    Failed { code: FailureCode, detail: String },
+}
+
+impl Run {
+    pub(crate) fn of(input: &Path) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        Self {
+            input: input.to_owned(),
+            output: folder.path().to_owned(),
+            folder,
+            recipe: Recipe::STANDARD,
+            source_faces: 0,
+            threads: 2,
+        }
+    }
+
+    pub(crate) fn of_text(text: &str) -> Self {
+        let mut run = Self::of(Path::new(""));
+        run.input = run.folder.path().join("input.step");
+        fs::write(&run.input, text).expect("the input is written");
+        run
+    }
+
+    pub(crate) fn recipe(mut self, recipe: Recipe) -> Self {
+        self.recipe = recipe;
+        self
+    }
+
+    pub(crate) fn threads(mut self, threads: usize) -> Self {
+        self.threads = threads;
+        self
+    }
+
+    pub(crate) fn source_faces(mut self, faces: u64) -> Self {
+        self.source_faces = faces;
+        self
+    }
+
+    pub(crate) fn into_missing_folder(mut self) -> Self {
+        self.output = self.folder.path().join("missing");
+        self
+    }
+
+    pub(crate) fn finish(self) -> Finished {
+        let bytes = fs::read(&self.input).expect("the input is there");
+        let output = Command::new(env!("CARGO_BIN_EXE_cadmill-tessellate"))
+            .arg("--input")
+            .arg(&self.input)
+            .arg("--output-dir")
+            .arg(&self.output)
+            .arg("--recipe")
+            .arg(serde_json::to_string(&self.recipe).expect("a recipe is JSON"))
+            .args(["--source-hash", &ContentHash::of(&bytes).to_string()])
+            .args(["--source-faces", &self.source_faces.to_string()])
+            .args(["--threads", &self.threads.to_string()])
+            .output()
+            .expect("the tessellator starts");
+        let mut finished = Finished {
+            exit: output.status.code(),
+            end: End::Silent,
+            detail: String::new(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+            progress: Vec::new(),
+            folder: self.folder,
+        };
+        for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+            match serde_json::from_str(line).expect("a line of the protocol") {
+                Event::Progress { phase, fraction } => finished.progress.push((phase, fraction)),
+                Event::Done => finished.end = End::Done,
+                Event::Failed { code, detail } => {
+                    finished.end = End::Failed(code);
+                    finished.detail = detail;
+                }
+            }
+        }
+        finished
+    }
+}
+
+impl Finished {
+    pub(crate) fn glb(&self) -> Vec<u8> {
+        assert_eq!(self.end, End::Done, "{}{}", self.detail, self.stderr);
+        fs::read(self.folder.path().join("scene.glb")).expect("the GLB is there")
+    }
+
+    pub(crate) fn scene(&self) -> Scene {
+        glb::read(&self.glb()).expect("a canonical GLB")
+    }
+
+    pub(crate) fn report(&self) -> TessellationReport {
+        assert_eq!(self.end, End::Done, "{}{}", self.detail, self.stderr);
+        let json = fs::read(self.folder.path().join("report.json")).expect("the report is there");
+        serde_json::from_slice(&json).expect("a report")
+    }
+}
