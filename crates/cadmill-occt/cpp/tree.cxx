@@ -9,6 +9,7 @@
 #include <StepBasic_ProductDefinition.hxx>
 #include <StepBasic_ProductDefinitionFormation.hxx>
 #include <TCollection_HAsciiString.hxx>
+#include <TDF_LabelIntegerMap.hxx>
 #include <TDF_LabelSequence.hxx>
 #include <TDataStd_Name.hxx>
 #include <TDataStd_TreeNode.hxx>
@@ -88,7 +89,7 @@ private:
   // Per node: its component label, and the colour that what lies below it inherits.
   std::vector<TDF_Label> labels;
   std::vector<std::optional<Rgba>> inherited;
-  TopTools_DataMapOfShapeInteger product_of_shape;
+  TDF_LabelIntegerMap product_of_label;
   std::vector<std::string> product_ids;
 
   void visit(const Place &place) {
@@ -105,7 +106,7 @@ private:
       tree.warnings.push_back("`" + std::string(node.name) + "` has no shape and was left out.");
       return;
     }
-    if (const Standard_Integer *id = product_of_shape.Seek(shape.Located(TopLoc_Location()))) {
+    if (const Standard_Integer *id = product_of_label.Seek(product)) {
       node.product_id = lossy(product_ids[static_cast<std::size_t>(*id)]);
     }
     if (product != place.label) {
@@ -266,13 +267,17 @@ private:
           definition->Formation()->OfProduct()->Id().IsNull()) {
         continue;
       }
+      // The label of an assembly has a shape of its own, so only the reader knows which it is.
       const TopoDS_Shape shape = TransferBRep::ShapeResult(process, definition);
       if (shape.IsNull()) {
         continue;
       }
-      product_of_shape.Bind(shape.Located(TopLoc_Location()),
-                            static_cast<Standard_Integer>(product_ids.size()));
-      product_ids.emplace_back(definition->Formation()->OfProduct()->Id()->ToCString());
+      const TDF_Label *known = document.reader.GetShapeLabelMap().Seek(shape);
+      const TDF_Label label = known == nullptr ? shapes->FindShape(shape) : *known;
+      if (!label.IsNull()) {
+        product_of_label.Bind(label, static_cast<Standard_Integer>(product_ids.size()));
+        product_ids.emplace_back(definition->Formation()->OfProduct()->Id()->ToCString());
+      }
     }
   }
 };

@@ -107,6 +107,14 @@ fn keys_are_unique_and_do_not_count() {
 }
 
 #[test]
+fn every_product_has_its_id_assemblies_too() {
+    let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
+    for occurrence in &scene.occurrences {
+        assert!(!occurrence.product_id.is_empty(), "{}", occurrence.key);
+    }
+}
+
+#[test]
 fn progress_only_grows_within_a_phase() {
     let run = Run::of(&sources::sample("gearbox.step")).finish();
     let mut last = BTreeMap::new();
