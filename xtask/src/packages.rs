@@ -40,7 +40,7 @@ pub(crate) const BUILD: &[Need] = &[
     Need {
         what: "Open CASCADE with its headers",
         debian: &["libocct-data-exchange-dev"],
-        is_there: |need| env::var_os("OCCT_ROOT").is_some() || need.is_installed(),
+        is_there: |_| env::var_os("OCCT_ROOT").is_some() || has_open_cascade(),
     },
 ];
 
@@ -174,6 +174,14 @@ fn install_commands(packages: &[&str]) -> Result<Vec<Command>> {
         );
     }
     Ok(vec![apt(&["update"]), apt(&install)])
+}
+
+/// Whether the headers of its STEP reader lie where systems put them.
+fn has_open_cascade() -> bool {
+    ["/usr", "/usr/local", "/opt/homebrew", "/opt/local"]
+        .map(|root| Path::new(root).join("include/opencascade/STEPCAFControl_Reader.hxx"))
+        .iter()
+        .any(|header| header.is_file())
 }
 
 fn has_apt() -> bool {
