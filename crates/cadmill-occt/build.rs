@@ -54,6 +54,7 @@ fn main() {
     });
     let mut bridges = vec!["src/kernel/bridge.rs"];
     let mut sources = vec![
+        "cpp/bounds.cxx",
         "cpp/document.cxx",
         "cpp/measure.cxx",
         "cpp/mesh.cxx",

@@ -1,8 +1,9 @@
 #include "document.hxx"
 
-#include "compat.hxx"
 #include "cadmill-occt/src/kernel/bridge.rs.h"
+#include "compat.hxx"
 
+#include <Interface_InterfaceModel.hxx>
 #include <Interface_Static.hxx>
 #include <Message.hxx>
 #include <Message_Messenger.hxx>
@@ -15,7 +16,6 @@
 #include <XCAFApp_Application.hxx>
 #include <XSControl_TransferReader.hxx>
 #include <XSControl_WorkSession.hxx>
-#include <Interface_InterfaceModel.hxx>
 
 namespace cadmill {
 
@@ -68,7 +68,8 @@ void Document::read(rust::Str path) {
   }
   for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
     const Handle(Standard_Transient) &entity = model->Value(i);
-    if (entity->IsKind(STANDARD_TYPE(StepBasic_ProductDefinition)) && !assemblies.Contains(entity)) {
+    if (entity->IsKind(STANDARD_TYPE(StepBasic_ProductDefinition)) &&
+        !assemblies.Contains(entity)) {
       leaf_products.push_back(entity);
     }
   }

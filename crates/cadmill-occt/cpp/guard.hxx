@@ -39,8 +39,7 @@ namespace rust::behavior {
 
 // Wraps each call that cxx makes into the shim. `OCC_CATCH_SIGNALS` must be in scope, or a signal
 // inside the call would abort the process instead of arriving here as an exception.
-template <typename Try, typename Fail>
-static void trycatch(Try &&call, Fail &&fail) noexcept {
+template <typename Try, typename Fail> static void trycatch(Try &&call, Fail &&fail) noexcept {
   try {
     OCC_CATCH_SIGNALS
     call();

@@ -1,8 +1,8 @@
 // Meshes a part and takes the triangles out.
 #include "document.hxx"
 
-#include "compat.hxx"
 #include "cadmill-occt/src/kernel/bridge.rs.h"
+#include "compat.hxx"
 
 #include <BRepMesh_IncrementalMesh.hxx>
 #include <BRep_Tool.hxx>
@@ -94,7 +94,8 @@ private:
         std::swap(b, c);
       }
       for (const Standard_Integer node : {a, b, c}) {
-        into.indices.push_back(static_cast<std::uint32_t>(first) + static_cast<std::uint32_t>(node) - 1);
+        into.indices.push_back(static_cast<std::uint32_t>(first) +
+                               static_cast<std::uint32_t>(node) - 1);
       }
     }
     add_normals(face, *found, transform, reversed, into);
@@ -114,7 +115,8 @@ private:
       const gp_Vec normal = plane->Pln().Axis().Direction();
       // A left-handed plane's own axis runs against the product of its derivatives.
       const double hand = plane->Pln().Direct() ? sign : -sign;
-      const gp_XYZ rounded = (gp_Vec(normal.XYZ() * hand).Transformed(transform)).Normalized().XYZ();
+      const gp_XYZ rounded =
+          (gp_Vec(normal.XYZ() * hand).Transformed(transform)).Normalized().XYZ();
       for (Standard_Integer i = 1; i <= nodes; ++i) {
         push(into.normals, rounded);
       }
@@ -124,9 +126,9 @@ private:
       gp_Dir normal;
       const bool defined = !surface.IsNull() && found.HasUVNodes() &&
                            GeomLib::NormEstim(surface, found.UVNode(i), 1.0e-7, normal) <= 1;
-      push(into.normals,
-           defined ? gp_Vec(normal.XYZ() * sign).Transformed(transform).Normalized().XYZ()
-                   : gp_XYZ(0.0, 0.0, 0.0));
+      push(into.normals, defined
+                             ? gp_Vec(normal.XYZ() * sign).Transformed(transform).Normalized().XYZ()
+                             : gp_XYZ(0.0, 0.0, 0.0));
     }
   }
 

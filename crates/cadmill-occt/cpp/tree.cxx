@@ -1,8 +1,8 @@
 // Walks the XCAF document: occurrences, distinct parts, names, colours, layers, materials.
 #include "document.hxx"
 
-#include "compat.hxx"
 #include "cadmill-occt/src/kernel/bridge.rs.h"
+#include "compat.hxx"
 
 #include <Interface_InterfaceModel.hxx>
 #include <StepBasic_Product.hxx>
@@ -45,7 +45,9 @@ std::string name_of(const TDF_Label &label) {
 // Names that the kernel makes up for a component that has none: `=>[0:1:1:5]`.
 bool is_made_up(const std::string &name) { return name.rfind("=>[", 0) == 0; }
 
-rust::String lossy(const std::string &text) { return rust::String::lossy(text.data(), text.size()); }
+rust::String lossy(const std::string &text) {
+  return rust::String::lossy(text.data(), text.size());
+}
 
 } // namespace
 
@@ -151,8 +153,9 @@ private:
     }
     if (!part.sub_colors.IsEmpty()) {
       if (own) {
-        tree.warnings.push_back("An occurrence of `" + std::string(node.name) +
-                                "` has a colour of its own, but its faces have theirs: they keep it.");
+        tree.warnings.push_back(
+            "An occurrence of `" + std::string(node.name) +
+            "` has a colour of its own, but its faces have theirs: they keep it.");
       }
       return;
     }
@@ -243,7 +246,8 @@ private:
     if (!reference->Father()->Label().FindAttribute(XCAFDoc_Material::GetID(), material)) {
       return;
     }
-    info.material = material->GetName().IsNull() ? rust::String() : lossy(material->GetName()->ToCString());
+    info.material =
+        material->GetName().IsNull() ? rust::String() : lossy(material->GetName()->ToCString());
     info.density = material->GetDensity();
   }
 
@@ -259,7 +263,8 @@ private:
   void read_product_ids() {
     const Handle(XSControl_WorkSession) &session = document.reader.Reader().WS();
     const Handle(Interface_InterfaceModel) &model = session->Model();
-    const Handle(Transfer_TransientProcess) &process = session->TransferReader()->TransientProcess();
+    const Handle(Transfer_TransientProcess) &process =
+        session->TransferReader()->TransientProcess();
     for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
       const auto definition = Handle(StepBasic_ProductDefinition)::DownCast(model->Value(i));
       if (definition.IsNull() || definition->Formation().IsNull() ||
