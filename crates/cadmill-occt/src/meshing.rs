@@ -50,6 +50,8 @@ pub(crate) fn transfer_and_mesh(
         Ok::<_, KernelError>(tree)
     })?;
     let bodies = queue.into_results()?;
+    // All may have been meshed before the transfer ended, and then nothing was said yet.
+    protocol::progress(Phase::Mesh, 1.0);
     timed(Phase::Mesh);
     Ok((tree, bodies))
 }
