@@ -1,4 +1,4 @@
-//! The kernel behind a safe face: a [`Document`] is read and transferred, its bodies are
+//! The kernel behind a safe face: a document is read and transferred, its bodies are
 //! meshed, and the triangles of its parts are taken out.
 
 use std::{path::Path, sync::OnceLock};
