@@ -162,14 +162,19 @@ impl Body {
         let measure = self.0.measure(parallel)?;
         Ok(MeshedBody {
             deflection,
-            volume_mm3: measure.volume,
-            area_mm2: measure.area,
+            volume_mm3: finite(measure.volume),
+            area_mm2: finite(measure.area),
             bounds: measure.has_box.then_some(Bounds {
                 min_mm: measure.min,
                 max_mm: measure.max,
             }),
         })
     }
+}
+
+/// A surface of nonsense (damaged knots, poles at infinity) measures nothing.
+fn finite(measure: f64) -> f64 {
+    if measure.is_finite() { measure } else { 0.0 }
 }
 
 /// What the exact surfaces of a body measure, and how finely it was meshed.
