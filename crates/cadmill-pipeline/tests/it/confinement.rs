@@ -38,6 +38,7 @@ async fn the_child_is_limited_and_inherits_only_what_it_needs() {
         "TMPDIR",
         "LD_LIBRARY_PATH",
         "CASROOT",
+        "MIMALLOC_ARENA_EAGER_COMMIT",
     ];
     let variables = log
         .lines()
