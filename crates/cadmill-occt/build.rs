@@ -58,6 +58,7 @@ fn main() {
         "cpp/document.cxx",
         "cpp/measure.cxx",
         "cpp/mesh.cxx",
+        "cpp/signals.cxx",
         "cpp/tree.cxx",
     ];
     if env::var_os("CARGO_FEATURE_SAMPLES").is_some() {
@@ -69,7 +70,6 @@ fn main() {
         .include("cpp")
         // The kernel's own headers are not ours to mend: `isystem` silences their warnings.
         .flag(format!("-isystem{}", found.include.display()))
-        .define("OCC_CONVERT_SIGNALS", None)
         .std("c++17")
         .warnings(true)
         .compile("cadmill-occt-shim");

@@ -71,8 +71,11 @@ pub struct TessellationReport {
     pub triangles: u64,
     /// Faces of the distinct parts, each counted once.
     pub faces: FaceCount,
-    /// Faces that the file declares; more than `faces.total` if the kernel could not read some.
+    /// Faces that the file declares.
     pub source_faces: u64,
+    /// Those of them that did not come through the kernel's translation. Not the difference to
+    /// `faces.total`, since its repair splits and merges faces.
+    pub unread_faces: u64,
     /// Volume of all occurrences, in mm³. Open surfaces enclose none.
     pub volume_mm3: f64,
     /// Area of all occurrences, in mm².

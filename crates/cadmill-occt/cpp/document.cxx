@@ -2,6 +2,7 @@
 
 #include "cadmill-occt/src/kernel/bridge.rs.h"
 #include "compat.hxx"
+#include "signals.hxx"
 
 #include <Interface_InterfaceModel.hxx>
 #include <Interface_Static.hxx>
@@ -10,6 +11,7 @@
 #include <StepBasic_ProductDefinition.hxx>
 #include <StepBasic_ProductDefinitionRelationship.hxx>
 #include <TColStd_MapOfTransient.hxx>
+#include <TopExp_Explorer.hxx>
 #include <TopoDS_Iterator.hxx>
 #include <TransferBRep.hxx>
 #include <Transfer_TransientProcess.hxx>
@@ -26,7 +28,7 @@ enum Phase : std::uint8_t { Read = 0, Transfer = 1 };
 } // namespace
 
 void prepare_kernel(std::size_t threads) {
-  OSD::SetSignal(Standard_False);
+  report_faults();
   Message::DefaultMessenger()->ChangePrinters().Clear();
   // The kernel's own pool can be limited, TBB's cannot.
   OSD_Parallel::SetUseOcctThreads(Standard_True);
@@ -52,9 +54,10 @@ Document::Document() {
   Interface_Static::SetCVal("xstep.cascade.unit", "MM");
 }
 
-void Document::read(rust::Str path) {
+void Document::read(rust::Slice<const std::uint8_t> path) {
   report_progress(Read, 0.0);
-  const IFSelect_ReturnStatus status = reader.ReadFile(std::string(path).c_str());
+  const std::string name(path.begin(), path.end());
+  const IFSelect_ReturnStatus status = reader.ReadFile(name.c_str());
   if (status != IFSelect_RetDone) {
     throw Failure("kernel_error", "The kernel could not read the file.");
   }
@@ -82,6 +85,7 @@ void Document::transfer_leaf(std::size_t leaf) {
     const Handle(Transfer_TransientProcess) &process =
         reader.Reader().WS()->TransferReader()->TransientProcess();
     add_bodies(TransferBRep::ShapeResult(process, product));
+    keep_back_what_others_share(leaf);
   }
   report_progress(Transfer, static_cast<double>(leaf + 1) / static_cast<double>(leaves() + 1));
 }
@@ -90,6 +94,8 @@ void Document::transfer() {
   if (!reader.Transfer(document)) {
     throw Failure("kernel_error", "The kernel could not translate the file's entities.");
   }
+  fresh.insert(fresh.end(), kept_back.begin(), kept_back.end());
+  kept_back.clear();
   report_progress(Transfer, 1.0);
 }
 
@@ -139,6 +145,27 @@ void Document::add_bodies(const TopoDS_Shape &shape) {
       pending.push_back(children.Value());
     }
   }
+}
+
+// Products of a malformed file may share faces or edges. Meshed at the same time these would be
+// written by two threads, so such bodies wait until all others are done.
+void Document::keep_back_what_others_share(std::size_t leaf) {
+  std::deque<std::shared_ptr<Body>> alone;
+  for (std::shared_ptr<Body> &body : fresh) {
+    bool shared = false;
+    for (const TopAbs_ShapeEnum kind : {TopAbs_FACE, TopAbs_EDGE}) {
+      for (TopExp_Explorer topology(body->whole(), kind); topology.More(); topology.Next()) {
+        const TopoDS_TShape *shape = topology.Current().TShape().get();
+        shared |= leaf_of_topology.try_emplace(shape, leaf).first->second != leaf;
+      }
+    }
+    if (shared) {
+      kept_back.push_back(std::move(body));
+    } else {
+      alone.push_back(std::move(body));
+    }
+  }
+  fresh = std::move(alone);
 }
 
 std::size_t Document::add_body(const TopoDS_Shape &located) {

@@ -1,11 +1,11 @@
 // A STEP file inside the kernel: read, transferred to an XCAF document, walked, and meshed.
 #pragma once
 
+#include "compat.hxx"
 #include "guard.hxx"
 #include "rust/cxx.h"
 
 #include <Quantity_ColorRGBA.hxx>
-#include <STEPCAFControl_Reader.hxx>
 #include <TDocStd_Document.hxx>
 #include <TopTools_DataMapOfShapeInteger.hxx>
 #include <TopoDS_Shape.hxx>
@@ -16,6 +16,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 namespace cadmill {
@@ -61,6 +62,7 @@ public:
   Body(const TopoDS_Shape &shape, std::size_t index) : shape(shape), position(index) {}
 
   std::size_t index() const { return position; }
+  const TopoDS_Shape &whole() const { return shape; }
   double diagonal() const;
   void mesh(const Deflections &deflections) const;
   Measure measure(bool parallel) const;
@@ -86,7 +88,7 @@ struct PartShape {
 class Document {
 public:
   Document();
-  void read(rust::Str path);
+  void read(rust::Slice<const std::uint8_t> path);
   std::size_t leaves() const { return leaf_products.size(); }
   void transfer_leaf(std::size_t leaf);
   void transfer();
@@ -99,18 +101,23 @@ private:
 
   std::size_t add_body(const TopoDS_Shape &shape);
   void add_bodies(const TopoDS_Shape &shape);
+  void keep_back_what_others_share(std::size_t leaf);
 
-  STEPCAFControl_Reader reader;
+  CafReader reader;
   Handle(TDocStd_Document) document;
   std::vector<Handle(Standard_Transient)> leaf_products;
   TopTools_DataMapOfShapeInteger body_of_shape;
   std::deque<std::shared_ptr<Body>> fresh;
+  // Those of leaves that share topology with an earlier leaf: fresh once all is transferred.
+  std::vector<std::shared_ptr<Body>> kept_back;
+  // The leaf that first brought each face and edge.
+  std::unordered_map<const TopoDS_TShape *, std::size_t> leaf_of_topology;
   std::vector<PartShape> parts;
 };
 
 std::unique_ptr<Document> new_document();
-// To be called once, before all else: signals become exceptions, the kernel's own messages are
-// silenced (standard output is the protocol), and its thread pool gets `threads` threads.
+// To be called once, before all else: a fault is reported and ends the process, the kernel's own
+// messages are silenced (standard output is the protocol), and its thread pool gets `threads` threads.
 void prepare_kernel(std::size_t threads);
 rust::String kernel_version();
 

@@ -1,10 +1,8 @@
-// Turns every way in which the kernel ends badly into an error for Rust.
+// Turns every exception of the kernel into an error for Rust.
 //
 // The text of an error is `<failure code>|<what happened>`.
 #pragma once
 
-#include <OSD_Signal.hxx>
-#include <Standard_ErrorHandler.hxx>
 #include <Standard_Failure.hxx>
 #include <Standard_OutOfMemory.hxx>
 
@@ -37,16 +35,12 @@ inline std::string describe(const char *code, const Standard_Failure &failure) {
 
 namespace rust::behavior {
 
-// Wraps each call that cxx makes into the shim. `OCC_CATCH_SIGNALS` must be in scope, or a signal
-// inside the call would abort the process instead of arriving here as an exception.
+// Wraps each call that cxx makes into the shim. Signals do not come here: `signals.hxx`.
 template <typename Try, typename Fail> static void trycatch(Try &&call, Fail &&fail) noexcept {
   try {
-    OCC_CATCH_SIGNALS
     call();
   } catch (const cadmill::Failure &failure) {
     fail(failure.what());
-  } catch (const OSD_Signal &signal) {
-    fail(cadmill::describe("kernel_crash", signal).c_str());
   } catch (const Standard_OutOfMemory &failure) {
     fail(cadmill::describe("kernel_memory", failure).c_str());
   } catch (const Standard_Failure &failure) {

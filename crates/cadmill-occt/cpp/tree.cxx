@@ -8,10 +8,13 @@
 #include <StepBasic_Product.hxx>
 #include <StepBasic_ProductDefinition.hxx>
 #include <StepBasic_ProductDefinitionFormation.hxx>
+#include <StepRepr_ProductDefinitionShape.hxx>
+#include <StepShape_Face.hxx>
 #include <TCollection_HAsciiString.hxx>
 #include <TDF_LabelIntegerMap.hxx>
 #include <TDF_LabelSequence.hxx>
 #include <TDataStd_Name.hxx>
+#include <TColStd_HSequenceOfTransient.hxx>
 #include <TDataStd_TreeNode.hxx>
 #include <TopExp_Explorer.hxx>
 #include <TransferBRep.hxx>
@@ -25,6 +28,8 @@
 #include <XCAFDoc_ShapeTool.hxx>
 #include <XSControl_TransferReader.hxx>
 #include <XSControl_WorkSession.hxx>
+
+#include <algorithm>
 
 namespace cadmill {
 
@@ -57,7 +62,8 @@ public:
       : document(document), shapes(XCAFDoc_DocumentTool::ShapeTool(document.document->Main())),
         colors(XCAFDoc_DocumentTool::ColorTool(document.document->Main())),
         layers(XCAFDoc_DocumentTool::LayerTool(document.document->Main())) {
-    read_product_ids();
+    read_model();
+    read_materials_of_solids();
   }
 
   Tree run() {
@@ -81,6 +87,8 @@ private:
     std::int64_t parent;
   };
 
+  using Material = Handle(XCAFDoc_Material);
+
   Document &document;
   Handle(XCAFDoc_ShapeTool) shapes;
   Handle(XCAFDoc_ColorTool) colors;
@@ -91,6 +99,8 @@ private:
   // Per node: its component label, and the colour that what lies below it inherits.
   std::vector<TDF_Label> labels;
   std::vector<std::optional<Rgba>> inherited;
+  // Per node: the material of its bodies, if it is a product with several.
+  std::vector<Material> materials_of_bodies;
   TDF_LabelIntegerMap product_of_label;
   std::vector<std::string> product_ids;
 
@@ -128,6 +138,7 @@ private:
     if (const auto special = color_in_context(place)) {
       own = special;
     }
+    materials_of_bodies.push_back(nullptr);
     inherited.push_back(own ? own : (assembly && color_of(product)) ? color_of(product) : above);
 
     if (assembly) {
@@ -135,9 +146,12 @@ private:
       XCAFDoc_ShapeTool::GetComponents(product, components);
       for (Standard_Integer i = components.Length(); i >= 1; --i) {
         pending.push_back({components.Value(i), index});
+        const Material material = material_of_body(components.Value(i));
+        materials_of_bodies.back() = material.IsNull() ? materials_of_bodies.back() : material;
       }
     } else {
       node.part = part_at(product, shape);
+      add_material(place, product, tree.parts[static_cast<std::size_t>(node.part)]);
       set_color(node, own, above);
     }
     tree.nodes.push_back(std::move(node));
@@ -175,7 +189,11 @@ private:
     part.color = color_of(label);
     TDF_LabelSequence subs;
     XCAFDoc_ShapeTool::GetSubShapes(label, subs);
+    PartInfo info{};
+    add_layers(label, info.layers);
     for (Standard_Integer i = 1; i <= subs.Length(); ++i) {
+      add_layers(subs.Value(i), info.layers);
+      set_material(material_of(subs.Value(i)), info);
       if (const auto color = color_of(subs.Value(i))) {
         part.sub_colors.Bind(XCAFDoc_ShapeTool::GetShape(subs.Value(i)),
                              static_cast<Standard_Integer>(part.palette.size()));
@@ -183,13 +201,10 @@ private:
       }
     }
 
-    PartInfo info{};
     info.body = document.add_body(shape);
     for (TopExp_Explorer faces(shape, TopAbs_FACE); faces.More(); faces.Next()) {
       ++info.faces;
     }
-    add_layers(label, info.layers);
-    add_material(label, info);
     tree.parts.push_back(std::move(info));
     document.parts.push_back(std::move(part));
     return index;
@@ -233,22 +248,84 @@ private:
       return;
     }
     for (Standard_Integer i = 1; i <= found->Length(); ++i) {
-      names.push_back(lossy(utf8(found->Value(i))));
+      rust::String name = lossy(utf8(found->Value(i)));
+      if (std::find(names.begin(), names.end(), name) == names.end()) {
+        names.push_back(std::move(name));
+      }
     }
   }
 
-  static void add_material(const TDF_Label &label, PartInfo &info) {
+  static Material material_of(const TDF_Label &label) {
     Handle(TDataStd_TreeNode) reference;
-    if (!label.FindAttribute(XCAFDoc::MaterialRefGUID(), reference) || !reference->HasFather()) {
+    Material material;
+    if (label.FindAttribute(XCAFDoc::MaterialRefGUID(), reference) && reference->HasFather()) {
+      reference->Father()->Label().FindAttribute(XCAFDoc_Material::GetID(), material);
+    }
+    return material;
+  }
+
+  // That of a body of a product with several. The reader gives the material of such a product to
+  // the first of its bodies, and to the component instead of what this refers to.
+  Material material_of_body(const TDF_Label &component) const {
+    TDF_Label body = component;
+    XCAFDoc_ShapeTool::GetReferredShape(component, body);
+    if (product_of_label.IsBound(body)) {
+      return nullptr;
+    }
+    const Material own = material_of(body);
+    return own.IsNull() ? material_of(component) : own;
+  }
+
+  void add_material(const Place &place, const TDF_Label &label, PartInfo &info) const {
+    if (!info.material.empty()) {
       return;
     }
-    Handle(XCAFDoc_Material) material;
-    if (!reference->Father()->Label().FindAttribute(XCAFDoc_Material::GetID(), material)) {
+    Material material = material_of(label);
+    if (material.IsNull()) {
+      material = material_of(place.label);
+    }
+    if (material.IsNull() && place.parent >= 0 && !product_of_label.IsBound(label)) {
+      material = materials_of_bodies[static_cast<std::size_t>(place.parent)];
+    }
+    set_material(material, info);
+  }
+
+  static void set_material(const Material &material, PartInfo &info) {
+    if (!material.IsNull() && !material->GetName().IsNull() && info.material.empty()) {
+      info.material = lossy(material->GetName()->ToCString());
+      info.density = material->GetDensity();
+    }
+  }
+
+  // The reader looks for the label of a product's first solid, to give it the material. A solid
+  // beside others in one part has none, so it gets one and the reader is asked again.
+  void read_materials_of_solids() {
+    TDF_LabelSequence all;
+    shapes->GetShapes(all);
+    bool added = false;
+    for (Standard_Integer i = 1; i <= all.Length(); ++i) {
+      if (XCAFDoc_ShapeTool::IsAssembly(all.Value(i))) {
+        continue;
+      }
+      const TopoDS_Shape shape = XCAFDoc_ShapeTool::GetShape(all.Value(i));
+      if (shape.IsNull() || shape.ShapeType() != TopAbs_COMPOUND) {
+        continue;
+      }
+      for (TopExp_Explorer solids(shape, TopAbs_SOLID); solids.More(); solids.Next()) {
+        added |= !shapes->AddSubShape(all.Value(i), solids.Current()).IsNull();
+      }
+    }
+    if (!added) {
       return;
     }
-    info.material =
-        material->GetName().IsNull() ? rust::String() : lossy(material->GetName()->ToCString());
-    info.density = material->GetDensity();
+    const Handle(Interface_InterfaceModel) &model = document.reader.Reader().WS()->Model();
+    Handle(TColStd_HSequenceOfTransient) products = new TColStd_HSequenceOfTransient();
+    for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
+      if (model->Value(i)->IsKind(STANDARD_TYPE(StepRepr_ProductDefinitionShape))) {
+        products->Append(model->Value(i));
+      }
+    }
+    document.reader.read_materials(document.document, products);
   }
 
   static void set_transform(Node &node, const gp_Trsf &transform) {
@@ -260,13 +337,19 @@ private:
     }
   }
 
-  void read_product_ids() {
+  // Product ids, and how many of the file's faces came through the translation.
+  void read_model() {
     const Handle(XSControl_WorkSession) &session = document.reader.Reader().WS();
     const Handle(Interface_InterfaceModel) &model = session->Model();
     const Handle(Transfer_TransientProcess) &process =
         session->TransferReader()->TransientProcess();
     for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
-      const auto definition = Handle(StepBasic_ProductDefinition)::DownCast(model->Value(i));
+      const Handle(Standard_Transient) &entity = model->Value(i);
+      if (entity->IsKind(STANDARD_TYPE(StepShape_Face)) &&
+          !TransferBRep::ShapeResult(process, entity).IsNull()) {
+        ++tree.faces_read;
+      }
+      const auto definition = Handle(StepBasic_ProductDefinition)::DownCast(entity);
       if (definition.IsNull() || definition->Formation().IsNull() ||
           definition->Formation()->OfProduct().IsNull() ||
           definition->Formation()->OfProduct()->Id().IsNull()) {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cadmill_domain::{Bounds, FaceCount, PartReport, TessellationReport, Timings};
+use cadmill_domain::{Bounds, ContentHash, FaceCount, PartReport, TessellationReport, Timings};
 use cadmill_scene::{
     Material, MaterialIndex, Occurrence, OccurrenceIndex, OccurrenceKey, Part, PartIndex, PartKey,
     PhysicalMaterial, Primitive, Provenance, Scene,
@@ -15,6 +15,9 @@ use crate::kernel::{MeshedBody, Node, PartMesh, Tree};
 const DEFAULT_COLOR: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
 const METALLIC: f32 = 0.0;
 const ROUGHNESS: f32 = 0.5;
+/// The longest path that is written out, in bytes. In an assembly thousands of levels deep the paths
+/// would outgrow everything else.
+const LONGEST_PATH: usize = 1024;
 const METRES_PER_MM: f64 = 0.001;
 const KG_M3_PER_G_MM3: f64 = 1e6;
 
@@ -122,7 +125,7 @@ fn occurrences(nodes: &[Node], materials: &mut Materials) -> Vec<Occurrence> {
         } else {
             &node.designator
         };
-        let above = parent.map_or("", |parent| keys[parent].as_str());
+        let above = parent.map_or(String::new(), |parent| path_above(&keys[parent]));
         // A slash parts the steps of the path, so one inside a name is written otherwise.
         let key = used.of(format!("{above}/{}", own.replace('/', "%2F")));
         keys.push(key.clone());
@@ -139,6 +142,14 @@ fn occurrences(nodes: &[Node], materials: &mut Materials) -> Vec<Occurrence> {
         });
     }
     occurrences
+}
+
+/// The path that keys below `key` begin with: `key` itself, or its hash if that is long.
+fn path_above(key: &str) -> String {
+    if key.len() <= LONGEST_PATH {
+        return key.to_owned();
+    }
+    format!("/~{}", ContentHash::of(key.as_bytes()))
 }
 
 /// Rows of a matrix in millimetres to a transform in metres.
@@ -266,6 +277,7 @@ pub(crate) fn report(
         total: part_reports.iter().map(|part| part.faces.total).sum(),
         unmeshed: part_reports.iter().map(|part| part.faces.unmeshed).sum(),
     };
+    let unread_faces = source_faces.saturating_sub(found.tree.faces_read);
     let all = |of: fn(&PartReport) -> f64| -> f64 {
         part_reports
             .iter()
@@ -282,7 +294,8 @@ pub(crate) fn report(
         volume_mm3: all(|part| part.volume_mm3),
         area_mm2: all(|part| part.area_mm2),
         bounds: bounds(scene),
-        partial: faces.unmeshed > 0 || faces.total < source_faces,
+        unread_faces,
+        partial: faces.unmeshed > 0 || unread_faces > 0,
         warnings: found.tree.warnings.clone(),
         retried: None,
         timings,

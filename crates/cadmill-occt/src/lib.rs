@@ -4,6 +4,7 @@
 //! run as child processes.
 
 mod assemble;
+mod encoding;
 pub mod kernel;
 mod meshing;
 mod protocol;

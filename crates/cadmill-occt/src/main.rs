@@ -23,6 +23,6 @@ fn main() -> ExitCode {
         Ok(true) => 0,
         Ok(false) | Err(_) => 1,
     };
-    // The kernel's own clean-up frees every entity one by one, and may crash after the fact.
+    // Leaves out what the kernel's libraries would clean up.
     exit(code)
 }

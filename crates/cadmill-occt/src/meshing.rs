@@ -29,7 +29,7 @@ pub(crate) fn transfer_and_mesh(
     timed: &mut impl FnMut(Phase),
 ) -> Result<(Tree, Vec<MeshedBody>), KernelError> {
     let queue = Queue::new(*recipe);
-    let tree = thread::scope(|scope| {
+    let (tree, rest) = thread::scope(|scope| {
         // However this ends, the workers must hear that nothing more will come.
         let _closed = CloseOnDrop(&queue);
         for _ in 1..threads.get() {
@@ -38,28 +38,23 @@ pub(crate) fn transfer_and_mesh(
         // A single part gains nothing from being transferred apart.
         if document.leaves() > 1 {
             for leaf in 0..document.leaves() {
-                queue.push(document.transfer_leaf(leaf)?, false);
+                queue.push(document.transfer_leaf(leaf)?)?;
             }
         }
         let (tree, rest) = document.transfer()?;
         timed(Phase::Transfer);
-        // What is left may share topology, so it is one piece of work, spread over its faces.
-        queue.push(rest, threads.get() > 1);
-        queue.close();
+        queue.close(rest.len());
         queue.work();
-        Ok::<_, KernelError>(tree)
+        Ok::<_, KernelError>((tree, rest))
     })?;
+    // What is left may share topology with all that was meshed, so it comes last. It is meshed one
+    // after the other, each on all threads.
+    queue.mesh(rest, threads.get() > 1);
     let bodies = queue.into_results()?;
     // All may have been meshed before the transfer ended, and then nothing was said yet.
     protocol::progress(Phase::Mesh, 1.0);
     timed(Phase::Mesh);
     Ok((tree, bodies))
-}
-
-/// Bodies that share topology and are meshed one after the other.
-struct Group {
-    bodies: Vec<Body>,
-    parallel: bool,
 }
 
 struct Queue {
@@ -70,7 +65,8 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    waiting: VecDeque<Group>,
+    /// Bodies that may share topology with those beside them, but with no others.
+    waiting: VecDeque<Vec<Body>>,
     closed: bool,
     pushed: usize,
     done: usize,
@@ -105,36 +101,50 @@ impl Queue {
             })
     }
 
-    fn push(&self, bodies: Vec<Body>, parallel: bool) {
-        if bodies.is_empty() {
-            return;
-        }
+    /// Fails if the meshing of an earlier body did: then nothing more is asked of the kernel.
+    fn push(&self, bodies: Vec<Body>) -> Result<(), KernelError> {
         let mut state = self.state();
-        state.pushed += bodies.len();
-        state.waiting.push_back(Group { bodies, parallel });
-        self.changed.notify_one();
+        if let Some(error) = &state.error {
+            return Err(error.clone());
+        }
+        if !bodies.is_empty() {
+            state.pushed += bodies.len();
+            state.waiting.push_back(bodies);
+            self.changed.notify_one();
+        }
+        Ok(())
     }
 
-    fn close(&self) {
-        self.state().closed = true;
+    /// Nothing more will be pushed; so many bodies will be meshed besides.
+    fn close(&self, besides: usize) {
+        let mut state = self.state();
+        state.closed = true;
+        state.pushed += besides;
         self.changed.notify_all();
     }
 
     /// Meshes what comes until the queue is closed and empty.
     fn work(&self) {
-        while let Some(group) = self.next() {
-            for body in group.bodies {
-                let result = body.mesh(&self.recipe, group.parallel);
-                self.finish(body.index(), result);
-            }
+        while let Some(bodies) = self.next() {
+            self.mesh(bodies, false);
         }
     }
 
-    fn next(&self) -> Option<Group> {
+    fn mesh(&self, bodies: Vec<Body>, parallel: bool) {
+        for body in bodies {
+            if self.state().error.is_some() {
+                return;
+            }
+            let result = body.mesh(&self.recipe, parallel);
+            self.finish(body.index(), result);
+        }
+    }
+
+    fn next(&self) -> Option<Vec<Body>> {
         let mut state = self.state();
         loop {
-            if let Some(group) = state.waiting.pop_front() {
-                return Some(group);
+            if let Some(bodies) = state.waiting.pop_front() {
+                return Some(bodies);
             }
             if state.closed {
                 return None;
@@ -160,7 +170,6 @@ impl Queue {
                 }
             }
             Err(error) => {
-                // After a failure of the kernel nothing more is asked of it.
                 state.waiting.clear();
                 state.error.get_or_insert(error);
             }
@@ -183,6 +192,6 @@ struct CloseOnDrop<'a>(&'a Queue);
 
 impl Drop for CloseOnDrop<'_> {
     fn drop(&mut self) {
-        self.0.close();
+        self.0.close(0);
     }
 }

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{BufWriter, Write as _},
+    mem::ManuallyDrop,
     num::NonZero,
     path::{Path, PathBuf},
     thread,
@@ -13,7 +14,7 @@ use cadmill_domain::{ContentHash, Failure, FailureCode, Phase, Recipe, Timings};
 use cadmill_scene::{Overlay, Provenance, Scene, SceneError, glb};
 
 use crate::{
-    assemble,
+    assemble, encoding,
     kernel::{self, Document, KernelError, PartMesh},
     meshing::transfer_and_mesh,
     protocol,
@@ -22,6 +23,8 @@ use crate::{
 /// Stack of the thread that reads and transfers, in bytes: the kernel recurses over assemblies,
 /// and one that is 20 000 deep overflows the usual 8 MiB.
 const STACK_BYTES: usize = 512 << 20;
+/// As a part of the address space that this process may have, should that be less.
+const STACK_SHARE: usize = 4;
 
 /// What is to be tessellated.
 #[derive(Debug, Clone, clap::Parser)]
@@ -60,7 +63,7 @@ fn recipe(json: &str) -> Result<Recipe, serde_json::Error> {
 /// If the parent can no longer be told.
 pub fn run(options: Options) -> std::io::Result<bool> {
     let result = thread::Builder::new()
-        .stack_size(STACK_BYTES)
+        .stack_size(STACK_BYTES.min(address_space() / STACK_SHARE))
         .spawn(move || tessellate(&options))
         .map_err(|error| {
             let detail = format!("A thread could not be started: {error}.");
@@ -80,14 +83,15 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
     kernel::prepare(options.threads.get(), protocol::progress).map_err(failure)?;
     let mut clock = Clock::start();
     let mut timings = Timings::default();
-    let mut document = Document::read(&options.input).map_err(failure)?;
+    // The kernel would free every entity one by one, and may crash on the way.
+    let document = &mut *ManuallyDrop::new(read(options)?);
     timings.read_s = clock.lap();
     let timed = &mut |phase| match phase {
         Phase::Transfer => timings.transfer_s = clock.lap(),
         _ => timings.mesh_s = clock.lap(),
     };
-    let (tree, bodies) = transfer_and_mesh(&mut document, &options.recipe, options.threads, timed)
-        .map_err(failure)?;
+    let (tree, bodies) =
+        transfer_and_mesh(document, &options.recipe, options.threads, timed).map_err(failure)?;
     let meshes = (0..tree.parts.len()).map(|part| document.extract(part));
     let meshes: Vec<PartMesh> = meshes.collect::<Result<_, _>>().map_err(failure)?;
     let unmeshed: Vec<u64> = meshes.iter().map(|mesh| mesh.unmeshed_faces).collect();
@@ -119,6 +123,41 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
         .map_err(|error| Failure::writing("the report", &error))?;
     protocol::progress(Phase::Write, 1.0);
     Ok(())
+}
+
+/// Reads the input, or a copy in UTF-8 where it needs one.
+fn read(options: &Options) -> Result<Document, Failure> {
+    let unreadable = |error: std::io::Error| {
+        Failure::new(
+            FailureCode::Unreadable,
+            format!("Reading it failed: {error}."),
+        )
+    };
+    if encoding::is_utf8(&options.input).map_err(unreadable)? {
+        return Document::read(&options.input).map_err(failure);
+    }
+    let copy = options.output_dir.join("utf8.step");
+    encoding::copy_as_utf8(&options.input, &copy)
+        .map_err(|error| Failure::writing("a copy of the input in UTF-8", &error))?;
+    let document = Document::read(&copy).map_err(failure)?;
+    // It is in a folder that is removed with all that is in it, so this only frees space earlier.
+    let _ = std::fs::remove_file(copy);
+    Ok(document)
+}
+
+/// The limit of this process, in bytes.
+#[cfg(not(target_os = "linux"))]
+fn address_space() -> usize {
+    usize::MAX
+}
+
+/// The limit of this process, in bytes.
+#[cfg(target_os = "linux")]
+fn address_space() -> usize {
+    let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_AS);
+    limit.map_or(usize::MAX, |(soft, _)| {
+        usize::try_from(soft).unwrap_or(usize::MAX)
+    })
 }
 
 fn write_glb(scene: &Scene, path: &Path) -> Result<(), Failure> {

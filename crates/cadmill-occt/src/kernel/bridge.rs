@@ -36,6 +36,8 @@ pub(crate) mod ffi {
     struct Tree {
         nodes: Vec<Node>,
         parts: Vec<PartInfo>,
+        /// Faces of the file that came through the translation.
+        faces_read: u64,
         warnings: Vec<String>,
     }
 
@@ -72,7 +74,8 @@ pub(crate) mod ffi {
         fn kernel_version() -> String;
 
         fn new_document() -> Result<UniquePtr<Document>>;
-        fn read(self: Pin<&mut Document>, path: &str) -> Result<()>;
+        /// `path` in the bytes of the file system.
+        fn read(self: Pin<&mut Document>, path: &[u8]) -> Result<()>;
         fn leaves(self: &Document) -> usize;
         fn transfer_leaf(self: Pin<&mut Document>, leaf: usize) -> Result<()>;
         fn transfer(self: Pin<&mut Document>) -> Result<()>;

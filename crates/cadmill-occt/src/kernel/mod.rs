@@ -1,7 +1,7 @@
 //! The kernel behind a safe face: a document is read and transferred, its bodies are
 //! meshed, and the triangles of its parts are taken out.
 
-use std::{path::Path, sync::OnceLock};
+use std::{os::unix::ffi::OsStrExt as _, path::Path, sync::OnceLock};
 
 use cadmill_domain::{Bounds, Deflection, FailureCode, Phase, Recipe};
 use cxx::{SharedPtr, UniquePtr};
@@ -13,7 +13,7 @@ pub(crate) mod bridge;
 
 pub(crate) use ffi::{Node, Tree};
 
-/// The kernel refused, crashed, or ran out of memory.
+/// The kernel refused, or ran out of memory.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub struct KernelError {
@@ -54,8 +54,8 @@ fn report_progress(phase: u8, fraction: f64) {
     }
 }
 
-/// Prepares the kernel for this process: signals become errors, its own messages are silenced, its
-/// pool gets `threads` threads.
+/// Prepares the kernel for this process: a fault is reported and ends the process, its own messages
+/// are silenced, its pool gets `threads` threads.
 ///
 /// # Errors
 /// If the kernel cannot start its threads.
@@ -77,11 +77,7 @@ impl Document {
     /// Reads and parses the file.
     pub(crate) fn read(path: &Path) -> Result<Self, KernelError> {
         let mut document = ffi::new_document()?;
-        let path = path.to_str().ok_or_else(|| KernelError {
-            code: FailureCode::Unreadable,
-            detail: "The path of the input is not UTF-8.".to_owned(),
-        })?;
-        document.pin_mut().read(path)?;
+        document.pin_mut().read(path.as_os_str().as_bytes())?;
         Ok(Self(document))
     }
 
@@ -91,14 +87,14 @@ impl Document {
     }
 
     /// Transfers one of these. Gives the bodies that are new: they may share topology with each
-    /// other, but not with those of another leaf.
+    /// other, but not with those of another leaf. Those that do are kept back.
     pub(crate) fn transfer_leaf(&mut self, leaf: usize) -> Result<Vec<Body>, KernelError> {
         self.0.pin_mut().transfer_leaf(leaf)?;
         self.fresh_bodies()
     }
 
     /// Transfers what is left, and finds the occurrences and distinct parts. Gives the bodies that
-    /// are new: they may share topology with each other.
+    /// are new or were kept back: they may share topology with each other and with all before.
     pub(crate) fn transfer(&mut self) -> Result<(Tree, Vec<Body>), KernelError> {
         self.0.pin_mut().transfer()?;
         let tree = self.0.pin_mut().walk()?;

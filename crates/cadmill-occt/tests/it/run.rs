@@ -2,8 +2,9 @@
 
 use std::{
     fs,
+    io::{BufRead as _, BufReader, Read as _},
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
 };
 
 use cadmill_domain::{ContentHash, FailureCode, Recipe, TessellationReport};
@@ -62,7 +63,7 @@ impl Run {
         }
     }
 
-    pub(crate) fn of_text(text: &str) -> Self {
+    pub(crate) fn of_text(text: impl AsRef<[u8]>) -> Self {
         let mut run = Self::of(Path::new(""));
         run.input = run.folder.path().join("input.step");
         fs::write(&run.input, text).expect("the input is written");
@@ -90,8 +91,13 @@ impl Run {
     }
 
     pub(crate) fn finish(self) -> Finished {
+        self.finish_after(|_| {})
+    }
+
+    /// `meddle` is given the number of the process as soon as that has said something.
+    pub(crate) fn finish_after(self, meddle: impl FnOnce(u32)) -> Finished {
         let bytes = fs::read(&self.input).expect("the input is there");
-        let output = Command::new(env!("CARGO_BIN_EXE_cadmill-tessellate"))
+        let mut child = Command::new(env!("CARGO_BIN_EXE_cadmill-tessellate"))
             .arg("--input")
             .arg(&self.input)
             .arg("--output-dir")
@@ -101,8 +107,16 @@ impl Run {
             .args(["--source-hash", &ContentHash::of(&bytes).to_string()])
             .args(["--source-faces", &self.source_faces.to_string()])
             .args(["--threads", &self.threads.to_string()])
-            .output()
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
             .expect("the tessellator starts");
+        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+        let mut said = String::new();
+        stdout.read_line(&mut said).expect("UTF-8");
+        meddle(child.id());
+        stdout.read_to_string(&mut said).expect("UTF-8");
+        let output = child.wait_with_output().expect("it ends");
         let mut finished = Finished {
             exit: output.status.code(),
             end: End::Silent,
@@ -111,7 +125,7 @@ impl Run {
             progress: Vec::new(),
             folder: self.folder,
         };
-        for line in String::from_utf8(output.stdout).expect("UTF-8").lines() {
+        for line in said.lines() {
             match serde_json::from_str(line).expect("a line of the protocol") {
                 Event::Progress { phase, fraction } => finished.progress.push((phase, fraction)),
                 Event::Done => finished.end = End::Done,

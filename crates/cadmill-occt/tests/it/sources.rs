@@ -2,7 +2,6 @@
 
 use std::{
     collections::BTreeMap,
-    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
 };
@@ -72,10 +71,6 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-const HEADER: &str = "ISO-10303-21;\nHEADER;\nFILE_DESCRIPTION((''),'2;1');\n\
-    FILE_NAME('','',(''),(''),'','','');\nFILE_SCHEMA(('AUTOMOTIVE_DESIGN'));\nENDSEC;\nDATA;\n";
-const FOOTER: &str = "ENDSEC;\nEND-ISO-10303-21;\n";
-
 pub(crate) fn no_step() -> String {
     "This is a letter, not a model.\n".repeat(20)
 }
@@ -94,32 +89,73 @@ pub(crate) fn without(entity: &str, text: &str) -> String {
     format!("{}{}", &text[..start], &text[end..])
 }
 
-/// An assembly of one product in one product in one product.
-pub(crate) fn deep_assembly(depth: usize) -> String {
-    let mut text = HEADER.to_owned();
-    text.push_str(
-        "#1=APPLICATION_CONTEXT('automotive design');\n\
-         #2=PRODUCT_CONTEXT('',#1,'mechanical');\n\
-         #3=PRODUCT_DEFINITION_CONTEXT('part definition',#1,'design');\n",
+/// A plate and a pin, and a third product whose two solids have the very shells of those: no two
+/// threads may mesh them at once, and the third asks for another deflection.
+pub(crate) fn shared_solids() -> String {
+    let text = fs::read_to_string(sample("plate-instances.step")).expect("the sample is there");
+    let shells: Vec<&str> = text
+        .match_indices(" = CLOSED_SHELL")
+        .map(|(keyword, _)| &text[text[..keyword].rfind('#').expect("its name")..keyword])
+        .collect();
+    let [plate, pin] = shells[..] else {
+        panic!("not two shells: {shells:?}");
+    };
+    let records = format!(
+        "#9001=PRODUCT('both','both','',(#8));\n\
+         #9002=PRODUCT_DEFINITION_FORMATION('','',#9001);\n\
+         #9003=PRODUCT_DEFINITION('','',#9002,#9);\n\
+         #9004=PRODUCT_DEFINITION_SHAPE('','',#9003);\n\
+         #9005=ADVANCED_BREP_SHAPE_REPRESENTATION('',(#11,#9007,#9008),#23);\n\
+         #9006=SHAPE_DEFINITION_REPRESENTATION(#9004,#9005);\n\
+         #9007=MANIFOLD_SOLID_BREP('',{plate});\n\
+         #9008=MANIFOLD_SOLID_BREP('',{pin});\n"
     );
-    let product = |level: usize| 10 + 10 * level;
-    for level in 0..depth {
-        let p = product(level);
-        let (formation, definition, usage) = (p + 1, p + 2, p + 3);
-        _ = writeln!(
-            text,
-            "#{p}=PRODUCT('p{level}','p{level}','',(#2));\n\
-             #{formation}=PRODUCT_DEFINITION_FORMATION('','',#{p});\n\
-             #{definition}=PRODUCT_DEFINITION('','',#{formation},#3);"
-        );
-        if level > 0 {
-            let above = product(level - 1) + 2;
-            _ = writeln!(
-                text,
-                "#{usage}=NEXT_ASSEMBLY_USAGE_OCCURRENCE('u{level}','','',#{above},#{definition},$);"
-            );
+    let (head, foot) = text.rsplit_once("ENDSEC;").expect("its end");
+    format!("{head}{records}ENDSEC;{foot}")
+}
+
+/// Surfaces of which one has a direction where a pole should be: the kernel does not look.
+pub(crate) fn pole_that_is_no_point() -> String {
+    let text = fs::read_to_string(sample("surfaces.step")).expect("the sample is there");
+    let poles = text.find("B_SPLINE_SURFACE").expect("such a surface");
+    let poles = poles + text[poles..].find("((#").expect("its poles") + 2;
+    let direction = text.find("= DIRECTION").expect("a direction");
+    let direction = &text[text[..direction].rfind('#').expect("its name")..direction];
+    let end = poles + text[poles..].find(',').expect("another pole");
+    format!("{}{}{}", &text[..poles], direction.trim_end(), &text[end..])
+}
+
+/// A part of two solids, with a material.
+pub(crate) fn two_solids_of_one_material() -> String {
+    let text = shared_solids();
+    let (head, foot) = text.rsplit_once("ENDSEC;").expect("its end");
+    format!(
+        "{head}#9010=DESCRIPTIVE_REPRESENTATION_ITEM('Bronze','Bronze');\n\
+         #9011=REPRESENTATION('material name',(#9010),#23);\n\
+         #9012=PROPERTY_DEFINITION('material property','material name',#9003);\n\
+         #9013=PROPERTY_DEFINITION_REPRESENTATION(#9012,#9011);\n\
+         #9014=PRESENTATION_LAYER_ASSIGNMENT('faces','',({}));\nENDSEC;{foot}",
+        first_face(&text)
+    )
+}
+
+fn first_face(text: &str) -> &str {
+    let keyword = text.find(" = ADVANCED_FACE").expect("a face");
+    &text[text[..keyword].rfind('#').expect("its name")..keyword]
+}
+
+/// The sample `plate-instances.step` with names in Latin-1 and, beside them, one in UTF-8.
+pub(crate) fn latin1_names() -> Vec<u8> {
+    let text = fs::read_to_string(sample("plate-instances.step")).expect("the sample is there");
+    let text = text
+        .replace("PRODUCT('plate','plate'", "PRODUCT('\u{1}','\u{1}'")
+        .replace("PRODUCT('pin','pin'", "PRODUCT('零件','零件'");
+    let mut bytes = Vec::new();
+    for part in text.split_inclusive('\u{1}') {
+        bytes.extend_from_slice(part.trim_end_matches('\u{1}').as_bytes());
+        if part.ends_with('\u{1}') {
+            bytes.extend_from_slice(b"Geh\xE4use");
         }
     }
-    text.push_str(FOOTER);
-    text
+    bytes
 }

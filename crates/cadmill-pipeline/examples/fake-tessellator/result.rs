@@ -50,6 +50,7 @@ fn report(request: &Request, scene: &Scene) -> TessellationReport {
         triangles,
         faces,
         source_faces: request.option("--source-faces").parse().expect("a number"),
+        unread_faces: 0,
         volume_mm3,
         area_mm2,
         bounds,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::{
     exit::Exit,
-    output::{self, counted, plain},
+    output::{self, counted, plain, plain_path},
     quantity,
 };
 
@@ -190,7 +190,11 @@ fn in_words(outcome: &Outcome) -> String {
     let found = &record.tessellation;
     let media = record.media.iter().map(|medium| {
         let path = outcome.target.folder.join(&medium.file);
-        format!("{} ({})", path.display(), quantity::in_words(medium.bytes))
+        format!(
+            "{} ({})",
+            plain_path(&path),
+            quantity::in_words(medium.bytes)
+        )
     });
     let mut text = format!(
         "{input}: {}, {}, {}: {}",
@@ -216,10 +220,9 @@ fn remarks(record: &Record) -> Vec<String> {
         ));
     }
     if found.partial {
-        let unread = found.source_faces.saturating_sub(found.faces.total);
         remarks.push(format!(
-            "faces are missing: {} could not be meshed, {unread} not be read",
-            found.faces.unmeshed
+            "faces are missing: {} could not be meshed, {} not be read",
+            found.faces.unmeshed, found.unread_faces
         ));
     }
     remarks.extend(found.warnings.iter().map(|warning| plain(warning)));

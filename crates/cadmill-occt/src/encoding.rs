@@ -1,0 +1,109 @@
+//! Old files in Latin-1, which the kernel would take for broken UTF-8.
+//!
+//! A string of a STEP file is UTF-8 if it is valid UTF-8, else Latin-1: as the reader of
+//! `cadmill-step` has it. The kernel knows only one encoding for a whole file.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
+    path::Path,
+};
+
+const BUFFER: usize = 1 << 20;
+
+/// Whether the file at `path` holds a string that is no UTF-8.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn is_utf8(path: &Path) -> io::Result<bool> {
+    if is_ascii(path)? {
+        return Ok(true);
+    }
+    let mut strings = Strings::of(path)?;
+    while let Some(string) = strings.next()? {
+        if std::str::from_utf8(string).is_err() {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Writes the file at `path` to `copy`, each string that is no UTF-8 made into it from Latin-1.
+///
+/// # Errors
+/// If the one cannot be read or the other not be written.
+pub(crate) fn copy_as_utf8(path: &Path, copy: &Path) -> io::Result<()> {
+    let mut copy = BufWriter::with_capacity(BUFFER, File::create(copy)?);
+    let mut strings = Strings::of(path)?;
+    while let Some(string) = strings.next()? {
+        if std::str::from_utf8(string).is_ok() {
+            copy.write_all(string)?;
+        } else {
+            let text: String = string.iter().copied().map(char::from).collect();
+            copy.write_all(text.as_bytes())?;
+        }
+    }
+    copy.flush()
+}
+
+/// Nearly every file is, and this takes next to no time.
+fn is_ascii(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut buffer = vec![0; BUFFER];
+    loop {
+        match file.read(&mut buffer)? {
+            0 => return Ok(true),
+            read if buffer[..read].is_ascii() => {}
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// The strings of a file and what stands between them, each with the apostrophe that ends it.
+struct Strings {
+    file: BufReader<File>,
+    current: Vec<u8>,
+}
+
+impl Strings {
+    fn of(path: &Path) -> io::Result<Self> {
+        Ok(Self {
+            file: BufReader::with_capacity(BUFFER, File::open(path)?),
+            current: Vec::new(),
+        })
+    }
+
+    fn next(&mut self) -> io::Result<Option<&[u8]>> {
+        self.current.clear();
+        let read = self.file.read_until(b'\'', &mut self.current)?;
+        Ok((read > 0).then_some(&self.current))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(text: &[u8], expected: Option<&str>) {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, copy] = ["a.step", "copy.step"].map(|name| folder.path().join(name));
+        fs::write(&path, text).unwrap();
+        assert_eq!(is_utf8(&path).unwrap(), expected.is_none());
+        copy_as_utf8(&path, &copy).unwrap();
+        let expected = expected.map_or(text, str::as_bytes);
+        assert_eq!(fs::read(&copy).unwrap(), expected);
+    }
+
+    #[test]
+    fn only_strings_that_are_no_utf8_are_changed() {
+        check(b"#1=PRODUCT('a','b');", None);
+        check("#1=PRODUCT('Gehäuse','零件');".as_bytes(), None);
+        check(b"('Geh\xE4use','\xC4\xD6\xDF')", Some("('Gehäuse','ÄÖß')"));
+        let mixed = [b"('Geh\xE4use','", "零件".as_bytes(), b"')"].concat();
+        check(&mixed, Some("('Gehäuse','零件')"));
+        check(b"", None);
+    }
+}
