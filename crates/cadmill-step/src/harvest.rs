@@ -236,10 +236,10 @@ impl Harvest {
                 tree.dangling
             ));
         }
-        if tree.cyclic > 0 {
+        if tree.counts.cyclic > 0 {
             warnings.push(format!(
                 "Occurrences that put an assembly into itself and are not counted: {}.",
-                tree.cyclic
+                tree.counts.cyclic
             ));
         }
         if self.external.first_line.is_some() {

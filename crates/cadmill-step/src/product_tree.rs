@@ -73,6 +73,8 @@ pub struct TreeCounts {
     pub assembly_occurrences: u64,
     /// How many products lie on the longest way from a root to a leaf.
     pub depth: u64,
+    /// Uses that close a cycle, so that a product would hold itself; they are in no other count.
+    pub cyclic: u64,
 }
 
 /// What is read of products, until all of it is there.
@@ -120,8 +122,6 @@ pub(crate) struct ProductTree {
     pub(crate) counts: TreeCounts,
     /// Uses whose assembly or product cannot be found.
     pub(crate) dangling: u64,
-    /// Uses that were left out of the counts because they close a cycle.
-    pub(crate) cyclic: u64,
 }
 
 impl TreeReader {
@@ -212,9 +212,11 @@ impl ProductTree {
     fn expand(&mut self) {
         let count = self.products.len();
         let mut children = vec![Vec::new(); count];
+        let mut parents = vec![Vec::new(); count];
         let mut waiting = vec![0_usize; count];
         for occurrence in &self.occurrences {
             children[occurrence.parent.0].push(occurrence.child.0);
+            parents[occurrence.child.0].push(occurrence.parent.0);
             waiting[occurrence.child.0] += 1;
         }
         let mut ready: Vec<usize> = (0..count).filter(|&index| waiting[index] == 0).collect();
@@ -224,14 +226,14 @@ impl ProductTree {
         }
         let mut depth = vec![1_u64; count];
         let mut done = vec![false; count];
-        let mut next_in_file = 0;
+        let mut cycles = CycleSearch::new(parents);
         loop {
             while let Some(parent) = ready.pop() {
                 done[parent] = true;
                 let shown = self.products[parent].occurrences;
                 for &child in &children[parent] {
                     if done[child] {
-                        self.cyclic += 1;
+                        self.counts.cyclic += 1;
                         continue;
                     }
                     let occurrences = &mut self.products[child].occurrences;
@@ -243,16 +245,15 @@ impl ProductTree {
                     }
                 }
             }
-            // What is left lies on a cycle or below one: the cycle is cut before its first product.
-            while next_in_file < count && done[next_in_file] {
-                next_in_file += 1;
-            }
-            if next_in_file == count {
+            let Some(cycle) = cycles.next(&done) else {
                 break;
-            }
-            let occurrences = &mut self.products[next_in_file].occurrences;
+            };
+            // Best where something that is counted leads into it.
+            let is_shown = |&product: &usize| self.products[product].occurrences > 0;
+            let cut = cycle.iter().copied().find(is_shown).unwrap_or(cycle[0]);
+            let occurrences = &mut self.products[cut].occurrences;
             *occurrences = (*occurrences).max(1);
-            ready.push(next_in_file);
+            ready.push(cut);
         }
         self.counts.depth = depth.into_iter().max().unwrap_or(0);
         for product in &self.products {
@@ -266,6 +267,67 @@ impl ProductTree {
             *distinct += 1;
             *shown = shown.saturating_add(product.occurrences);
         }
+    }
+}
+
+/// Finds the cycles, so that they can be cut.
+///
+/// A product that is left over lies on a cycle or below one, so it has a parent that is left over,
+/// too. Going from parent to parent leads round a cycle in the end. Where it left off the next search
+/// goes on, so all of them together look at each use once.
+struct CycleSearch {
+    parents: Vec<Vec<usize>>,
+    /// From child to parent.
+    trail: Vec<usize>,
+    /// Where on the trail each product is.
+    place_on_trail: Vec<Option<usize>>,
+    next_in_file: usize,
+}
+
+impl CycleSearch {
+    fn new(parents: Vec<Vec<usize>>) -> Self {
+        Self {
+            place_on_trail: vec![None; parents.len()],
+            trail: Vec::new(),
+            next_in_file: 0,
+            parents,
+        }
+    }
+
+    /// A cycle of products that are not `done`, each used in the next; none if all are done.
+    fn next(&mut self, done: &[bool]) -> Option<&[usize]> {
+        while let Some(&last) = self.trail.last()
+            && done[last]
+        {
+            self.trail.pop();
+            self.place_on_trail[last] = None;
+        }
+        loop {
+            let next = match self.trail.last() {
+                Some(&last) => self.parent_left(last, done)?,
+                None => self.first_left(done)?,
+            };
+            if let Some(start) = self.place_on_trail[next] {
+                return Some(&self.trail[start..]);
+            }
+            self.place_on_trail[next] = Some(self.trail.len());
+            self.trail.push(next);
+        }
+    }
+
+    fn parent_left(&mut self, product: usize, done: &[bool]) -> Option<usize> {
+        let parents = &mut self.parents[product];
+        while parents.last().is_some_and(|&parent| done[parent]) {
+            parents.pop();
+        }
+        parents.last().copied()
+    }
+
+    fn first_left(&mut self, done: &[bool]) -> Option<usize> {
+        while *done.get(self.next_in_file)? {
+            self.next_in_file += 1;
+        }
+        Some(self.next_in_file)
     }
 }
 
@@ -325,6 +387,7 @@ mod tests {
                 part_occurrences: 8,
                 assembly_occurrences: 3,
                 depth: 3,
+                cyclic: 0,
             }
         );
     }
@@ -348,11 +411,46 @@ mod tests {
     #[test]
     fn cycles_are_cut_and_counted() {
         let tree = tree(4, [(0, 1), (1, 2), (2, 1), (2, 3), (3, 3)]);
-        assert_eq!(tree.cyclic, 2);
+        assert_eq!(tree.counts.cyclic, 2);
         assert_eq!(shown(&tree), [1, 1, 1, 1]);
         let alone = self::tree(2, [(0, 1), (1, 0)]);
-        assert_eq!((alone.cyclic, alone.counts.roots), (1, 0));
+        assert_eq!((alone.counts.cyclic, alone.counts.roots), (1, 0));
         assert_eq!(shown(&alone), [1, 1]);
+    }
+
+    #[test]
+    fn what_is_below_a_cycle_is_not_on_it() {
+        // A leaf that comes first in the file, five times in one of two that hold each other.
+        let tree = tree(
+            4,
+            [
+                (3, 1),
+                (1, 2),
+                (2, 1),
+                (2, 0),
+                (2, 0),
+                (2, 0),
+                (2, 0),
+                (2, 0),
+            ],
+        );
+        assert_eq!(tree.counts.cyclic, 1);
+        assert_eq!(shown(&tree), [5, 1, 1, 1]);
+        assert_eq!(tree.counts.depth, 4);
+    }
+
+    #[test]
+    fn many_cycles_below_each_other_are_no_trouble() {
+        // Pairs that hold each other, each used in the next, the lowest first in the file.
+        const PAIRS: u64 = 50_000;
+        let uses = (0..PAIRS).flat_map(|pair| {
+            let (a, b) = (2 * pair, 2 * pair + 1);
+            [(a, b), (b, a)]
+                .into_iter()
+                .chain((pair > 0).then(|| (a, b - 2)))
+        });
+        let tree = tree(2 * PAIRS, uses);
+        assert_eq!(tree.counts.cyclic, PAIRS);
     }
 
     #[test]
