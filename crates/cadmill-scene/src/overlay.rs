@@ -31,10 +31,10 @@ impl Overlay {
     /// Resolves `maps` on `scene`.
     ///
     /// A key that begins with `/` is for the occurrences that it names and everything below them,
-    /// up to the next that another such key names. Any other is for the parts whose key or name it
-    /// is. Among keys for one thing the exact one wins, then the glob with most literal characters,
-    /// then the one for a part's key, then the first in the order of their text. An occurrence's key wins over its part's, unless
-    /// it is a glob and the part's is exact. A manual override, of whatever kind, wins over every
+    /// up to the next that another such key names as specifically. Any other is for the parts whose
+    /// key or name it is. Among keys for one thing the exact one wins, then the glob with most
+    /// literal characters, then the one for a part's key, then the first in the order of their text.
+    /// An occurrence's key wins over its part's, unless it is a glob and the part's is exact. A manual override, of whatever kind, wins over every
     /// part material.
     #[must_use]
     pub fn resolve(scene: &Scene, maps: &MaterialMaps) -> Self {
@@ -177,8 +177,9 @@ impl<'a> Rules<'a> {
         let mut occurrences: Vec<Option<Choice<'a>>> = Vec::with_capacity(scene.occurrences.len());
         for occurrence in &scene.occurrences {
             let own = most_specific(map, occurrence_globs, &[occurrence.key.as_str()], used);
-            let from_above = || occurrences[occurrence.parent?.0];
-            occurrences.push(own.or_else(from_above));
+            let above = occurrence.parent.and_then(|p| occurrences[p.0]);
+            let above_wins = own.zip(above).is_some_and(|(own, above)| above.0 > own.0);
+            occurrences.push(if above_wins { above } else { own.or(above) });
         }
         Choices { parts, occurrences }
     }

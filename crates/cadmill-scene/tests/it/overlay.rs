@@ -113,6 +113,28 @@ fn what_is_said_of_a_part_beats_the_files_colour_of_an_occurrence() {
 }
 
 #[test]
+fn what_is_said_of_an_assembly_gives_way_only_to_what_is_as_specific() {
+    // `*` matches `/`, too, so the first glob names every occurrence below the gearbox.
+    let drive = "/gearbox/drive";
+    let everything = "/gearbox/*";
+    check(
+        &[],
+        &[(everything, RED), (drive, LIME)],
+        &[(DRIVE_GEAR, &[LIME]), (BOLT_1, &[RED])],
+    );
+    check(
+        &[],
+        &[(everything, RED), ("/gearbox/dri*e", LIME)],
+        &[(DRIVE_GEAR, &[LIME]), (BOLT_1, &[RED])],
+    );
+    check(
+        &[],
+        &[(drive, LIME), (DRIVE_GEAR, GOLD), ("/gearbox/drive/*", RED)],
+        &[(DRIVE_GEAR, &[GOLD]), (DRIVE_SHAFT, &[LIME])],
+    );
+}
+
+#[test]
 fn a_part_is_named_by_its_key_its_name_or_a_glob() {
     check(&[("bolt-m6", RED)], &[], &[(BOLT_1, &[RED])]);
     check(&[("Bolt M6", RED)], &[], &[(BOLT_1, &[RED])]);
