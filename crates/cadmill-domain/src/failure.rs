@@ -93,6 +93,10 @@ catalogue! {
     StepExternalReference = "step_external_reference", Never,
         "The geometry of this STEP file lies in other files that it only refers to.",
         "Export the assembly as one file, with its parts included.";
+    /// The input's products cannot be laid out as a tree of occurrences.
+    StepStructure = "step_structure", Never,
+        "The assembly of this STEP file is endless or far too large.",
+        "Export the model again; an assembly that truly is so large, in several files.";
     /// The kernel died by a signal.
     KernelCrash = "kernel_crash", Coarser,
         "The geometry kernel crashed on this file.",
@@ -132,7 +136,7 @@ catalogue! {
     /// Writing failed.
     Storage = "storage", Later,
         "The result cannot be written.",
-        "Check the output folder and its permissions.";
+        "Check that the folder exists and that you may write into it.";
     /// The work was cancelled.
     Cancelled = "cancelled", Later,
         "The work was cancelled.",

@@ -3,6 +3,7 @@
 mod media;
 mod record;
 mod reuse;
+mod source;
 mod staging;
 
 use std::{
@@ -17,7 +18,7 @@ use cadmill_domain::{
     Cancelled, ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Phase, ProgressSink,
     Recipe, Tessellation, TessellationRequest, Tessellator,
 };
-use cadmill_step::{StepSummary, inspect_path};
+use cadmill_step::{StepSummary, TreeCounts, inspect_path};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
 pub use self::{
@@ -26,8 +27,13 @@ pub use self::{
 };
 use self::{
     media::{Dressed, Staged},
+    source::Stamp,
     staging::StagedFile,
 };
+
+/// How many occurrences a file may have, parts and assemblies together. Each takes some 8 kB while
+/// the USD master is written.
+const MOST_OCCURRENCES: u64 = 250_000;
 
 /// What is to be converted, into what, and within which limits.
 #[derive(Debug, Clone)]
@@ -109,25 +115,26 @@ impl Conversion {
         let mut timings = ConversionTimings::default();
         let clock = Instant::now();
         progress.report(Stage::Inspect);
-        let step = self.inspect(cancelled.clone()).await?;
+        let (stamp, step) = self.inspect(cancelled.clone()).await?;
+        refuse_what_cannot_be_laid_out(&step.counts)?;
         timings.inspect_s = clock.elapsed().as_secs_f64();
 
         let clock = Instant::now();
         let origin = Origin::new(step.hash, self.recipe);
         let found = self.find_earlier(&origin).await?;
         let reused = found.is_some();
-        let tessellation = match found {
-            Some(tessellation) => tessellation,
-            None => {
-                self.tessellate(&step, tessellator, &progress, &cancelled)
-                    .await?
-            }
+        let tessellation = if let Some(tessellation) = found {
+            tessellation
+        } else {
+            let made = self.tessellate(&step, tessellator, &progress, &cancelled);
+            let made = made.await;
+            // Even a failure is not that of the file whose hash was taken.
+            stamp.still_holds(&self.source)?;
+            made?
         };
         timings.tessellate_s = clock.elapsed().as_secs_f64();
 
-        if is_over(&cancelled).await {
-            return Err(Failure::new(FailureCode::Cancelled, "Nothing was written."));
-        }
+        give_up_if(&cancelled).await?;
         let clock = Instant::now();
         progress.report(Stage::Media);
         let Tessellation { glb, report } = tessellation;
@@ -136,6 +143,7 @@ impl Conversion {
         let dressed = join(spawn_blocking(move || Dressed::new(glb, materials)).await)?;
         let dressed = Arc::new(dressed);
         let staged = self.make_media(&dressed).await?;
+        give_up_if(&cancelled).await?;
         timings.media_s = clock.elapsed().as_secs_f64();
 
         let media = staged.iter().map(|medium| {
@@ -160,9 +168,9 @@ impl Conversion {
         Ok(Converted { record, reused })
     }
 
-    async fn inspect(&self, cancelled: Cancelled) -> Result<StepSummary, Failure> {
+    async fn inspect(&self, cancelled: Cancelled) -> Result<(Stamp, StepSummary), Failure> {
         let source = self.source.clone();
-        let inspected = spawn_blocking(move || inspect_path(&source).map_err(Failure::from));
+        let inspected = spawn_blocking(move || Ok((Stamp::of(&source)?, inspect_path(&source)?)));
         tokio::select! {
             biased;
             () = cancelled.wait() => {
@@ -231,6 +239,21 @@ impl Conversion {
     }
 }
 
+/// A small file can ask for any number of occurrences, by assemblies of assemblies.
+fn refuse_what_cannot_be_laid_out(counts: &TreeCounts) -> Result<(), Failure> {
+    let occurrences = counts
+        .part_occurrences
+        .saturating_add(counts.assembly_occurrences);
+    let detail = if counts.cyclic > 0 {
+        format!("It puts products into themselves, {} times.", counts.cyclic)
+    } else if occurrences > MOST_OCCURRENCES {
+        format!("It has {occurrences} occurrences; {MOST_OCCURRENCES} is the most.")
+    } else {
+        return Ok(());
+    };
+    Err(Failure::new(FailureCode::StepStructure, detail))
+}
+
 /// Gives everything its name, the record last, so that no record names what is not there.
 fn commit(staged: Vec<Staged>, path: &Path, record: Record) -> Result<Record, Failure> {
     let unwritable = |error: &serde_json::Error| {
@@ -243,20 +266,21 @@ fn commit(staged: Vec<Staged>, path: &Path, record: Record) -> Result<Record, Fa
     json.push(b'\n');
     let record_file = StagedFile::write(path, &json)?;
     for medium in staged {
-        if let Some(layers) = medium.layers {
-            layers.commit()?;
+        for file in medium.layers.into_iter().chain([medium.file]) {
+            file.commit()?;
         }
-        medium.file.commit()?;
     }
     record_file.commit()?;
     Ok(record)
 }
 
-async fn is_over(cancelled: &Cancelled) -> bool {
+async fn give_up_if(cancelled: &Cancelled) -> Result<(), Failure> {
     tokio::select! {
         biased;
-        () = cancelled.clone().wait() => true,
-        () = std::future::ready(()) => false,
+        () = cancelled.clone().wait() => {
+            Err(Failure::new(FailureCode::Cancelled, "Nothing was written."))
+        }
+        () = std::future::ready(()) => Ok(()),
     }
 }
 

@@ -110,7 +110,10 @@ impl ProcessTessellator {
         let ended = until_ended(&mut run.child, reading);
         let Ok(status) = tokio::time::timeout(VERSION_TIMEOUT, ended).await else {
             run.child.kill().await;
-            return Err(ending::out_of_time(VERSION_TIMEOUT, log.text()));
+            return Err(Failure {
+                code: FailureCode::TessellatorMissing,
+                ..ending::out_of_time(VERSION_TIMEOUT, log.text())
+            });
         };
         let ending = Ending {
             status: status.map_err(|error| ending::not_started(&self.program, &error))?,
@@ -119,7 +122,11 @@ impl ProcessTessellator {
             limits,
             memory_bytes: VERSION_MEMORY,
         };
-        ending.check()?;
+        // Whatever keeps it from telling its version, no file is to blame.
+        ending.check().map_err(|failure| Failure {
+            code: FailureCode::TessellatorMissing,
+            ..failure
+        })?;
         Ok(answer.text().unwrap_or_default())
     }
 

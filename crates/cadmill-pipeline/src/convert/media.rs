@@ -10,7 +10,7 @@ use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind};
 use cadmill_scene::{Overlay, Scene, SceneError, glb, thumbnail, web};
 use cadmill_usd::{UsdError, master};
 
-use super::staging::{StagedFile, StagedFolder};
+use super::staging::StagedFile;
 
 /// Width and height of the thumbnail, in pixels.
 const THUMBNAIL_SIZE: u32 = 512;
@@ -79,7 +79,7 @@ pub(super) struct Staged {
     pub(super) kind: MediaKind,
     pub(super) path: PathBuf,
     pub(super) file: StagedFile,
-    pub(super) layers: Option<StagedFolder>,
+    pub(super) layers: Vec<StagedFile>,
 }
 
 /// Makes one medium and writes it under a temporary name.
@@ -90,7 +90,7 @@ pub(super) fn make(
     with_layers: bool,
 ) -> Result<Staged, Failure> {
     let path = target.medium(kind);
-    let mut layers = None;
+    let mut layers = Vec::new();
     let file = match kind {
         MediaKind::GltfGeometry if dressed.materials.is_empty() => {
             StagedFile::write(&path, &dressed.canonical)
@@ -108,8 +108,11 @@ pub(super) fn make(
             let master = master::build(&dressed.scene, &dressed.overlay);
             let master = master.map_err(|error| of_usd(&error))?;
             if with_layers {
-                let files = master.layers();
-                layers = Some(StagedFolder::write(&target.layers(), files)?);
+                // Here the root is first; it gets its name when all that it refers to is there.
+                for (name, layer) in master.layers().rev() {
+                    let path = target.layers().join(name);
+                    layers.push(StagedFile::write_from(&target.folder, &path, layer)?);
+                }
             }
             let package = master.to_usdz().map_err(|error| of_usd(&error))?;
             StagedFile::write(&path, &package)

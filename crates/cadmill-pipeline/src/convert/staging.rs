@@ -9,12 +9,10 @@ use std::{
 };
 
 use cadmill_domain::{ContentHash, Failure};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::NamedTempFile;
 
 /// What this process may create besides is decided by its umask.
 const FILE_MODE: u32 = 0o666;
-/// The same for folders.
-const FOLDER_MODE: u32 = 0o777;
 
 /// A file that is written whole under a temporary name beside its final one. Unless it is given
 /// its name it is removed when dropped.
@@ -28,8 +26,15 @@ pub(super) struct StagedFile {
 
 impl StagedFile {
     pub(super) fn write(path: &Path, content: &[u8]) -> Result<Self, Failure> {
+        Self::write_from(path.parent().unwrap_or(path), path, content)
+    }
+
+    /// The same, but it is written in `folder`, on the same file system. The folder of `path` is
+    /// made when the file gets its name.
+    pub(super) fn write_from(folder: &Path, path: &Path, content: &[u8]) -> Result<Self, Failure> {
         let staged = || -> io::Result<Self> {
-            let (folder, name) = split(path)?;
+            let name = path.file_name();
+            let name = name.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))?;
             let mut temporary = tempfile::Builder::new()
                 .prefix(&hidden(name))
                 .suffix(".part")
@@ -49,70 +54,10 @@ impl StagedFile {
     /// Gives the file its name, in place of any file that has it.
     pub(super) fn commit(self) -> Result<(), Failure> {
         let path = self.path;
-        let kept = self.temporary.persist(&path);
-        kept.map(drop).map_err(|error| failure(&path, &error.error))
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        let kept = folder.and_then(|()| self.temporary.persist(&path).map_err(io::Error::from));
+        kept.map(drop).map_err(|error| failure(&path, &error))
     }
-}
-
-/// A folder of files, written whole under a temporary name.
-#[derive(Debug)]
-pub(super) struct StagedFolder {
-    temporary: TempDir,
-    path: PathBuf,
-}
-
-impl StagedFolder {
-    pub(super) fn write<'a>(
-        path: &Path,
-        files: impl IntoIterator<Item = (&'a str, &'a [u8])>,
-    ) -> Result<Self, Failure> {
-        let staged = || -> io::Result<Self> {
-            let temporary = temporary_folder(path)?;
-            for (name, content) in files {
-                fs::write(temporary.path().join(name), content)?;
-            }
-            let path = path.to_owned();
-            Ok(Self { temporary, path })
-        };
-        staged().map_err(|error| failure(path, &error))
-    }
-
-    /// Gives the folder its name; one that has it is removed.
-    pub(super) fn commit(self) -> Result<(), Failure> {
-        let Self { temporary, path } = self;
-        let committed = || -> io::Result<()> {
-            // A folder can only be renamed onto an empty one, so the old one steps aside first.
-            let old = temporary_folder(&path)?;
-            match fs::rename(&path, old.path()) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            if let Err(error) = fs::rename(temporary.path(), &path) {
-                // What was there is better than nothing; the first error is the one to tell.
-                let _ = fs::rename(old.path(), &path);
-                return Err(error);
-            }
-            // It is no longer there under the name that would be removed.
-            let _ = temporary.keep();
-            Ok(())
-        };
-        committed().map_err(|error| failure(&path, &error))
-    }
-}
-
-fn temporary_folder(path: &Path) -> io::Result<TempDir> {
-    let (folder, name) = split(path)?;
-    tempfile::Builder::new()
-        .prefix(&hidden(name))
-        .suffix(".part")
-        .permissions(Permissions::from_mode(FOLDER_MODE))
-        .tempdir_in(folder)
-}
-
-fn split(path: &Path) -> io::Result<(&Path, &std::ffi::OsStr)> {
-    path.parent()
-        .zip(path.file_name())
-        .ok_or_else(|| io::Error::from(io::ErrorKind::InvalidFilename))
 }
 
 fn hidden(name: &std::ffi::OsStr) -> OsString {
@@ -156,15 +101,17 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_replaces_the_one_before_as_a_whole() {
+    fn a_folder_is_made_for_a_file_only_when_it_gets_its_name() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("a.usd");
-        for layers in [["root.usdc", "old.usdc"], ["root.usdc", "new.usdc"]] {
-            let files = layers.map(|name| (name, name.as_bytes()));
-            StagedFolder::write(&path, files).unwrap().commit().unwrap();
-        }
-        assert_eq!(names(&path), ["new.usdc", "root.usdc"]);
+        let path = folder.path().join("a.usd/root.usdc");
+        let write = || StagedFile::write_from(folder.path(), &path, b"root").unwrap();
+        drop(write());
+        assert_eq!(names(folder.path()), [""; 0]);
+        write().commit().unwrap();
         assert_eq!(names(folder.path()), ["a.usd"]);
+        fs::write(path.with_file_name("of the user"), "").unwrap();
+        write().commit().unwrap();
+        assert_eq!(names(path.parent().unwrap()), ["of the user", "root.usdc"]);
     }
 
     #[test]

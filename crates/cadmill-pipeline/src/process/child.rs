@@ -29,6 +29,8 @@ const GRACE: Duration = Duration::from_secs(2);
 pub(super) struct Child {
     group: Arc<Group>,
     ended: oneshot::Receiver<io::Result<ExitStatus>>,
+    /// What came out of `ended`.
+    outcome: Option<Result<ExitStatus, io::ErrorKind>>,
 }
 
 /// What a child says.
@@ -49,7 +51,11 @@ impl Child {
             .name("cadmill-child".to_owned())
             .spawn(move || supervise(command, &of_thread, started_tx, ended_tx))?;
         // From here on a dropped future kills what has been started.
-        let child = Self { group, ended };
+        let child = Self {
+            group,
+            ended,
+            outcome: None,
+        };
         let (stdout, stderr) = started.await.map_err(io::Error::other)??;
         let pipes = Pipes {
             stdout: ChildStdout::from_std(stdout)?,
@@ -58,9 +64,16 @@ impl Child {
         Ok((child, pipes))
     }
 
-    /// Waits until the child has ended and is reaped. To be awaited to its end only once.
+    /// Waits until the child has ended and is reaped.
     pub(super) async fn ended(&mut self) -> io::Result<ExitStatus> {
-        (&mut self.ended).await.map_err(io::Error::other)?
+        if let Some(outcome) = self.outcome {
+            return outcome.map_err(io::Error::from);
+        }
+        let ended = (&mut self.ended).await;
+        let ended = ended.unwrap_or_else(|lost| Err(io::Error::other(lost)));
+        let outcome = ended.as_ref().copied().map_err(io::Error::kind);
+        self.outcome = Some(outcome);
+        ended
     }
 
     /// Asks the group to end, kills it after two seconds, and waits until the child is reaped.
@@ -196,5 +209,25 @@ impl Group {
             .changed
             .wait_timeout_while(state, GRACE, |state| *state != State::Gone);
         drop(waited);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{os::unix::process::CommandExt as _, process::Stdio};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_end_is_told_as_often_as_it_is_asked_for() {
+        // When the time is up while another process still holds the pipes, it is asked for again.
+        let mut command = Command::new("true");
+        command.process_group(0);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let (mut child, _pipes) = Child::start(command).await.unwrap();
+        assert!(child.ended().await.unwrap().success());
+        child.kill().await;
+        child.stop().await;
+        assert!(child.ended().await.unwrap().success());
     }
 }

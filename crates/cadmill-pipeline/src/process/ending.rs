@@ -9,10 +9,11 @@ use super::{confine::Limits, events::Verdict};
 
 /// How the last lines of a process look that got no more memory, in the words of the C++ and Rust
 /// runtimes, the C library, the dynamic loader and the allocator.
-const OUT_OF_MEMORY: [&str; 5] = [
+const OUT_OF_MEMORY: [&str; 6] = [
     "bad_alloc",
     "memory allocation of",
     "Cannot allocate memory",
+    "failed to map segment",
     "out of memory",
     "unable to allocate",
 ];
@@ -76,12 +77,13 @@ impl Ending {
 
     fn exited(&self, exit: i32) -> (FailureCode, String) {
         let log = self.log_tail.as_deref().unwrap_or_default();
+        // The loader needs memory, too.
+        if self.ran_out_of_memory() {
+            return self.out_of_memory();
+        }
         if exit == LOADER.0 && log.contains(LOADER.1) {
             let detail = "A library that it needs is missing.".to_owned();
             return (FailureCode::TessellatorMissing, detail);
-        }
-        if self.ran_out_of_memory() {
-            return self.out_of_memory();
         }
         (
             FailureCode::KernelError,
@@ -186,5 +188,8 @@ mod tests {
     fn a_missing_library_is_a_missing_tessellator() {
         let log = "x: error while loading shared libraries: libTKernel.so.7.6: cannot open";
         check(exit(127), None, log, "tessellator_missing: ");
+        let log =
+            "x: error while loading shared libraries: libTKernel.so.7.6: failed to map segment";
+        check(exit(127), None, log, "kernel_memory: ");
     }
 }

@@ -189,6 +189,67 @@ async fn a_file_that_is_no_step_never_starts_the_tessellator() {
 }
 
 #[tokio::test]
+async fn a_pipe_is_refused_and_not_waited_for() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    fs::remove_file(&conversion.source).unwrap();
+    nix::unistd::mkfifo(&conversion.source, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let failure = run_with(&conversion, &nobody()).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Unreadable);
+    assert!(failure.detail.contains("no regular file"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_under_way_is_not_converted() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    let source = conversion.source.clone();
+    let mut tessellator = MockTessellator::new();
+    tessellator.expect_tessellate().return_once(move |_, _, _| {
+        fs::write(source, "another file").unwrap();
+        Err(Failure::new(
+            FailureCode::KernelError,
+            "It is another file.",
+        ))
+    });
+    let failure = run_with(&conversion, &tessellator).await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Unreadable);
+    assert!(failure.detail.contains("was changed"), "{failure}");
+    assert!(!mill.path("out").exists());
+}
+
+#[tokio::test]
+async fn loose_layers_take_the_place_of_layers_only() {
+    let mill = Mill::new();
+    let mut conversion = conversion(&mill, "");
+    conversion.kinds = BTreeSet::from([MediaKind::UsdMaster]);
+    conversion.loose_layers = true;
+    let folder = mill.path("out/part.usd");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("notes.txt"), "of the user").unwrap();
+    fs::write(folder.join("root.usdc"), "of an older run").unwrap();
+    run(&mill, &conversion).await.unwrap();
+    assert_eq!(content(&folder, "notes.txt"), b"of the user");
+    assert!(content(&folder, "root.usdc").starts_with(b"PXR-USDC"));
+    assert_eq!(names(&folder).len(), 5);
+}
+
+#[tokio::test]
+async fn several_may_write_the_same_media_at_once() {
+    let mill = Mill::new();
+    let mut conversion = conversion(&mill, "");
+    conversion.loose_layers = true;
+    let (conversion, tessellator) = (&conversion, &mill.tessellator());
+    let runs = (0..8).map(|_| run_with(conversion, tessellator));
+    for converted in futures_util::future::join_all(runs).await {
+        converted.unwrap();
+    }
+    let expected = [&ALL_FILES[..3], &["part.usd"], &ALL_FILES[3..]].concat();
+    assert_eq!(names(&mill.path("out")), expected);
+    assert_eq!(names(&mill.path("out/part.usd")).len(), 4);
+}
+
+#[tokio::test]
 async fn a_failure_leaves_the_earlier_media_as_they_are() {
     let mill = Mill::new();
     run(&mill, &conversion(&mill, "")).await.unwrap();

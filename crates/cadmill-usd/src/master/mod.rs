@@ -72,7 +72,7 @@ impl UsdMaster {
     /// Name and bytes of each layer, in the order of the package. Beside one another under these
     /// names they are the master as loose files.
     #[must_use]
-    pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> {
+    pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + DoubleEndedIterator {
         self.layers
             .iter()
             .map(|(name, bytes)| (*name, bytes.as_slice()))
