@@ -42,7 +42,11 @@ pub(crate) enum Command {
         shell: Shell,
     },
     /// Prints the man page.
-    Man,
+    Man {
+        /// Writes a page for each command into this folder instead.
+        #[arg(short, long, value_name = "DIR")]
+        output: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]

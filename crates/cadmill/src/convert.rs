@@ -5,11 +5,12 @@ mod plan;
 mod progress;
 pub(crate) mod report;
 
-use std::{num::NonZero, path::Path, sync::Arc};
+use std::{num::NonZero, panic::AssertUnwindSafe, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind, Recipe};
 use cadmill_pipeline::{Conversion, ProcessTessellator, Target};
+use futures_util::FutureExt as _;
 use tokio::{runtime::Runtime, task::JoinSet};
 
 use self::{
@@ -46,6 +47,9 @@ pub(crate) fn run(arguments: &ConvertArguments) -> Result<Exit> {
     let sources = inputs.files.into_iter().map(|input| input.path);
     let runtime = Runtime::new().context("the runtime cannot be started")?;
     let interrupted = runtime.block_on(mill.convert(sources.zip(targets), &mut report))?;
+    // All media are written or given up by now; only the reading of an input can still hang, on a
+    // share that does not answer, and it must not keep the command from its end.
+    runtime.shutdown_background();
     report.finish(interrupted)
 }
 
@@ -135,7 +139,13 @@ impl Mill {
             let tessellator = Arc::clone(&self.tessellator);
             let cancelled = interrupt.cancelled();
             running.spawn(async move {
-                let ended = conversion.run(&*tessellator, on_its_way, cancelled).await;
+                let run = conversion.run(&*tessellator, on_its_way, cancelled);
+                // A defect of ours must not take the other files with it.
+                let ended = AssertUnwindSafe(run).catch_unwind().await;
+                let ended = ended.unwrap_or_else(|_| {
+                    let detail = "The converter itself failed on it.";
+                    Err(Failure::new(FailureCode::OutputInvalid, detail))
+                });
                 Outcome {
                     input: conversion.source,
                     target: conversion.target,

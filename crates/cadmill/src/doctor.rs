@@ -42,9 +42,20 @@ impl Check {
     fn of_failure(what: &'static str, found: Result<String, Failure>) -> Self {
         let found = found.map_err(|failure| {
             let problem = failure.to_string();
-            (problem, failure.code.remedy().to_owned())
+            (problem, remedy(failure.code).to_owned())
         });
         Self { what, found }
+    }
+}
+
+/// What to do if the cube fails, which is known to be sound.
+const fn remedy(code: FailureCode) -> &'static str {
+    use FailureCode::{KernelCrash, KernelEmpty, KernelError, OutputInvalid};
+    match code {
+        KernelCrash | KernelEmpty | KernelError | OutputInvalid => {
+            "Install `cadmill-tessellate` again, in the version of `cadmill` and with its Open CASCADE."
+        }
+        _ => code.remedy(),
     }
 }
 

@@ -31,7 +31,10 @@ fn main() -> ExitCode {
         Command::Inspect(arguments) => inspect::run(&arguments),
         Command::Doctor(arguments) => doctor::run(&arguments),
         Command::Completions { shell } => shell::completions(shell),
-        Command::Man => shell::man(),
+        Command::Man { output: None } => shell::man(),
+        Command::Man {
+            output: Some(folder),
+        } => shell::man_pages(&folder),
     };
     Exit::of(ended).into()
 }

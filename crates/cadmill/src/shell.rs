@@ -1,5 +1,8 @@
 //! Completions for shells, and the man pages.
 
+use std::{fs, path::Path};
+
+use anyhow::Context as _;
 use clap::CommandFactory as _;
 use clap_complete::Shell;
 
@@ -13,7 +16,16 @@ pub(crate) fn completions(shell: Shell) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-/// The man page, with a part for each command.
+/// A page for each command, as a file in `folder`.
+pub(crate) fn man_pages(folder: &Path) -> anyhow::Result<Exit> {
+    let written = fs::create_dir_all(folder).and_then(|()| {
+        clap_mangen::generate_to(Cli::command().disable_help_subcommand(true), folder)
+    });
+    written.with_context(|| format!("`{}` cannot be written", folder.display()))?;
+    Ok(Exit::Ok)
+}
+
+/// One man page, with a part for each command.
 pub(crate) fn man() -> anyhow::Result<Exit> {
     let mut root = Cli::command();
     root.build();

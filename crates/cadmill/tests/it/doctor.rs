@@ -1,5 +1,7 @@
 //! `cadmill doctor`.
 
+use std::{fs, os::unix::fs::PermissionsExt as _};
+
 use crate::bench::{Bench, Ended};
 
 #[test]
@@ -15,6 +17,27 @@ fn what_is_missing_is_told_with_its_remedy() {
     assert!(lines[1].contains("CADMILL_TESSELLATOR"), "{lines:?}");
     assert!(
         lines.iter().any(|line| line.starts_with("ok      scratch")),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn a_program_that_is_no_tessellator_is_told_as_that() {
+    let bench = Bench::new();
+    let program = bench.write("broken", "#!/bin/sh\nexit 3\n");
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let mut command = bench.command(&["doctor"]);
+    let output = command.env("CADMILL_TESSELLATOR", program).output();
+    let ended = Ended::from(output.unwrap()).with(1);
+    let lines: Vec<_> = ended.stdout.lines().collect();
+    assert!(
+        lines[0].contains("cannot be started. It ended with exit code 3"),
+        "{lines:?}"
+    );
+    assert!(lines[1].contains("CADMILL_TESSELLATOR"), "{lines:?}");
+    // The cube is sound, so nobody is told to repair it.
+    assert!(
+        lines[3].contains("Install `cadmill-tessellate` again"),
         "{lines:?}"
     );
 }

@@ -57,6 +57,13 @@ fn completions_and_the_man_page_name_the_commands() {
         let script = run(&["completions", shell]).with(0).stdout;
         assert!(script.contains("usd-layers"), "{shell}");
     }
+    let folder = tempfile::tempdir().unwrap();
+    let output = folder.path().join("man1");
+    run(&["man", "--output", output.to_str().unwrap()]).with(0);
+    let root = std::fs::read_to_string(output.join("cadmill.1")).unwrap();
+    assert!(root.contains("cadmill\\-convert(1)"), "{root}");
+    assert!(output.join("cadmill-convert.1").is_file());
+
     let page = run(&["man"]).with(0).stdout;
     assert!(page.contains(".TH cadmill") && page.contains("usd\\-layers"));
 }
