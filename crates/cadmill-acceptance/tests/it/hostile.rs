@@ -1,7 +1,7 @@
 //! Hostile input: every file ends in media or in one failure of the catalogue, and nothing is left.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -12,10 +12,11 @@ use serde_json::Value;
 
 use crate::{
     inputs::{INPUTS, Input},
-    milled::fresh_folder,
+    milled::{fresh_folder, scene},
     mutations::{FIXED, Mutation, RANDOM, Random},
     oracles::assert_valid_gltf,
     program::{Convert, Ended},
+    trees::Tree,
 };
 
 /// The least number of damaged files.
@@ -97,6 +98,44 @@ fn what_is_no_step_file_is_told_as_that() {
     ];
     let expected = expected.map(|(name, code)| (name.to_owned(), Some(code)));
     assert_eq!(outcomes(&ended), expected.into());
+}
+
+#[test]
+fn an_assembly_that_is_endless_or_explodes_is_refused_before_a_kernel_starts() {
+    let folder = fresh_folder("endless");
+    let files = folder.join("files");
+    fs::create_dir(&files).unwrap();
+    Tree::endless().write(&files.join("endless.step"));
+    // A million occurrences, and more than there are atoms.
+    Tree::tower(20, 2).write(&files.join("million.step"));
+    Tree::tower(300, 3).write(&files.join("bomb.step"));
+    let nobody = folder.join("there is no such program");
+    let ended = Convert::new(&[&files], &folder.join("media"))
+        .tessellator(&nobody)
+        .with(&["--json"])
+        .run();
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let codes: Vec<_> = outcomes(&ended).into_values().collect();
+    assert_eq!(codes, [Some(FailureCode::StepStructure); 3]);
+}
+
+#[test]
+fn an_assembly_twenty_thousand_deep_is_converted() {
+    const DEPTH: usize = 20_000;
+    let folder = fresh_folder("deep");
+    let file = folder.join("deep.step");
+    Tree::tower(DEPTH, 1).write(&file);
+    let media = folder.join("media");
+    // The assemblies have no reference designators, so a key would be the path of all names.
+    Convert::of_kinds(&[&file], &media, "glb,usd")
+        .run()
+        .succeeded();
+    let scene = scene(&media.join("deep.glb"));
+    assert_eq!((scene.occurrences.len(), scene.parts.len()), (DEPTH + 1, 1));
+    let keys: BTreeSet<_> = scene.occurrences.iter().map(|o| &o.key).collect();
+    assert_eq!(keys.len(), DEPTH + 1);
+    let megabytes = |name: &str| media.join(name).metadata().unwrap().len() >> 20;
+    assert!(megabytes("deep.glb") < 20 && megabytes("deep.usdz") < 20);
 }
 
 /// Writes damaged copies of the inputs, and gives their number.

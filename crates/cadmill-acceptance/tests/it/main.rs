@@ -14,5 +14,7 @@ mod mutations;
 mod names;
 mod oracles;
 mod program;
+mod readme;
 mod same_bytes;
+mod trees;
 mod usd;

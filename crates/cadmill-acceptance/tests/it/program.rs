@@ -19,6 +19,13 @@ pub(crate) fn given(name: &str) -> PathBuf {
     }
 }
 
+/// The command itself.
+pub(crate) fn cadmill() -> Command {
+    let mut command = Command::new(given("CADMILL_BIN"));
+    command.env("CADMILL_TESSELLATOR", given("CADMILL_TESSELLATOR"));
+    command
+}
+
 /// `cadmill convert`, with a folder of its own for everything temporary.
 #[derive(Debug)]
 pub(crate) struct Convert {
@@ -44,10 +51,9 @@ impl Convert {
     pub(crate) fn of_kinds(inputs: &[impl AsRef<OsStr>], output: &Path, kinds: &str) -> Self {
         let scratch = sibling(output, "scratch");
         fs::create_dir_all(&scratch).unwrap();
-        let mut command = Command::new(given("CADMILL_BIN"));
+        let mut command = cadmill();
         command.arg("convert").args(inputs).arg("-o").arg(output);
         command.args(["--kinds", kinds]);
-        command.env("CADMILL_TESSELLATOR", given("CADMILL_TESSELLATOR"));
         command.env("TMPDIR", &scratch);
         Self { command, scratch }
     }
