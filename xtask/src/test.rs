@@ -33,7 +33,7 @@ pub(crate) fn test(workspace: &Workspace, consent: Consent, filters: &[String]) 
 fn build_fuzz_targets(workspace: &Workspace) -> Result<()> {
     let manifest = workspace.root.join("crates/cadmill-step/fuzz/Cargo.toml");
     run(cargo(workspace)
-        .args(["build", "--manifest-path"])
+        .args(["build", "--locked", "--manifest-path"])
         .arg(manifest)
         .arg("--target-dir")
         .arg(workspace.target.join("fuzz")))
