@@ -159,7 +159,7 @@ fn what_cannot_be_meshed_is_one_entry_of_the_catalogue() {
 fn a_face_without_a_surface_is_counted_not_forgotten() {
     let text = std::fs::read_to_string(sources::sample("inch-cube.step")).unwrap();
     let faces = text.matches("ADVANCED_FACE").count() as u64;
-    let run = Run::of_text(&sources::without("ADVANCED_FACE", &text))
+    let run = Run::of_text(sources::without("ADVANCED_FACE", &text))
         .source_faces(faces)
         .finish();
     let report = run.report();
