@@ -11,7 +11,7 @@ use std::{
 
 const BUFFER: usize = 1 << 20;
 
-/// Whether the file at `path` holds a string that is no UTF-8.
+/// Whether every string of the file at `path` is UTF-8.
 ///
 /// # Errors
 /// If it cannot be read.
