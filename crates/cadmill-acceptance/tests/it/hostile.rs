@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    inputs::{INPUTS, Input},
+    inputs::{INPUTS, Input, input},
     milled::{fresh_folder, scene},
     mutations::{FIXED, Mutation, RANDOM, Random},
     oracles::assert_valid_gltf,
@@ -136,6 +136,18 @@ fn an_assembly_twenty_thousand_deep_is_converted() {
     assert_eq!(keys.len(), DEPTH + 1);
     let megabytes = |name: &str| media.join(name).metadata().unwrap().len() >> 20;
     assert!(megabytes("deep.glb") < 20 && megabytes("deep.usdz") < 20);
+}
+
+#[test]
+fn little_memory_is_enough_for_a_little_file() {
+    let folder = fresh_folder("memory");
+    let file = &input("inch-cube").path;
+    let convert = Convert::of_kinds(&[file], &folder.join("media"), "glb");
+    convert.with(&["--memory", "400MiB"]).run().succeeded();
+    let convert = Convert::of_kinds(&[file], &folder.join("none"), "glb");
+    let ended = convert.with(&["--memory", "40MiB", "--json"]).run();
+    let codes: Vec<_> = outcomes(&ended).into_values().collect();
+    assert_eq!(codes, [Some(FailureCode::KernelMemory)]);
 }
 
 /// Writes damaged copies of the inputs, and gives their number.

@@ -6,6 +6,7 @@ use cadmill_domain::{
     Cancelled, Failure, FailureCode, MaterialMaps, MediaKind, MockTessellator, Recipe, Tessellator,
 };
 use cadmill_pipeline::{Conversion, ConversionProgress, Converted, Stage, Target};
+use tokio_util::sync::CancellationToken;
 
 use crate::mill::{Mill, PATIENCE, names};
 
@@ -267,6 +268,31 @@ async fn a_target_that_cannot_be_written_is_told() {
     fs::write(mill.path("out"), "a file where a folder should be").unwrap();
     let failure = run(&mill, &conversion).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Storage, "{failure}");
+}
+
+#[tokio::test]
+async fn work_that_is_cancelled_at_its_last_step_writes_nothing() {
+    /// Cancels as soon as the media are being made.
+    struct Late(CancellationToken);
+
+    impl ConversionProgress for Late {
+        fn report(&self, stage: Stage) {
+            if stage == Stage::Media {
+                self.0.cancel();
+            }
+        }
+    }
+
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    let token = CancellationToken::new();
+    let cancelled = Cancelled::when(token.clone().cancelled_owned());
+    let failure = conversion
+        .run(&mill.tessellator(), Arc::new(Late(token)), cancelled)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.code, FailureCode::Cancelled);
+    assert_eq!(names(&mill.path("out")), [""; 0]);
 }
 
 #[tokio::test]
