@@ -32,7 +32,6 @@
 //! The control directives `\X2\…\X0\`, `\X4\…\X0\`, `\X\hh`, `\S\c` and `\P?\` are decoded. Bytes
 //! above 0x7F are read per string: as UTF-8 if the whole string is valid UTF-8, else as Latin-1.
 
-mod cycles;
 mod entity;
 mod error;
 mod harvest;

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 
-use crate::{InstanceId, cycles::CycleSearch};
+use crate::InstanceId;
 
 /// Position of a product in [`crate::StepSummary::products`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -208,52 +208,35 @@ impl TreeReader {
 }
 
 impl ProductTree {
-    /// Counts how often each product is shown: parents before children, each edge once.
+    /// Counts how often each product is shown: parents before children, each use once.
     fn expand(&mut self) {
         let count = self.products.len();
         let mut children = vec![Vec::new(); count];
-        let mut parents = vec![Vec::new(); count];
-        let mut waiting = vec![0_usize; count];
+        let mut is_root = vec![true; count];
         for occurrence in &self.occurrences {
             children[occurrence.parent.0].push(occurrence.child.0);
-            parents[occurrence.child.0].push(occurrence.parent.0);
-            waiting[occurrence.child.0] += 1;
+            is_root[occurrence.child.0] = false;
         }
-        let mut ready: Vec<usize> = (0..count).filter(|&index| waiting[index] == 0).collect();
-        self.counts.roots = ready.len() as u64;
-        for &root in &ready {
-            self.products[root].occurrences = 1;
+        self.counts.roots = is_root.iter().filter(|&&is_root| is_root).count() as u64;
+        let order = parents_first(&children, &is_root);
+        let mut place = vec![0; count];
+        for (at, &product) in order.iter().enumerate() {
+            place[product] = at;
         }
         let mut depth = vec![1_u64; count];
-        let mut done = vec![false; count];
-        let mut cycles = CycleSearch::new(parents);
-        loop {
-            while let Some(parent) = ready.pop() {
-                done[parent] = true;
-                let shown = self.products[parent].occurrences;
-                for &child in &children[parent] {
-                    if done[child] {
-                        self.counts.cyclic += 1;
-                        continue;
-                    }
-                    let occurrences = &mut self.products[child].occurrences;
-                    *occurrences = occurrences.saturating_add(shown);
-                    depth[child] = depth[child].max(depth[parent] + 1);
-                    waiting[child] -= 1;
-                    if waiting[child] == 0 {
-                        ready.push(child);
-                    }
+        for parent in order {
+            // What nothing leads to but a cycle is shown by itself, like a root.
+            let shown = self.products[parent].occurrences.max(1);
+            self.products[parent].occurrences = shown;
+            for &child in &children[parent] {
+                if place[child] <= place[parent] {
+                    self.counts.cyclic += 1;
+                    continue;
                 }
+                let occurrences = &mut self.products[child].occurrences;
+                *occurrences = occurrences.saturating_add(shown);
+                depth[child] = depth[child].max(depth[parent] + 1);
             }
-            let Some(cycle) = cycles.next(&done) else {
-                break;
-            };
-            // Best where something that is counted leads into it.
-            let is_shown = |&product: &usize| self.products[product].occurrences > 0;
-            let cut = cycle.iter().copied().find(is_shown).unwrap_or(cycle[0]);
-            let occurrences = &mut self.products[cut].occurrences;
-            *occurrences = (*occurrences).max(1);
-            ready.push(cut);
         }
         self.counts.depth = depth.into_iter().max().unwrap_or(0);
         for product in &self.products {
@@ -270,130 +253,38 @@ impl ProductTree {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Products 0 to `products`, used by each other as `uses` says (parent, child).
-    fn tree(products: u64, uses: impl IntoIterator<Item = (u64, u64)>) -> ProductTree {
-        const FORMATION: u64 = 1_000_000;
-        const DEFINITION: u64 = 2_000_000;
-        let mut reader = TreeReader::default();
-        for id in 0..products {
-            reader.product(RawProduct {
-                instance: InstanceId(id),
-                id: id.to_string(),
-                name: String::new(),
-                description: String::new(),
-            });
-            reader.formation(InstanceId(FORMATION + id), InstanceId(id));
-            reader.definition(RawDefinition {
-                instance: InstanceId(DEFINITION + id),
-                formation: Some(InstanceId(FORMATION + id)),
-                context: None,
-            });
+/// All products, each before those that it holds, but for uses that close a cycle: those lead back.
+///
+/// It is the reverse of the order in which a depth-first search leaves them. The search begins at the
+/// roots, so a cycle is cut where it comes back to the product by which it was entered.
+fn parents_first(children: &[Vec<usize>], is_root: &[bool]) -> Vec<usize> {
+    let count = children.len();
+    let (roots, others): (Vec<_>, Vec<_>) = (0..count).partition(|&product| is_root[product]);
+    let mut seen = vec![false; count];
+    let mut left = Vec::with_capacity(count);
+    // A product, and how many of its children have been looked at.
+    let mut path: Vec<(usize, usize)> = Vec::new();
+    for start in roots.into_iter().chain(others) {
+        if !seen[start] {
+            seen[start] = true;
+            path.push((start, 0));
         }
-        for (parent, child) in uses {
-            reader.usage(RawUsage {
-                instance: InstanceId(0),
-                id: String::new(),
-                name: String::new(),
-                relating: Some(InstanceId(DEFINITION + parent)),
-                related: Some(InstanceId(DEFINITION + child)),
-                reference_designator: String::new(),
-            });
-        }
-        reader.resolve()
-    }
-
-    fn shown(tree: &ProductTree) -> Vec<u64> {
-        tree.products
-            .iter()
-            .map(|product| product.occurrences)
-            .collect()
-    }
-
-    #[test]
-    fn occurrences_multiply_along_the_tree() {
-        let tree = tree(4, [(0, 1), (0, 1), (1, 2), (1, 2), (1, 2), (0, 2), (0, 3)]);
-        assert_eq!(shown(&tree), [1, 2, 7, 1]);
-        assert_eq!(
-            tree.counts,
-            TreeCounts {
-                parts: 2,
-                assemblies: 2,
-                roots: 1,
-                part_occurrences: 8,
-                assembly_occurrences: 3,
-                depth: 3,
-                cyclic: 0,
+        while let Some((product, looked_at)) = path.last_mut() {
+            let Some(&child) = children[*product].get(*looked_at) else {
+                left.push(*product);
+                path.pop();
+                continue;
+            };
+            *looked_at += 1;
+            if !seen[child] {
+                seen[child] = true;
+                path.push((child, 0));
             }
-        );
+        }
     }
-
-    #[test]
-    fn a_bomb_saturates() {
-        // Each product is used ten times in the one before it: 10^99 at the end.
-        let uses = (0..99).flat_map(|parent| [(parent, parent + 1); 10]);
-        let tree = tree(100, uses);
-        assert_eq!(tree.products[99].occurrences, u64::MAX);
-        assert_eq!(tree.counts.depth, 100);
-    }
-
-    #[test]
-    fn a_very_deep_tree_is_no_trouble() {
-        let tree = tree(200_000, (0..199_999).map(|parent| (parent, parent + 1)));
-        assert_eq!(tree.counts.depth, 200_000);
-        assert_eq!(tree.counts.part_occurrences, 1);
-    }
-
-    #[test]
-    fn cycles_are_cut_and_counted() {
-        let tree = tree(4, [(0, 1), (1, 2), (2, 1), (2, 3), (3, 3)]);
-        assert_eq!(tree.counts.cyclic, 2);
-        assert_eq!(shown(&tree), [1, 1, 1, 1]);
-        let alone = self::tree(2, [(0, 1), (1, 0)]);
-        assert_eq!((alone.counts.cyclic, alone.counts.roots), (1, 0));
-        assert_eq!(shown(&alone), [1, 1]);
-    }
-
-    #[test]
-    fn what_is_below_a_cycle_is_not_on_it() {
-        // A leaf that comes first in the file, five times in one of two that hold each other.
-        let tree = tree(
-            4,
-            [
-                (3, 1),
-                (1, 2),
-                (2, 1),
-                (2, 0),
-                (2, 0),
-                (2, 0),
-                (2, 0),
-                (2, 0),
-            ],
-        );
-        assert_eq!(tree.counts.cyclic, 1);
-        assert_eq!(shown(&tree), [5, 1, 1, 1]);
-        assert_eq!(tree.counts.depth, 4);
-    }
-
-    #[test]
-    fn many_cycles_below_each_other_are_no_trouble() {
-        // Pairs that hold each other, each used in the next, the lowest first in the file.
-        const PAIRS: u64 = 50_000;
-        let uses = (0..PAIRS).flat_map(|pair| {
-            let (a, b) = (2 * pair, 2 * pair + 1);
-            [(a, b), (b, a)]
-                .into_iter()
-                .chain((pair > 0).then(|| (a, b - 2)))
-        });
-        let tree = tree(2 * PAIRS, uses);
-        assert_eq!(tree.counts.cyclic, PAIRS);
-    }
-
-    #[test]
-    fn uses_of_nothing_are_counted() {
-        assert_eq!(tree(1, [(0, 7)]).dangling, 1);
-    }
+    left.reverse();
+    left
 }
+
+#[cfg(test)]
+mod tests;
