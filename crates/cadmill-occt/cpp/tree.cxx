@@ -10,11 +10,11 @@
 #include <StepBasic_ProductDefinitionFormation.hxx>
 #include <StepRepr_ProductDefinitionShape.hxx>
 #include <StepShape_Face.hxx>
+#include <TColStd_HSequenceOfTransient.hxx>
 #include <TCollection_HAsciiString.hxx>
 #include <TDF_LabelIntegerMap.hxx>
 #include <TDF_LabelSequence.hxx>
 #include <TDataStd_Name.hxx>
-#include <TColStd_HSequenceOfTransient.hxx>
 #include <TDataStd_TreeNode.hxx>
 #include <TopExp_Explorer.hxx>
 #include <TransferBRep.hxx>
