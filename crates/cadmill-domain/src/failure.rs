@@ -137,6 +137,22 @@ catalogue! {
     Storage = "storage", Later,
         "The result cannot be written.",
         "Check that the folder exists and that you may write into it.";
+    /// The database could not be asked, or answered with an error.
+    Database = "database", Later,
+        "The database does not answer as it should.",
+        "Check that it runs and can be reached; the work is tried again by itself.";
+    /// The lease of the work ran out or was taken away.
+    LockLost = "lock_lost", Later,
+        "The lock on this work was lost.",
+        "Check that the lock store (Redis) runs; the work is tried again by itself.";
+    /// The worker died while it was at this work, too often.
+    WorkerCrash = "worker_crash", Never,
+        "The worker died again and again while it was at this file.",
+        "Look at the log of the workers and at the memory they may use, then `cadmill retry`.";
+    /// There is no canonical scene to derive a medium from.
+    NoScene = "no_scene", Never,
+        "There is no canonical scene to make this medium of.",
+        "Look at why the canonical scene was not made, then `cadmill retry`.";
     /// The work was cancelled.
     Cancelled = "cancelled", Later,
         "The work was cancelled.",
@@ -182,6 +198,19 @@ impl Failure {
         };
         Self::new(code, format!("Writing {what} failed: {error}."))
     }
+}
+
+/// An error with all its sources, as one sentence.
+#[must_use]
+pub fn sentence(error: &dyn std::error::Error) -> String {
+    let chain = std::iter::successors(Some(error), |error| error.source());
+    let text = chain
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    let mut letters = text.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).chain(['.']).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@ use std::{cmp::Ordering, collections::BTreeMap, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 use wildmatch::WildMatch;
 
+use crate::ContentHash;
+
 /// The two maps of a CAD file. A manual override wins over a part material, and either wins over
 /// the colours of the STEP file.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -43,6 +45,16 @@ impl MaterialMaps {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.part_materials.is_empty() && self.manual_overrides.is_empty()
+    }
+
+    /// Equal for equal maps, different for any other.
+    ///
+    /// # Panics
+    /// Never: maps from text to plain values can always be written.
+    #[must_use]
+    pub fn fingerprint(&self) -> ContentHash {
+        let json = serde_json::to_vec(self).expect("maps from text to plain values can be written");
+        ContentHash::of(&json)
     }
 
     /// Checks the ranges of all numbers.

@@ -6,7 +6,7 @@ use std::{
     sync::Arc,
 };
 
-use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind};
+use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind, sentence};
 use cadmill_scene::{Overlay, Scene, SceneError, glb, thumbnail, web};
 use cadmill_usd::{UsdError, master};
 
@@ -144,16 +144,4 @@ fn of_usd(error: &UsdError) -> Failure {
         _ => FailureCode::OutputInvalid,
     };
     Failure::new(code, sentence(error))
-}
-
-/// An error with all its sources, as one sentence.
-fn sentence(error: &dyn std::error::Error) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    let text = chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ");
-    let mut letters = text.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).chain(['.']).collect()
 }

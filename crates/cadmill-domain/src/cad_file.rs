@@ -1,0 +1,54 @@
+//! A CAD file: its bytes, what was found in them, and the materials that people give to its parts.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{CadFileId, ContentHash, MaterialMaps, Moment};
+
+/// A STEP file that media are made of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CadFile {
+    /// Its identity.
+    pub id: CadFileId,
+    /// What people call it: the name or the relative path that it was brought in under.
+    pub name: String,
+    /// SHA-256 of its bytes (`step_file_hash`), under which the blob store keeps them.
+    pub source: Blob,
+    /// What `process_step_file` found in it: header, schema, units, products and counts, as
+    /// `cadmill inspect --json` tells them.
+    pub step: Option<serde_json::Value>,
+    /// The two maps of materials.
+    pub materials: MaterialMaps,
+    /// When it was brought in.
+    pub created_at: Moment,
+    /// When its bytes or its materials last changed.
+    pub updated_at: Moment,
+}
+
+/// Some bytes in the blob store.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Blob {
+    /// SHA-256 of the bytes; their address.
+    pub sha256: ContentHash,
+    /// How many there are.
+    pub bytes: u64,
+}
+
+impl Blob {
+    /// What `bytes` are kept under.
+    #[must_use]
+    pub fn of(bytes: &[u8]) -> Self {
+        Self {
+            sha256: ContentHash::of(bytes),
+            bytes: bytes.len() as u64,
+        }
+    }
+}
+
+/// A CAD file that is not yet there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewCadFile {
+    /// What people call it.
+    pub name: String,
+    /// Its bytes, which are in the blob store already.
+    pub source: Blob,
+}

@@ -1,0 +1,355 @@
+//! The ledger: one row per file and kind of work, for life. It is the queue: what is to be done is
+//! derived from what is wanted and what is there, so nothing can be queued twice.
+
+mod book;
+mod row;
+
+use std::fmt;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+pub use self::{
+    book::{Book, Stage},
+    row::{MOST_CRASHES, Row, RowState},
+};
+use crate::{
+    CadFileId, Failure, Input, MediaAssetId, Moment, NewMediaAsset, StoreError, TaskKind,
+    TaskPayload,
+};
+
+/// What is wanted, what is being made and what is there.
+///
+/// Every operation is atomic. Those that take a [`Claim`] check its fence: they do nothing, and say
+/// so, when the row has been claimed again or is no longer running.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait Ledger: Send + Sync + fmt::Debug {
+    /// Asks for one result. Where what it is made of is not there, that is asked for; the rest
+    /// follows by itself. None if there is no such file.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn request(
+        &self,
+        work: TaskPayload,
+        request: Request,
+    ) -> Result<Option<Requested>, StoreError>;
+
+    /// Asks for every result of a kind that is missing, in one go.
+    ///
+    /// # Errors
+    /// If the database does not answer; then nothing was asked for.
+    async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError>;
+
+    /// What may be claimed now: by priority, then age; at most `limit`. It is a look, not a claim.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError>;
+
+    /// Claims one piece of work: its fence grows by one. None if it is not in the queue, not yet
+    /// due, or somebody else is just claiming it. The caller holds its lock.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn claim(
+        &self,
+        work: TaskPayload,
+        worker: &WorkerName,
+    ) -> Result<Option<Claim>, StoreError>;
+
+    /// Stores how far the work is. False if the claim no longer holds: the work is to be stopped.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn progress(&self, claim: &Claim, progress: &Progress) -> Result<bool, StoreError>;
+
+    /// Publishes a result and asks for what follows from it, in one transaction.
+    ///
+    /// # Errors
+    /// If the database does not answer; then nothing was published.
+    async fn publish(&self, claim: &Claim, product: Product) -> Result<Published, StoreError>;
+
+    /// Stores a failure: for good, or until `retry_at`. False if the claim no longer holds.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn fail(
+        &self,
+        claim: &Claim,
+        failure: &Failure,
+        retry_at: Option<Moment>,
+    ) -> Result<bool, StoreError>;
+
+    /// Gives the work back to the queue, as if it had not been claimed; what is wanted is looked up
+    /// anew. False if the claim no longer holds.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn hand_back(&self, claim: &Claim) -> Result<bool, StoreError>;
+
+    /// All claims that are not closed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn running(&self) -> Result<Vec<Claim>, StoreError>;
+
+    /// Takes back a claim whose owner has lost its lease: a crash. The caller has seen that nobody
+    /// holds the lock, or holds it.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn recover(&self, claim: &Claim) -> Result<Recovered, StoreError>;
+
+    /// Takes work out of the queue, or away from the worker that is at it. False if there was none.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError>;
+
+    /// The rows of one file, in the order of the chain.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError>;
+
+    /// How many rows there are of each kind and state.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn stats(&self) -> Result<Vec<Count>, StoreError>;
+}
+
+/// A number that grows by one with each claim of a row and never falls. A result is published only
+/// under the newest.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Fence(pub u64);
+
+impl fmt::Display for Fence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Which worker, for people: `host:pid` or the like.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct WorkerName(String);
+
+impl WorkerName {
+    /// A worker of this name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into())
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for WorkerName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The higher goes first.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Asked for by the thousand.
+    #[default]
+    Bulk,
+    /// Somebody asked for this one.
+    Asked,
+    /// Somebody has just brought the file in and waits.
+    Upload,
+}
+
+impl Priority {
+    /// Its number, as it is stored; the higher goes first.
+    #[must_use]
+    pub const fn rank(self) -> i32 {
+        match self {
+            Self::Bulk => 0,
+            Self::Asked => 50,
+            Self::Upload => 100,
+        }
+    }
+
+    /// The one with this number, or the next below.
+    #[must_use]
+    pub const fn from_rank(rank: i32) -> Self {
+        match rank {
+            100.. => Self::Upload,
+            50.. => Self::Asked,
+            _ => Self::Bulk,
+        }
+    }
+}
+
+/// How one result is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Request {
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether what has failed is tried again, here and upstream.
+    pub retry_failed: bool,
+}
+
+impl Request {
+    /// Somebody asks for this one, and for another try if it has failed.
+    pub const ASKED: Self = Self {
+        priority: Priority::Asked,
+        retry_failed: true,
+    };
+    /// One of many; failures are left alone.
+    pub const BULK: Self = Self {
+        priority: Priority::Bulk,
+        retry_failed: false,
+    };
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Requested {
+    /// It is in the queue now.
+    Queued,
+    /// It was in the queue or is being made; the request was merged with that.
+    InFlight,
+    /// It is there.
+    Present,
+    /// It has failed before, and was left alone.
+    Failed,
+}
+
+/// Which results are asked for when they are missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MissingRequest {
+    /// The kind of work.
+    pub kind: TaskKind,
+    /// Only these files.
+    pub filter: MissingFilter,
+    /// Whether failures count as missing.
+    pub include_failed: bool,
+    /// Only count.
+    pub dry_run: bool,
+}
+
+impl MissingRequest {
+    /// Everything of a kind, failures left alone.
+    #[must_use]
+    pub fn of(kind: impl Into<TaskKind>) -> Self {
+        Self {
+            kind: kind.into(),
+            filter: MissingFilter::default(),
+            include_failed: false,
+            dry_run: false,
+        }
+    }
+}
+
+/// Which files are meant; all of them by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MissingFilter {
+    /// Only files whose name contains this, in upper or lower case (of ASCII letters).
+    pub name_contains: Option<String>,
+}
+
+/// What became of the files that were meant.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Missing {
+    /// Were missing, and are in the queue now.
+    pub queued: u64,
+    /// Were in the queue or being made.
+    pub in_flight: u64,
+    /// Are there.
+    pub present: u64,
+    /// Failed before and were left alone.
+    pub failed: u64,
+}
+
+/// The right to publish a result, as long as its fence is the newest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// What was claimed.
+    pub work: TaskPayload,
+    /// The number of the claim.
+    pub fence: Fence,
+    /// What is to be made.
+    pub input: Input,
+    /// Who claimed it.
+    pub worker: WorkerName,
+    /// How often it was tried for this input before, be it that it failed or that its worker died.
+    pub tries: u32,
+}
+
+/// What a task publishes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Product {
+    /// What `process_step_file` found.
+    Step(serde_json::Value),
+    /// A medium that was made.
+    Asset(NewMediaAsset),
+    /// A medium that was there already: its asset, which may belong to a file with the same bytes.
+    Cached(MediaAssetId),
+}
+
+/// What became of a result.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Published {
+    /// It is there.
+    Done {
+        /// The asset, if it is a medium.
+        asset: Option<MediaAssetId>,
+        /// Whether something else was wanted meanwhile, so that it is in the queue again.
+        again: bool,
+        /// What was asked for in the same transaction, and what became of that.
+        chained: Vec<(TaskKind, Requested)>,
+    },
+    /// The claim no longer holds; nothing was changed.
+    Refused,
+}
+
+/// What became of a claim whose owner is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Recovered {
+    /// It is in the queue again.
+    Requeued,
+    /// It was the third time; it is set aside as a failure.
+    SetAside,
+    /// The claim was closed meanwhile.
+    NoLonger,
+}
+
+/// How far a running step is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    /// What is being done, in one word.
+    pub phase: String,
+    /// How much of that is done, from 0 to 1.
+    pub fraction: f64,
+}
+
+/// How many rows there are of one kind and state.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Count {
+    /// The kind of work.
+    pub kind: TaskKind,
+    /// The state.
+    pub state: RowState,
+    /// How many.
+    pub rows: u64,
+    /// When the oldest of them was asked for.
+    pub oldest: Option<Moment>,
+}

@@ -1,0 +1,283 @@
+//! The life of one row, as pure transitions. The databases, the fake and the model checker all run
+//! these.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Claim, Fence, Priority, Progress, Recovered, Request, Requested, WorkerName};
+use crate::{Failure, FailureCode, Input, MediaAssetId, Moment, TaskPayload};
+
+/// After so many crashes in a row the work is set aside.
+pub const MOST_CRASHES: u32 = 3;
+
+/// Where a row is in its life.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum RowState {
+    /// Nothing is to be done.
+    #[default]
+    Idle,
+    /// It waits for a worker.
+    Queued,
+    /// A worker is at it.
+    Running,
+    /// It failed for good.
+    Failed,
+    /// Somebody took it out of the queue.
+    Cancelled,
+}
+
+impl RowState {
+    /// Every state.
+    pub const ALL: [Self; 5] = [
+        Self::Idle,
+        Self::Queued,
+        Self::Running,
+        Self::Failed,
+        Self::Cancelled,
+    ];
+
+    /// The stable name, as stored.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+        }
+    }
+
+    /// The state of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|state| state.as_str() == name)
+    }
+}
+
+/// One row of the ledger.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Row {
+    /// Where it is in its life.
+    pub state: RowState,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// What is wanted.
+    pub desired: Option<Input>,
+    /// What is being made.
+    pub running: Option<Input>,
+    /// What is there.
+    pub ready: Option<Input>,
+    /// The current asset.
+    pub asset: Option<MediaAssetId>,
+    /// The number of the newest claim.
+    pub fence: Fence,
+    /// How often in a row its worker died.
+    pub crashes: u32,
+    /// How often in a row it failed and was to be tried again.
+    pub attempts: u32,
+    /// Not to be claimed before.
+    pub not_before: Option<Moment>,
+    /// Since when it is wanted.
+    pub requested_at: Option<Moment>,
+    /// When it was last claimed.
+    pub claimed_at: Option<Moment>,
+    /// Who claimed it last.
+    pub worker: Option<WorkerName>,
+    /// How far it is.
+    pub progress: Option<Progress>,
+    /// How it failed last, until it succeeds or is asked for again.
+    pub failure: Option<Failure>,
+}
+
+impl Row {
+    /// Whether work on it is under way.
+    #[must_use]
+    pub fn is_in_flight(&self) -> bool {
+        matches!(self.state, RowState::Queued | RowState::Running)
+    }
+
+    /// Whether `wanted` is there.
+    #[must_use]
+    pub fn has(&self, wanted: &Input) -> bool {
+        self.ready.as_ref() == Some(wanted)
+    }
+
+    /// Whether just this has failed.
+    #[must_use]
+    pub fn has_failed(&self, wanted: &Input) -> bool {
+        self.state == RowState::Failed && self.desired.as_ref() == Some(wanted)
+    }
+
+    /// Asks for `wanted`.
+    pub fn request(&mut self, wanted: &Input, request: Request, now: Moment) -> Requested {
+        if self.is_in_flight() {
+            if self.desired.as_ref() != Some(wanted) {
+                self.desired = Some(wanted.clone());
+                self.forget_trouble();
+            }
+            self.priority = self.priority.max(request.priority);
+            return Requested::InFlight;
+        }
+        if self.has(wanted) {
+            self.state = RowState::Idle;
+            self.desired = Some(wanted.clone());
+            self.forget_trouble();
+            return Requested::Present;
+        }
+        if self.has_failed(wanted) && !request.retry_failed {
+            return Requested::Failed;
+        }
+        self.state = RowState::Queued;
+        self.priority = request.priority;
+        self.desired = Some(wanted.clone());
+        self.requested_at = Some(now);
+        self.forget_trouble();
+        Requested::Queued
+    }
+
+    /// Claims it, if it is in the queue and due.
+    pub fn claim(&mut self, work: TaskPayload, worker: &WorkerName, now: Moment) -> Option<Claim> {
+        if !self.is_due(now) {
+            return None;
+        }
+        self.state = RowState::Running;
+        self.running.clone_from(&self.desired);
+        self.fence = Fence(self.fence.0 + 1);
+        self.claimed_at = Some(now);
+        self.worker = Some(worker.clone());
+        self.progress = None;
+        self.open_claim(work)
+    }
+
+    /// Whether it may be claimed.
+    #[must_use]
+    pub fn is_due(&self, now: Moment) -> bool {
+        self.state == RowState::Queued && self.not_before.is_none_or(|at| at <= now)
+    }
+
+    /// Whether the claim with this fence is the newest and not closed.
+    #[must_use]
+    pub fn is_held_under(&self, fence: Fence) -> bool {
+        self.state == RowState::Running && self.fence == fence
+    }
+
+    /// Closes the claim with a result. None if it does not hold; else whether it is wanted again,
+    /// since something else was asked for meanwhile.
+    pub fn publish(
+        &mut self,
+        fence: Fence,
+        asset: Option<MediaAssetId>,
+        now: Moment,
+    ) -> Option<bool> {
+        if !self.is_held_under(fence) {
+            return None;
+        }
+        self.ready = self.running.take();
+        self.asset = asset;
+        self.progress = None;
+        self.forget_trouble();
+        let again = self.desired != self.ready;
+        self.state = if again {
+            self.requested_at = Some(now);
+            RowState::Queued
+        } else {
+            RowState::Idle
+        };
+        Some(again)
+    }
+
+    /// Closes the claim with a failure: until `retry_at`, or for good. False if it does not hold.
+    pub fn fail(&mut self, fence: Fence, failure: &Failure, retry_at: Option<Moment>) -> bool {
+        if !self.is_held_under(fence) {
+            return false;
+        }
+        // Something else was asked for meanwhile, and that has not failed.
+        let was_wanted = self.desired == self.running;
+        self.running = None;
+        self.progress = None;
+        if !was_wanted {
+            self.state = RowState::Queued;
+            return true;
+        }
+        self.failure = Some(failure.clone());
+        match retry_at {
+            Some(at) => {
+                self.state = RowState::Queued;
+                self.not_before = Some(at);
+                self.attempts += 1;
+            }
+            None => self.state = RowState::Failed,
+        }
+        true
+    }
+
+    /// Gives the claim back. False if it does not hold.
+    pub fn hand_back(&mut self, fence: Fence) -> bool {
+        if !self.is_held_under(fence) {
+            return false;
+        }
+        self.state = RowState::Queued;
+        self.running = None;
+        self.progress = None;
+        true
+    }
+
+    /// Takes the claim back from a worker that is gone.
+    pub fn recover(&mut self, fence: Fence) -> Recovered {
+        let wanted_anew = self.desired != self.running;
+        if !self.hand_back(fence) {
+            return Recovered::NoLonger;
+        }
+        self.crashes = if wanted_anew { 0 } else { self.crashes + 1 };
+        if self.crashes < MOST_CRASHES {
+            return Recovered::Requeued;
+        }
+        self.state = RowState::Failed;
+        let worker = self.worker.as_ref().map_or("?", WorkerName::as_str);
+        let detail = format!("It died {MOST_CRASHES} times, last on {worker}.");
+        self.failure = Some(Failure::new(FailureCode::WorkerCrash, detail));
+        Recovered::SetAside
+    }
+
+    /// Takes it out of the queue or away from its worker. False if nothing was under way.
+    pub fn cancel(&mut self) -> bool {
+        let was_in_flight = self.is_in_flight();
+        if was_in_flight {
+            self.state = RowState::Cancelled;
+            self.running = None;
+            self.progress = None;
+        }
+        was_in_flight
+    }
+
+    /// Takes it out of the queue because it has to be asked for anew later.
+    pub(super) fn withdraw(&mut self) {
+        self.state = RowState::Idle;
+        self.desired.clone_from(&self.ready);
+        self.running = None;
+        self.progress = None;
+    }
+
+    /// The claim that is open, if there is one.
+    #[must_use]
+    pub fn open_claim(&self, work: TaskPayload) -> Option<Claim> {
+        let input = self.running.clone()?;
+        (self.state == RowState::Running).then(|| Claim {
+            work,
+            fence: self.fence,
+            input,
+            worker: self.worker.clone().unwrap_or_else(|| WorkerName::new("?")),
+            tries: self.crashes + self.attempts,
+        })
+    }
+
+    fn forget_trouble(&mut self) {
+        self.crashes = 0;
+        self.attempts = 0;
+        self.not_before = None;
+        self.failure = None;
+    }
+}
