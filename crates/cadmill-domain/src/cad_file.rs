@@ -24,6 +24,29 @@ pub struct CadFile {
     pub updated_at: Moment,
 }
 
+impl CadFile {
+    /// What its media depend on.
+    #[must_use]
+    pub fn subject(&self) -> Subject {
+        Subject {
+            id: self.id,
+            source: self.source.sha256,
+            materials: self.materials.fingerprint(),
+        }
+    }
+}
+
+/// What the media of a file depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Subject {
+    /// The file.
+    pub id: CadFileId,
+    /// SHA-256 of its bytes.
+    pub source: ContentHash,
+    /// The fingerprint of its materials.
+    pub materials: ContentHash,
+}
+
 /// Some bytes in the blob store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Blob {

@@ -110,7 +110,7 @@ impl Tables {
         now: Moment,
         work: impl FnOnce(&mut Book<'_>) -> T,
     ) -> Option<T> {
-        let file = self.files.get(&id)?;
+        let file = self.files.get(&id)?.subject();
         let mut book = Book::open(making, file, self.rows_of(id), now);
         let done = work(&mut book);
         let changes = book.changes();

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CadFile, ContentHash, MediaKind, RecipeFingerprint, TaskKind};
+use crate::{MediaKind, RecipeFingerprint, Subject, TaskKind};
 
 /// Everything that a result depends on: the hash of the STEP file, the recipe, the materials, and
 /// the revision of what we write. It is the key of every cache.
@@ -88,9 +88,8 @@ impl Making {
 
     /// What `kind` is made of now, for this file.
     #[must_use]
-    pub fn input(&self, kind: TaskKind, file: &CadFile) -> Input {
-        self.pattern(kind)
-            .fill(file.source.sha256, &file.materials.fingerprint())
+    pub fn input(&self, kind: TaskKind, file: &Subject) -> Input {
+        self.pattern(kind).fill(file)
     }
 
     /// The same for any file.
@@ -115,9 +114,12 @@ impl Making {
 }
 
 impl InputPattern {
-    /// The input for these two hashes.
+    /// The input for this file.
     #[must_use]
-    pub fn fill(&self, source: ContentHash, materials: &ContentHash) -> Input {
+    pub fn fill(&self, file: &Subject) -> Input {
+        let Subject {
+            source, materials, ..
+        } = file;
         let after_source = &self.after_source;
         Input(match &self.after_materials {
             None => format!("{source}{after_source}"),

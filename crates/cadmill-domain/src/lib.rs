@@ -20,7 +20,7 @@ mod recipe;
 mod task;
 mod tessellator;
 
-pub use cad_file::{Blob, CadFile, NewCadFile};
+pub use cad_file::{Blob, CadFile, NewCadFile, Subject};
 #[cfg(feature = "mock")]
 pub use clock::MockClock;
 pub use clock::{Clock, Moment, SystemClock};

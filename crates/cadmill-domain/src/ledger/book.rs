@@ -4,13 +4,13 @@
 use std::collections::BTreeMap;
 
 use super::{Fence, Recovered, Request, Requested, Row, RowState};
-use crate::{CadFile, Failure, Input, Making, MediaAssetId, MediaKind, Moment, TaskKind};
+use crate::{Failure, Input, Making, MediaAssetId, MediaKind, Moment, Subject, TaskKind};
 
 /// The rows of one file.
 #[derive(Debug)]
 pub struct Book<'a> {
     making: &'a Making,
-    file: &'a CadFile,
+    file: Subject,
     rows: BTreeMap<TaskKind, Row>,
     changed: Vec<TaskKind>,
     now: Moment,
@@ -29,7 +29,7 @@ impl<'a> Book<'a> {
     /// Opens the book of `file`.
     pub fn open(
         making: &'a Making,
-        file: &'a CadFile,
+        file: Subject,
         rows: impl IntoIterator<Item = (TaskKind, Row)>,
         now: Moment,
     ) -> Self {
@@ -72,7 +72,7 @@ impl<'a> Book<'a> {
         }
         Stage {
             kind,
-            input: self.making.input(kind, self.file),
+            input: self.making.input(kind, &self.file),
         }
     }
 
@@ -165,7 +165,7 @@ impl<'a> Book<'a> {
     }
 
     fn has_current(&self, kind: TaskKind) -> bool {
-        let input = self.making.input(kind, self.file);
+        let input = self.making.input(kind, &self.file);
         self.rows.get(&kind).is_some_and(|row| row.has(&input))
     }
 
