@@ -12,6 +12,7 @@ use serde_json::Value;
 use crate::{
     Blob, CadFile, CadFileId, ContentHash, Failure, FailureCode, Fence, Input, MaterialMap,
     MediaAsset, MediaAssetId, MediaKind, Moment, NewCadFile, Request, TaskKind, WorkerName,
+    sentence,
 };
 
 /// The database failed.
@@ -21,6 +22,9 @@ pub enum StoreError {
     /// It cannot be reached, or does not answer in time.
     #[error("the database cannot be reached")]
     Unavailable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Its disk is full.
+    #[error("the disk of the database is full")]
+    Full(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It answers with an error.
     #[error("the database refused")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -31,7 +35,11 @@ pub enum StoreError {
 
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
-        Self::new(FailureCode::Database, crate::failure::sentence(&error))
+        let code = match error {
+            StoreError::Full(_) => FailureCode::DiskFull,
+            _ => FailureCode::Database,
+        };
+        Self::new(code, sentence(&error))
     }
 }
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 
 use super::{Fence, Recovered, Request, Requested, Row, RowState};
-use crate::{Failure, Input, Making, MediaAssetId, MediaKind, Moment, Subject, TaskKind};
+use crate::{
+    CadFileId, Failure, Input, Making, MediaAssetId, MediaKind, Moment, Subject, TaskKind,
+};
 
 /// The rows of one file.
 #[derive(Debug)]
@@ -40,6 +42,12 @@ impl<'a> Book<'a> {
             changed: Vec::new(),
             now,
         }
+    }
+
+    /// The file.
+    #[must_use]
+    pub const fn file(&self) -> CadFileId {
+        self.file.id
     }
 
     /// The rows that changed, to be written.

@@ -1,0 +1,104 @@
+//! Doorbells: within a process, and through PostgreSQL.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use cadmill_domain::Doorbell;
+use sea_orm::sqlx::{PgPool, postgres::PgListener, query};
+use tokio::{sync::Notify, task::AbortHandle};
+use tracing::warn;
+
+use crate::{Database, OpenError};
+
+/// The channel of `LISTEN` and `NOTIFY`.
+const CHANNEL: &str = "cadmill_work";
+/// How long to wait before listening again when the connection was lost.
+const RECONNECT: Duration = Duration::from_secs(1);
+
+/// Wakes the workers of this process.
+#[derive(Debug, Default)]
+pub struct LocalDoorbell(Notify);
+
+#[async_trait]
+impl Doorbell for LocalDoorbell {
+    async fn ring(&self) {
+        self.0.notify_waiters();
+        // For one who is just about to wait.
+        self.0.notify_one();
+    }
+
+    async fn wait(&self) {
+        self.0.notified().await;
+    }
+}
+
+/// Wakes the workers of every process on a PostgreSQL database, by `NOTIFY`.
+#[derive(Debug)]
+pub struct PostgresDoorbell {
+    pool: PgPool,
+    heard: std::sync::Arc<LocalDoorbell>,
+    listening: AbortHandle,
+}
+
+impl PostgresDoorbell {
+    /// Listens on `database`; a lost connection is made again.
+    ///
+    /// # Errors
+    /// If the database is no PostgreSQL.
+    pub fn listen(database: &Database) -> Result<Self, OpenError> {
+        let pool = database.postgres().cloned();
+        let pool = pool.ok_or_else(|| OpenError::Url("SQLite has no NOTIFY".to_owned()))?;
+        let heard = std::sync::Arc::<LocalDoorbell>::default();
+        let listening = tokio::spawn(listen(pool.clone(), heard.clone())).abort_handle();
+        Ok(Self {
+            pool,
+            heard,
+            listening,
+        })
+    }
+}
+
+impl Drop for PostgresDoorbell {
+    fn drop(&mut self) {
+        self.listening.abort();
+    }
+}
+
+#[async_trait]
+impl Doorbell for PostgresDoorbell {
+    async fn ring(&self) {
+        let notify = query("SELECT pg_notify($1, '')").bind(CHANNEL);
+        if let Err(error) = notify.execute(&self.pool).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Workers could not be woken."
+            );
+        }
+    }
+
+    async fn wait(&self) {
+        self.heard.wait().await;
+    }
+}
+
+async fn listen(pool: PgPool, heard: std::sync::Arc<LocalDoorbell>) {
+    loop {
+        if let Err(error) = pass_on(&pool, &heard).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Listening for work was interrupted."
+            );
+        }
+        tokio::time::sleep(RECONNECT).await;
+    }
+}
+
+async fn pass_on(pool: &PgPool, heard: &LocalDoorbell) -> Result<(), sea_orm::sqlx::Error> {
+    let mut listener = PgListener::connect_with(pool).await?;
+    listener.listen(CHANNEL).await?;
+    loop {
+        // Something may have been said before we listened.
+        heard.ring().await;
+        listener.recv().await?;
+    }
+}

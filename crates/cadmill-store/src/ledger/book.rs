@@ -1,0 +1,144 @@
+//! The book of a file, read and written in one transaction.
+
+use cadmill_domain::{Book, CadFileId, Row, RowState, StoreError, Subject, TaskKind};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, Statement, Value};
+
+use super::columns::{self, COLUMNS, understood};
+use crate::{Store, error::store_error};
+
+impl Store {
+    /// Lets `work` run on the book of a file in a transaction of its own, and writes what changed.
+    /// None if there is no such file.
+    pub(crate) async fn in_book<T: Send>(
+        &self,
+        file: CadFileId,
+        work: impl FnOnce(&mut Book<'_>) -> T + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let transaction = self.begin().await.map_err(store_error)?;
+        let Some(mut book) = self.book(&transaction, file).await? else {
+            return Ok(None);
+        };
+        let done = work(&mut book);
+        self.close(transaction, &book).await?;
+        Ok(Some(done))
+    }
+
+    /// The book of a file; the file and its rows are locked until the transaction ends.
+    pub(crate) async fn book(
+        &self,
+        transaction: &DatabaseTransaction,
+        file: CadFileId,
+    ) -> Result<Option<Book<'_>>, StoreError> {
+        let lock = self.dialect().lock_file;
+        let Some(subject) = self.subject(transaction, file, lock).await? else {
+            return Ok(None);
+        };
+        let rows = self.rows_for_update(transaction, file).await?;
+        let now = self.clock.now();
+        Ok(Some(Book::open(&self.making, subject, rows, now)))
+    }
+
+    /// The book of a file, only to look into.
+    pub(crate) async fn read_book(&self, file: CadFileId) -> Result<Option<Book<'_>>, StoreError> {
+        let connection = self.reading();
+        let Some(subject) = self.subject(connection, file, "").await? else {
+            return Ok(None);
+        };
+        let rows = self.rows_of(connection, file, "").await?;
+        let now = self.clock.now();
+        Ok(Some(Book::open(&self.making, subject, rows, now)))
+    }
+
+    /// Writes what changed, commits, and wakes workers if there is work.
+    pub(crate) async fn close(
+        &self,
+        transaction: DatabaseTransaction,
+        book: &Book<'_>,
+    ) -> Result<(), StoreError> {
+        let changes: Vec<_> = book.changes().collect();
+        if !changes.is_empty() {
+            let statement = self.upsert(book.file(), &changes);
+            let written = transaction.execute_raw(statement).await;
+            written.map_err(store_error)?;
+        }
+        transaction.commit().await.map_err(store_error)?;
+        if changes.iter().any(|(_, row)| row.state == RowState::Queued) {
+            self.bell.ring().await;
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn rows_for_update(
+        &self,
+        transaction: &DatabaseTransaction,
+        file: CadFileId,
+    ) -> Result<Vec<(TaskKind, Row)>, StoreError> {
+        let lock = self.dialect().lock_rows;
+        self.rows_of(transaction, file, lock).await
+    }
+
+    pub(crate) async fn rows_of(
+        &self,
+        connection: &impl ConnectionTrait,
+        file: CadFileId,
+        lock: &str,
+    ) -> Result<Vec<(TaskKind, Row)>, StoreError> {
+        let columns = COLUMNS.join(", ");
+        let sql = format!("SELECT {columns} FROM ledger WHERE cad_file_id = $1 {lock}");
+        let statement = self.statement(&sql, [file.as_uuid().into()]);
+        let rows = connection.query_all_raw(statement).await;
+        rows.map_err(store_error)?
+            .iter()
+            .map(columns::row)
+            .collect()
+    }
+
+    async fn subject(
+        &self,
+        connection: &impl ConnectionTrait,
+        id: CadFileId,
+        lock: &str,
+    ) -> Result<Option<Subject>, StoreError> {
+        let sql = format!(
+            "SELECT source_sha256, materials_fingerprint FROM cad_file WHERE id = $1 {lock}"
+        );
+        let statement = self.statement(&sql, [id.as_uuid().into()]);
+        let row = connection.query_one_raw(statement).await;
+        let Some(row) = row.map_err(store_error)? else {
+            return Ok(None);
+        };
+        let hash = |column| understood(columns::get::<String>(&row, column)?.parse());
+        Ok(Some(Subject {
+            id,
+            source: hash("source_sha256")?,
+            materials: hash("materials_fingerprint")?,
+        }))
+    }
+
+    /// One statement that writes all these rows.
+    fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
+        let width = COLUMNS.len();
+        let tuple = |row: usize| {
+            let places: Vec<_> = (1..=width)
+                .map(|i| format!("${}", row * width + i))
+                .collect();
+            format!("({})", places.join(", "))
+        };
+        let tuples: Vec<_> = (0..rows.len()).map(tuple).collect();
+        let key = 2;
+        let updates = COLUMNS[key..].iter();
+        let updates: Vec<_> = updates
+            .map(|column| format!("{column} = excluded.{column}"))
+            .collect();
+        let sql = format!(
+            "INSERT INTO ledger ({}) VALUES {} ON CONFLICT (cad_file_id, kind) DO UPDATE SET {}",
+            COLUMNS.join(", "),
+            tuples.join(", "),
+            updates.join(", ")
+        );
+        let rows = rows.iter();
+        let values = rows.flat_map(|(kind, row)| columns::values(file, *kind, row));
+        let values: Vec<Value> = values.collect();
+        Statement::from_sql_and_values(self.dialect().backend, sql, values)
+    }
+}

@@ -1,0 +1,131 @@
+//! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
+
+use cadmill_domain::{
+    Claim, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, StoreError, TaskPayload,
+};
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
+    QuerySelect as _, sea_query::OnConflict,
+};
+
+use crate::{
+    Store,
+    entity::{cad_file, media_asset},
+    error::store_error,
+    media_assets,
+};
+
+pub(super) async fn publish(
+    store: &Store,
+    claim: &Claim,
+    product: Product,
+) -> Result<Published, StoreError> {
+    let TaskPayload { cad_file_id, kind } = claim.work;
+    let transaction = store.begin().await.map_err(store_error)?;
+    let Some(mut book) = store.book(&transaction, cad_file_id).await? else {
+        return Ok(Published::Refused);
+    };
+    if !book
+        .row(kind)
+        .is_some_and(|row| row.is_held_under(claim.fence))
+    {
+        return Ok(Published::Refused);
+    }
+    let asset = keep(store, &transaction, claim, product).await?;
+    let Some((again, chained)) = book.publish(kind, claim.fence, asset) else {
+        return Ok(Published::Refused);
+    };
+    store.close(transaction, &book).await?;
+    Ok(Published::Done {
+        asset,
+        again,
+        chained,
+    })
+}
+
+/// Keeps what was made; the asset, if it is a medium.
+async fn keep(
+    store: &Store,
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+    product: Product,
+) -> Result<Option<MediaAssetId>, StoreError> {
+    let new = match product {
+        Product::Step(found) => {
+            let update = cad_file::ActiveModel {
+                id: Set(claim.work.cad_file_id.as_uuid()),
+                step: Set(Some(found)),
+                ..Default::default()
+            };
+            let updated = cad_file::Entity::update(update).exec(transaction).await;
+            updated.map_err(store_error)?;
+            return Ok(None);
+        }
+        Product::Asset(new) => new,
+        Product::Cached(id) => {
+            let Some(found) = media_assets::find(transaction, id).await? else {
+                let gone = format!("the asset {id}, which was to be used again, is gone");
+                return Err(StoreError::Unreadable(gone));
+            };
+            if TaskPayload::of(&found) == claim.work && found.input == claim.input {
+                return Ok(Some(id));
+            }
+            NewMediaAsset {
+                blob: found.blob,
+                report: found.report,
+            }
+        }
+        other => return Err(StoreError::Unreadable(format!("{other:?}"))),
+    };
+    let Some(kind) = claim.work.kind.medium() else {
+        let mixed_up = "a medium was published for a task that makes none";
+        return Err(StoreError::Unreadable(mixed_up.to_owned()));
+    };
+    insert(store, transaction, claim, kind, new).await.map(Some)
+}
+
+/// Inserts an asset; that of the same file, kind and input is replaced.
+async fn insert(
+    store: &Store,
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+    kind: MediaKind,
+    new: NewMediaAsset,
+) -> Result<MediaAssetId, StoreError> {
+    use media_asset::{ActiveModel, Column, Entity};
+    let file = claim.work.cad_file_id.as_uuid();
+    let row = ActiveModel {
+        id: Set(MediaAssetId::generate(&*store.clock).as_uuid()),
+        cad_file_id: Set(file),
+        kind: Set(kind.as_str().to_owned()),
+        input: Set(claim.input.as_str().to_owned()),
+        sha256: Set(new.blob.sha256.to_string()),
+        bytes: Set(new.blob.bytes as i64),
+        report: Set(new.report),
+        fence: Set(claim.fence.0 as i64),
+        created_at: Set(store.clock.now()),
+    };
+    let mut conflict = OnConflict::columns([Column::CadFileId, Column::Kind, Column::Input]);
+    conflict.update_columns([
+        Column::Sha256,
+        Column::Bytes,
+        Column::Report,
+        Column::Fence,
+        Column::CreatedAt,
+    ]);
+    let insert = Entity::insert(row).on_conflict(conflict);
+    let inserted = insert.exec_without_returning(transaction).await;
+    inserted.map_err(store_error)?;
+    let id = Entity::find()
+        .select_only()
+        .column(Column::Id)
+        .filter(Column::CadFileId.eq(file))
+        .filter(Column::Kind.eq(kind.as_str()))
+        .filter(Column::Input.eq(claim.input.as_str()))
+        .into_tuple()
+        .one(transaction)
+        .await
+        .map_err(store_error)?;
+    let missing = || StoreError::Unreadable("an asset that was just inserted is gone".to_owned());
+    id.map(MediaAssetId::from_uuid).ok_or_else(missing)
+}

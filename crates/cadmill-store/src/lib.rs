@@ -1,0 +1,76 @@
+//! Keeps Cadmill's rows in SQLite or PostgreSQL, and its bytes in a folder, in memory or in S3. Both
+//! databases run the same code; where they speak differently it is said in `dialect`.
+
+mod blobs;
+mod cad_files;
+mod database;
+mod dialect;
+mod doorbell;
+mod entity;
+mod error;
+mod folder_lock;
+mod ledger;
+mod media_assets;
+mod pipeline_log;
+
+use std::sync::Arc;
+
+use cadmill_domain::{Clock, Doorbell, Making};
+use sea_orm::{
+    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait as _,
+};
+
+pub use self::{
+    blobs::{ObjectBlobs, Sweep},
+    database::Database,
+    doorbell::{LocalDoorbell, PostgresDoorbell},
+    error::OpenError,
+    folder_lock::{FolderLock, FolderLockError},
+};
+
+/// All rows of a deployment: an implementation of `CadFiles`, `MediaAssets`, `Ledger` and
+/// `PipelineLog`. Clones share the connections.
+#[derive(Debug, Clone)]
+pub struct Store {
+    database: Database,
+    making: Arc<Making>,
+    clock: Arc<dyn Clock>,
+    bell: Arc<dyn Doorbell>,
+}
+
+impl Store {
+    /// Keeps rows in `database`, whose tables are the newest; derives work by `making`, and rings
+    /// `bell` when there is some.
+    pub fn new(
+        database: Database,
+        making: Making,
+        clock: Arc<dyn Clock>,
+        bell: Arc<dyn Doorbell>,
+    ) -> Self {
+        Self {
+            database,
+            making: Arc::new(making),
+            clock,
+            bell,
+        }
+    }
+
+    fn reading(&self) -> &DatabaseConnection {
+        self.database.reading()
+    }
+
+    fn writing(&self) -> &DatabaseConnection {
+        self.database.writing()
+    }
+
+    /// A transaction that may write. SQLite takes its one lock at the beginning, since it could not
+    /// raise that of a reader.
+    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        self.writing().begin_with_options(options).await
+    }
+}

@@ -1,0 +1,16 @@
+//! The tables of Cadmill, step by step, for SQLite and PostgreSQL.
+
+mod m20261124_000001_ledger;
+
+use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
+
+/// Brings a database to the newest tables.
+#[derive(Debug, Clone, Copy)]
+pub struct Migrator;
+
+#[async_trait::async_trait]
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(m20261124_000001_ledger::Migration)]
+    }
+}
