@@ -27,7 +27,7 @@ const START: Duration = Duration::from_mins(2);
 const END: Duration = Duration::from_secs(20);
 /// How long a server that is dropped may take to end, before it is killed: PostgreSQL waits for
 /// clients that connect meanwhile and say nothing.
-const QUIT: Duration = Duration::from_secs(5);
+const QUIT: Duration = Duration::from_secs(2);
 /// How many of the last lines of its log are kept.
 const LOG_LINES: usize = 40;
 /// How both servers say that they are ready.
