@@ -8,6 +8,7 @@ mod oracles;
 mod packages;
 mod process;
 mod run;
+mod servers;
 mod test;
 mod venv;
 mod workspace;

@@ -8,6 +8,7 @@ use std::{
 };
 
 use anyhow::{Result, bail};
+use cadmill_servers::{Postgres, Redis};
 use clap::Args;
 
 use crate::process;
@@ -79,6 +80,24 @@ pub(crate) const ORACLES: &[Need] = &[
     },
 ];
 
+/// What starting servers needs: their programs alone.
+///
+/// Debian's packages also start a server each, as a service that Cadmill leaves alone, where the
+/// system has services; in a container they do not. Preventing that would take a change of the
+/// system's policy, which is not ours to make.
+pub(crate) const SERVERS: &[Need] = &[
+    Need {
+        what: "PostgreSQL",
+        debian: &["postgresql"],
+        is_there: |_| Postgres::is_installed(),
+    },
+    Need {
+        what: "Redis",
+        debian: &["redis-server"],
+        is_there: |_| Redis::is_installed(),
+    },
+];
+
 impl Need {
     /// Whether all its packages are installed, as Debian's database has it.
     fn is_installed(&self) -> bool {
@@ -112,8 +131,9 @@ pub(crate) fn ensure<'a>(
     if !has_apt() {
         bail!(
             "only Debian's packages can be installed from here; install them by hand, then run \
-             this again:\n  macOS:  brew install opencascade python@3.11 node\n  \
-             Fedora: sudo dnf install gcc-c++ opencascade-devel python3.11 nodejs-npm\n\
+             this again:\n  macOS:  brew install opencascade python@3.11 node postgresql@17 redis\n  \
+             Fedora: sudo dnf install gcc-c++ opencascade-devel python3.11 nodejs-npm \
+             postgresql-server redis\n\
              Where Open CASCADE lies elsewhere, name its folder by OCCT_ROOT."
         );
     }

@@ -6,14 +6,17 @@ use crate::{
     oracles,
     packages::{self, Consent},
     process::{cargo, run},
+    servers::Servers,
     workspace::Workspace,
 };
 
 pub(crate) fn test(workspace: &Workspace, consent: Consent, filters: &[String]) -> Result<()> {
-    packages::ensure(packages::BUILD.iter().chain(packages::ORACLES), consent)?;
+    let needs = [packages::BUILD, packages::ORACLES, packages::SERVERS];
+    packages::ensure(needs.into_iter().flatten(), consent)?;
     let oracles = oracles::ensure(workspace)?;
     // Programs and tests in one go: apart, cargo would choose other features and build twice.
     run(cargo(workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
+    let servers = Servers::start()?;
     let mut test = cargo(workspace);
     test.args(["test", "--workspace"])
         .env("CADMILL_BIN", workspace.binary("debug", "cadmill"))
@@ -21,11 +24,13 @@ pub(crate) fn test(workspace: &Workspace, consent: Consent, filters: &[String]) 
             "CADMILL_TESSELLATOR",
             workspace.binary("debug", "cadmill-tessellate"),
         )
-        .env("CADMILL_ORACLES", oracles);
+        .env("CADMILL_ORACLES", oracles)
+        .envs(servers.variables());
     if !filters.is_empty() {
         test.arg("--").args(filters);
     }
     run(&mut test)?;
+    drop(servers);
     build_fuzz_targets(workspace)
 }
 

@@ -244,7 +244,7 @@ fn remove_torn(folder: &Path, older_than: Moment) {
     for file in torn {
         let modified = file.metadata().ok().and_then(|found| found.modified().ok());
         if modified.is_some_and(|modified| Moment::from(modified) < older_than)
-            & let Err(error) = std::fs::remove_file(file.path())
+            && let Err(error) = std::fs::remove_file(file.path())
         {
             warn!(path = %file.path().display(), %error, "A torn blob could not be removed.");
         }
