@@ -28,6 +28,8 @@
 //! # async fn mill() -> Vec<u8> { b"glTF".to_vec() }
 //! ```
 
+#[cfg(feature = "test-support")]
+pub mod contract;
 mod error;
 mod exclusive;
 mod held;
@@ -35,6 +37,8 @@ mod key;
 mod lease;
 mod lock;
 mod memory;
+#[cfg(feature = "redis")]
+pub mod redis;
 
 pub use error::LockError;
 pub use exclusive::{Exclusive, run_exclusive};
