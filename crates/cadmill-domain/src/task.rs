@@ -125,6 +125,8 @@ pub enum TaskOutcome {
     Skipped,
     /// There is no such file.
     Unknown,
+    /// What it is made of is not there; that was asked for, and the rest follows by itself.
+    Waiting,
     /// The file was read.
     Processed,
     /// The medium was made.
@@ -151,6 +153,7 @@ impl TaskOutcome {
         match self {
             Self::Skipped => json!({"skipped": true}),
             Self::Unknown => json!({"unknown": true}),
+            Self::Waiting => json!({"waiting": true}),
             Self::Processed => json!({"processed": true}),
             Self::Made(id) => json!({"cached": false, "asset_id": id}),
             Self::Cached(id) => json!({"cached": true, "asset_id": id}),

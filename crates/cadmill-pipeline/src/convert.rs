@@ -21,15 +21,13 @@ use cadmill_domain::{
 use cadmill_step::{StepSummary, TreeCounts, inspect_path};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
+use self::{media::Staged, source::Stamp, staging::StagedFile};
 pub use self::{
     media::Target,
     record::{CONVERTER, ConversionTimings, Medium, Origin, Record},
 };
-use self::{
-    media::{Dressed, Staged},
-    source::Stamp,
-    staging::StagedFile,
-};
+
+pub(crate) use self::media::Dressed;
 
 /// How many occurrences a file may have, parts and assemblies together. Each takes some 8 kB while
 /// the USD master is written.
@@ -240,7 +238,7 @@ impl Conversion {
 }
 
 /// A small file can ask for any number of occurrences, by assemblies of assemblies.
-fn refuse_what_cannot_be_laid_out(counts: &TreeCounts) -> Result<(), Failure> {
+pub(crate) fn refuse_what_cannot_be_laid_out(counts: &TreeCounts) -> Result<(), Failure> {
     let occurrences = counts
         .part_occurrences
         .saturating_add(counts.assembly_occurrences);
@@ -285,7 +283,7 @@ async fn give_up_if(cancelled: &Cancelled) -> Result<(), Failure> {
 }
 
 /// A panic in pure code is a bug of ours; it must not take the other files with it.
-fn join<T>(joined: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
+pub(crate) fn join<T>(joined: Result<Result<T, Failure>, JoinError>) -> Result<T, Failure> {
     joined.unwrap_or_else(|error| {
         let detail = format!("The converter itself failed: {error}.");
         Err(Failure::new(FailureCode::OutputInvalid, detail))

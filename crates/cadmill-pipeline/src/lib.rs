@@ -1,13 +1,24 @@
-//! Runs the mill: the tessellator as a child process, and the conversion of one file into its media.
+//! Runs the mill: the tessellator as a child process, the conversion of one file into its media,
+//! and the tasks and workers that make the media of many, each exactly once.
 
+mod backoff;
 mod convert;
+mod failpoint;
+mod meter;
+mod mill;
 mod process;
+mod scratch;
+mod tasks;
+mod worker;
 
 pub use convert::{
     CONVERTER, Conversion, ConversionProgress, ConversionTimings, Converted, Medium, Origin,
     Record, Stage, Target,
 };
+pub use mill::{Mill, MillSettings, Records, TaskError};
 pub use process::ProcessTessellator;
+pub use scratch::Scratch;
+pub use worker::{Worker, WorkerSettings};
 
 /// The examples in the README compile.
 #[cfg(doctest)]

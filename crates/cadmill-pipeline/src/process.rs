@@ -29,9 +29,7 @@ mod output;
 mod tail;
 
 use std::{
-    fs::Permissions,
     io,
-    os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
     process::{Command, ExitStatus},
     sync::Arc,
@@ -45,6 +43,8 @@ use cadmill_domain::{
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
+
+use crate::scratch;
 
 use self::{
     child::{Child, Pipes},
@@ -185,14 +185,7 @@ impl ProcessTessellator {
     }
 
     fn private_folder(&self) -> Result<TempDir, Failure> {
-        tempfile::Builder::new()
-            .prefix("cadmill-")
-            .permissions(Permissions::from_mode(0o700))
-            .tempdir_in(&self.scratch)
-            .map_err(|error| {
-                let what = format!("into the scratch folder `{}`", self.scratch.display());
-                Failure::writing(&what, &error)
-            })
+        scratch::private_folder(&self.scratch)
     }
 
     fn command(&self, folder: &TempDir, limits: Limits) -> Result<Command, Failure> {

@@ -118,6 +118,9 @@ impl Row {
                 self.desired = Some(wanted.clone());
                 self.forget_trouble();
             }
+            if request.retry_failed {
+                self.not_before = None;
+            }
             self.priority = self.priority.max(request.priority);
             return Requested::InFlight;
         }

@@ -1,14 +1,10 @@
 //! The media of a scene: pure work, each on a thread of its own.
 
-use std::{
-    ffi::OsString,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{ffi::OsString, path::PathBuf, sync::Arc};
 
 use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind, sentence};
 use cadmill_scene::{Overlay, Scene, SceneError, glb, thumbnail, web};
-use cadmill_usd::{UsdError, master};
+use cadmill_usd::{UsdError, UsdMaster, master};
 
 use super::staging::StagedFile;
 
@@ -53,15 +49,15 @@ impl Target {
 
 /// A scene and how it is to look.
 #[derive(Debug)]
-pub(super) struct Dressed {
-    pub(super) canonical: Vec<u8>,
-    pub(super) scene: Scene,
-    pub(super) materials: Arc<MaterialMaps>,
-    pub(super) overlay: Overlay,
+pub(crate) struct Dressed {
+    canonical: Vec<u8>,
+    scene: Scene,
+    materials: Arc<MaterialMaps>,
+    pub(crate) overlay: Overlay,
 }
 
 impl Dressed {
-    pub(super) fn new(canonical: Vec<u8>, materials: Arc<MaterialMaps>) -> Result<Self, Failure> {
+    pub(crate) fn new(canonical: Vec<u8>, materials: Arc<MaterialMaps>) -> Result<Self, Failure> {
         let scene = glb::read(&canonical).map_err(|error| of_scene(&error))?;
         let overlay = Overlay::resolve(&scene, &materials);
         Ok(Self {
@@ -70,6 +66,26 @@ impl Dressed {
             materials,
             overlay,
         })
+    }
+
+    /// The bytes of a medium.
+    pub(crate) fn medium(&self, kind: MediaKind) -> Result<Vec<u8>, Failure> {
+        let made = match kind {
+            MediaKind::GltfGeometry if self.materials.is_empty() => Ok(self.canonical.clone()),
+            MediaKind::GltfGeometry => {
+                glb::overlay(&self.canonical, &self.materials).map(|overlaid| overlaid.glb)
+            }
+            MediaKind::WebGlb => web::compress(&self.scene, &self.overlay),
+            MediaKind::Thumbnail => thumbnail::render(&self.scene, &self.overlay, THUMBNAIL_SIZE),
+            MediaKind::UsdMaster => {
+                return self.master()?.to_usdz().map_err(|error| of_usd(&error));
+            }
+        };
+        made.map_err(|error| of_scene(&error))
+    }
+
+    fn master(&self) -> Result<UsdMaster, Failure> {
+        master::build(&self.scene, &self.overlay).map_err(|error| of_usd(&error))
     }
 }
 
@@ -91,43 +107,25 @@ pub(super) fn make(
 ) -> Result<Staged, Failure> {
     let path = target.medium(kind);
     let mut layers = Vec::new();
-    let file = match kind {
-        MediaKind::GltfGeometry if dressed.materials.is_empty() => {
-            StagedFile::write(&path, &dressed.canonical)
-        }
-        MediaKind::GltfGeometry => {
-            let overlaid = glb::overlay(&dressed.canonical, &dressed.materials);
-            write(&path, overlaid.map(|overlaid| overlaid.glb))
-        }
-        MediaKind::WebGlb => write(&path, web::compress(&dressed.scene, &dressed.overlay)),
-        MediaKind::Thumbnail => {
-            let png = thumbnail::render(&dressed.scene, &dressed.overlay, THUMBNAIL_SIZE);
-            write(&path, png)
-        }
-        MediaKind::UsdMaster => {
-            let master = master::build(&dressed.scene, &dressed.overlay);
-            let master = master.map_err(|error| of_usd(&error))?;
-            if with_layers {
-                // Here the root is first; it gets its name when all that it refers to is there.
-                for (name, layer) in master.layers().rev() {
-                    let path = target.layers().join(name);
-                    layers.push(StagedFile::write_from(&target.folder, &path, layer)?);
-                }
+    let bytes = if kind == MediaKind::UsdMaster {
+        let master = dressed.master()?;
+        if with_layers {
+            // Here the root is first; it gets its name when all that it refers to is there.
+            for (name, layer) in master.layers().rev() {
+                let path = target.layers().join(name);
+                layers.push(StagedFile::write_from(&target.folder, &path, layer)?);
             }
-            let package = master.to_usdz().map_err(|error| of_usd(&error))?;
-            StagedFile::write(&path, &package)
         }
-    }?;
+        master.to_usdz().map_err(|error| of_usd(&error))?
+    } else {
+        dressed.medium(kind)?
+    };
     Ok(Staged {
         kind,
+        file: StagedFile::write(&path, &bytes)?,
         path,
-        file,
         layers,
     })
-}
-
-fn write(path: &Path, medium: Result<Vec<u8>, SceneError>) -> Result<StagedFile, Failure> {
-    StagedFile::write(path, &medium.map_err(|error| of_scene(&error))?)
 }
 
 fn of_scene(error: &SceneError) -> Failure {

@@ -1,0 +1,27 @@
+//! `process_step_file`: hashes the file again and reads header, units and product structure.
+
+use cadmill_domain::{Failure, FailureCode, Product};
+use cadmill_step::inspect_path;
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use super::Made;
+use crate::{
+    convert::{join, refuse_what_cannot_be_laid_out},
+    mill::Job,
+    scratch,
+};
+
+pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
+    job.meter.enter("read");
+    let folder = scratch::private_folder(&job.mill.settings.scratch)?;
+    let source = job.file.source;
+    let path = job.mill.blobs.fetch(&source, folder.path()).await?;
+    let found = join(spawn_blocking(move || Ok(inspect_path(&path)?)).await)?;
+    if found.hash != source.sha256 {
+        let detail = format!("Its bytes do not have the hash {}.", source.sha256);
+        return Err(Failure::new(FailureCode::Storage, detail));
+    }
+    refuse_what_cannot_be_laid_out(&found.counts)?;
+    Ok(Product::Step(json!(found)).into())
+}

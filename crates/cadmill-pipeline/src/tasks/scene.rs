@@ -1,0 +1,49 @@
+//! What all media have in common that are derived from the canonical scene.
+
+use std::sync::Arc;
+
+use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind};
+use serde_json::json;
+use tokio::task::spawn_blocking;
+
+use super::{Made, cached, store};
+use crate::{
+    convert::{Dressed, join},
+    mill::Job,
+};
+
+/// Makes the medium of this kind of the canonical scene and the materials of the file.
+pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failure> {
+    if let Some(made) = cached(job, kind).await? {
+        return Ok(made);
+    }
+    job.meter.enter("fetch");
+    let canonical = canonical(job).await?;
+    job.meter.enter("make");
+    let materials = Arc::new(job.file.materials.clone());
+    let made = spawn_blocking(move || {
+        let dressed = Dressed::new(canonical, materials)?;
+        Ok((dressed.medium(kind)?, dressed.overlay.unmatched))
+    });
+    let (bytes, unmatched) = join(made.await)?;
+    let report = json!({ "unmatched_materials": unmatched });
+    Ok(store(job, bytes, report).await?.into())
+}
+
+/// The canonical scene of the file as it is now.
+async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
+    let records = &job.mill.records;
+    let kind = TaskKind::Make(MediaKind::GltfGeometry);
+    let wanted = job.mill.settings.making.input(kind, &job.file.subject());
+    let rows = records.ledger.rows(job.file.id).await?;
+    let row = rows.into_iter().find(|(found, _)| *found == kind);
+    let asset = row
+        .filter(|(_, row)| row.has(&wanted))
+        .and_then(|(_, row)| row.asset);
+    let asset = match asset {
+        Some(id) => records.assets.get(id).await?,
+        None => None,
+    };
+    let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");
+    job.mill.blobs.get(&asset.ok_or_else(no_scene)?.blob).await
+}
