@@ -103,7 +103,8 @@ fn dropping_it_leaves_no_process_and_no_folder_even_if_it_is_paused() {
     for is_paused in [false, true] {
         let server = Postgres::start().unwrap();
         let folder = server.folder().to_owned();
-        let session = connect(&server.url()).unwrap();
+        let mut session = connect(&server.url()).unwrap();
+        assert_eq!(ask(&mut session, &ENCRYPTION[0]), "N");
         assert!(!cfg!(target_os = "linux") || processes_in(&folder) > 1);
         if is_paused {
             server.pause().unwrap();
