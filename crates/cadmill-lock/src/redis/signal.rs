@@ -15,7 +15,7 @@ use tokio::{
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::connection::{Connection, lock_error};
+use super::connection::Connection;
 use crate::LockError;
 
 /// How often the subscription is renewed, by which a dead connection is found out.
@@ -50,8 +50,7 @@ impl RedisSignal {
         let subscriber = Connection::open(url).await?;
         let client = subscriber.client();
         let (messages, reconnects) = (client.message_rx(), client.reconnect_rx());
-        let subscribed = client.subscribe(channel.as_str()).await;
-        subscribed.map_err(lock_error)?;
+        subscriber.checked(client.subscribe(channel.as_str()).await)?;
         let (heard_sender, heard) = watch::channel(0);
         let stop = CancellationToken::new();
         let listener = Listener {
@@ -79,9 +78,8 @@ impl RedisSignal {
     /// # Errors
     /// The server gave no answer; nobody may have been woken.
     pub async fn notify(&self) -> Result<(), LockError> {
-        let commands = self.0.publisher.commands();
-        let sent = commands.publish::<(), _, _>(self.0.channel.as_str(), "");
-        sent.await.map_err(lock_error)
+        let (publisher, channel) = (&self.0.publisher, self.0.channel.as_str());
+        publisher.checked(publisher.commands().publish::<(), _, _>(channel, "").await)
     }
 
     /// Waits for the next wake-up from now on.
@@ -145,7 +143,7 @@ impl Listener {
                 },
                 () = sleep_until(subscribe_at) => {
                     let subscribed = self.subscriber.client().subscribe(self.channel.as_str()).await;
-                    let pause = match subscribed {
+                    let pause = match self.subscriber.checked(subscribed) {
                         Ok(()) if is_missing_some => {
                             is_missing_some = false;
                             self.wake();
