@@ -114,9 +114,10 @@ impl Connection {
         })
     }
 
+    /// Makes the connection anew, in the background.
     // fred can watch for connections that owe an answer, but counts from the last command that was
     // sent, so it never gives one up that is used all the time.
-    fn mend(&self) {
+    pub(super) fn mend(&self) {
         if self.is_open() && !self.is_mending.swap(true, Ordering::AcqRel) {
             let (client, is_mending) = (self.client.clone(), Arc::clone(&self.is_mending));
             tokio::spawn(async move {
