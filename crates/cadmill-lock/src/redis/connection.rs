@@ -1,6 +1,13 @@
 //! One connection to Redis, which mends itself, and the limits that hold on it.
 
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
 use fred::{
     clients::WithOptions,
@@ -8,7 +15,7 @@ use fred::{
         Builder, Client, ClientLike as _, ConnectionConfig, Error, ErrorKind, Options,
         ReconnectPolicy,
     },
-    types::{ConnectHandle, config::UnresponsiveConfig},
+    types::ConnectHandle,
 };
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -22,14 +29,13 @@ const CONNECT_WITHIN: Duration = Duration::from_secs(6);
 const SERVER_WITHIN: Duration = Duration::from_secs(2);
 /// How long a command may take.
 const COMMAND_WITHIN: Duration = Duration::from_secs(2);
-/// A connection that owes an answer for longer is given up and made anew.
-const UNRESPONSIVE_AFTER: Duration = Duration::from_secs(4);
 /// The pauses between attempts to reconnect double from the first to the second, in ms.
 const RECONNECT_MS: (u32, u32) = (50, 2_000);
 
 /// A connection to Redis, closed when dropped.
 pub(super) struct Connection {
     client: Client,
+    is_mending: Arc<AtomicBool>,
     _close: DropGuard,
 }
 
@@ -53,6 +59,7 @@ impl Connection {
         let close = CancellationToken::new();
         let this = Self {
             client: client.clone(),
+            is_mending: Arc::default(),
             _close: close.clone().drop_guard(),
         };
         match timeout(CONNECT_WITHIN, client.init()).await {
@@ -72,7 +79,7 @@ impl Connection {
             }
         };
         // A server that wants a password tells only now if none was given.
-        this.commands().ping::<()>(None).await.map_err(lock_error)?;
+        this.checked(this.commands().ping::<()>(None).await)?;
         Ok(this)
     }
 
@@ -95,6 +102,31 @@ impl Connection {
     pub(super) const fn client(&self) -> &Client {
         &self.client
     }
+
+    /// What came of a command. If there was no answer the connection may be dead, of which the
+    /// operating system tells only after minutes, so it is made anew.
+    pub(super) fn checked<T>(&self, answer: Result<T, Error>) -> Result<T, LockError> {
+        answer.map_err(|error| {
+            if *error.kind() == ErrorKind::Timeout {
+                self.mend();
+            }
+            lock_error(error)
+        })
+    }
+
+    /// Makes the connection anew, in the background.
+    // fred can watch for connections that owe an answer, but counts from the last command that was
+    // sent, so it never gives one up that is used all the time.
+    pub(super) fn mend(&self) {
+        if self.is_open() && !self.is_mending.swap(true, Ordering::AcqRel) {
+            let (client, is_mending) = (self.client.clone(), Arc::clone(&self.is_mending));
+            tokio::spawn(async move {
+                // That it is tried is enough: it is tried until it succeeds.
+                drop(timeout(SERVER_WITHIN, client.force_reconnection()).await);
+                is_mending.store(false, Ordering::Release);
+            });
+        }
+    }
 }
 
 impl fmt::Debug for Connection {
@@ -110,10 +142,6 @@ fn limit(config: &mut ConnectionConfig) {
     // A command that is sent again after its answer was lost could acquire a key twice.
     config.max_command_attempts = 1;
     config.reconnect_on_auth_error = true;
-    config.unresponsive = UnresponsiveConfig {
-        max_timeout: Some(UNRESPONSIVE_AFTER),
-        interval: Duration::from_secs(1),
-    };
 }
 
 fn reconnect_policy() -> ReconnectPolicy {
@@ -142,7 +170,7 @@ async fn keep_open(client: Client, mut task: ConnectHandle, close: CancellationT
 }
 
 /// What an error of fred means for a lock.
-pub(super) fn lock_error(error: Error) -> LockError {
+fn lock_error(error: Error) -> LockError {
     let details = error.details();
     match error.kind() {
         ErrorKind::Auth | ErrorKind::Config | ErrorKind::Url => {

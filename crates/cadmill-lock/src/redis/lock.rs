@@ -18,10 +18,7 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use super::{
-    connection::{Connection, lock_error},
-    stored,
-};
+use super::{connection::Connection, stored};
 use crate::{DedupLock, Holder, Lease, LockError, LockKey};
 
 /// Lets the lease run on from now. ARGV: what its value begins with, and the new time in ms.
@@ -88,8 +85,8 @@ impl DedupLock for RedisLock {
                 Some(SetOptions::NX),
                 false,
             )
-            .await
-            .map_err(lock_error)?;
+            .await;
+        let answer = self.0.connection.checked(answer)?;
         unknown.answered();
         Ok(answer.map(|_| lease))
     }
@@ -113,8 +110,8 @@ impl DedupLock for RedisLock {
     }
 
     async fn ping(&self) -> Result<(), LockError> {
-        let commands = self.0.connection.commands();
-        commands.ping::<()>(None).await.map_err(lock_error)
+        let connection = &self.0.connection;
+        connection.checked(connection.commands().ping::<()>(None).await)
     }
 }
 
@@ -143,7 +140,7 @@ impl Shared {
             }
             (answer, _) => answer,
         };
-        answer.map_err(lock_error)
+        self.connection.checked(answer)
     }
 }
 

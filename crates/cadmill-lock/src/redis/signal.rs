@@ -11,16 +11,19 @@ use tokio::{
         broadcast::{Receiver, error::RecvError},
         watch,
     },
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
 
-use super::connection::{Connection, lock_error};
+use super::connection::Connection;
 use crate::LockError;
 
-/// How often the subscription is renewed, by which a dead connection is found out.
-const SUBSCRIBE_AGAIN_AFTER: Duration = Duration::from_secs(10);
-/// How long to wait after that failed.
+/// How often it is tried whether we hear what is sent.
+const PROBE_EVERY: Duration = Duration::from_secs(10);
+/// How long what was sent may take to be heard.
+const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// How long to wait after nothing was heard.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
 /// Wakes whoever waits for it, in every process.
@@ -33,7 +36,7 @@ pub struct RedisSignal(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    publisher: Connection,
+    publisher: Arc<Connection>,
     channel: String,
     heard: watch::Receiver<u64>,
     _stop: DropGuard,
@@ -46,19 +49,23 @@ impl RedisSignal {
     /// As for [`RedisLock::connect`](super::RedisLock::connect).
     pub async fn connect(url: &str, channel: impl Into<String>) -> Result<Self, LockError> {
         let channel = channel.into();
-        let publisher = Connection::open(url).await?;
+        let publisher = Arc::new(Connection::open(url).await?);
         let subscriber = Connection::open(url).await?;
         let client = subscriber.client();
-        let (messages, reconnects) = (client.message_rx(), client.reconnect_rx());
-        let subscribed = client.subscribe(channel.as_str()).await;
-        subscribed.map_err(lock_error)?;
+        let (mut messages, reconnects) = (client.message_rx(), client.reconnect_rx());
         let (heard_sender, heard) = watch::channel(0);
-        let stop = CancellationToken::new();
         let listener = Listener {
-            subscriber,
+            probe: format!("{channel}:{}", Uuid::new_v4()),
             channel: channel.clone(),
+            publisher: Arc::clone(&publisher),
+            subscriber,
             heard: heard_sender,
         };
+        listener.send_probe().await?;
+        timeout(HEARD_WITHIN, listener.hear_probe(&mut messages))
+            .await
+            .map_err(LockError::unavailable)?;
+        let stop = CancellationToken::new();
         tokio::spawn({
             let stop = stop.clone();
             async move {
@@ -79,9 +86,7 @@ impl RedisSignal {
     /// # Errors
     /// The server gave no answer; nobody may have been woken.
     pub async fn notify(&self) -> Result<(), LockError> {
-        let commands = self.0.publisher.commands();
-        let sent = commands.publish::<(), _, _>(self.0.channel.as_str(), "");
-        sent.await.map_err(lock_error)
+        publish(&self.0.publisher, &self.0.channel).await
     }
 
     /// Waits for the next wake-up from now on.
@@ -120,41 +125,66 @@ impl Waiter {
 }
 
 /// Hears what is sent, and stays subscribed.
+///
+/// The server does not say in time that we are subscribed (fred does not wait for it), nor that a
+/// connection is dead. So we send ourselves a probe on a channel of our own, which is subscribed to
+/// together with the other: once it is heard, so is everything that is sent from then on.
 struct Listener {
-    subscriber: Connection,
     channel: String,
+    probe: String,
+    publisher: Arc<Connection>,
+    subscriber: Connection,
     heard: watch::Sender<u64>,
 }
 
 impl Listener {
+    async fn send_probe(&self) -> Result<(), LockError> {
+        let channels = vec![self.channel.as_str(), self.probe.as_str()];
+        let subscribed = self.subscriber.client().subscribe(channels).await;
+        self.subscriber.checked(subscribed)?;
+        publish(&self.publisher, &self.probe).await
+    }
+
+    async fn hear_probe(&self, messages: &mut Receiver<Message>) {
+        while !matches!(messages.recv().await, Ok(message) if self.is_probe(&message)) {}
+    }
+
+    fn is_probe(&self, message: &Message) -> bool {
+        *message.channel == *self.probe
+    }
+
     async fn run(self, mut messages: Receiver<Message>, mut reconnects: Receiver<Server>) {
-        let mut is_missing_some = false;
-        let mut subscribe_at = Instant::now() + SUBSCRIBE_AGAIN_AFTER;
+        let mut may_have_missed = false;
+        let mut is_probing = false;
+        let mut next = Instant::now() + PROBE_EVERY;
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
+                    Ok(message) if self.is_probe(&message) => {
+                        if std::mem::take(&mut may_have_missed) {
+                            self.wake();
+                        }
+                        is_probing = false;
+                        next = Instant::now() + PROBE_EVERY;
+                    }
                     Ok(_) | Err(RecvError::Lagged(_)) => self.wake(),
                     Err(RecvError::Closed) => return,
                 },
                 server = reconnects.recv() => match server {
                     Ok(_) | Err(RecvError::Lagged(_)) => {
-                        is_missing_some = true;
-                        subscribe_at = Instant::now();
+                        may_have_missed = true;
+                        is_probing = false;
+                        next = Instant::now();
                     }
                     Err(RecvError::Closed) => return,
                 },
-                () = sleep_until(subscribe_at) => {
-                    let subscribed = self.subscriber.client().subscribe(self.channel.as_str()).await;
-                    let pause = match subscribed {
-                        Ok(()) if is_missing_some => {
-                            is_missing_some = false;
-                            self.wake();
-                            SUBSCRIBE_AGAIN_AFTER
-                        }
-                        Ok(()) => SUBSCRIBE_AGAIN_AFTER,
-                        Err(_) => RETRY_AFTER,
-                    };
-                    subscribe_at = Instant::now() + pause;
+                () = sleep_until(next) => {
+                    if is_probing {
+                        self.subscriber.mend();
+                    }
+                    is_probing = !is_probing && self.send_probe().await.is_ok();
+                    let pause = if is_probing { HEARD_WITHIN } else { RETRY_AFTER };
+                    next = Instant::now() + pause;
                 }
             }
         }
@@ -164,4 +194,8 @@ impl Listener {
         self.heard
             .send_modify(|heard| *heard = heard.wrapping_add(1));
     }
+}
+
+async fn publish(publisher: &Connection, channel: &str) -> Result<(), LockError> {
+    publisher.checked(publisher.commands().publish::<(), _, _>(channel, "").await)
 }

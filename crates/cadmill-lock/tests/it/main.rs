@@ -6,6 +6,7 @@
 mod exclusive;
 mod memory;
 mod redis;
+mod redis_dead_lines;
 mod redis_faults;
 mod redis_server;
 mod redis_signal;

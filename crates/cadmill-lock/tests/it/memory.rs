@@ -27,7 +27,8 @@ fn pair() -> Pair {
 
 #[tokio::test(start_paused = true)]
 async fn it_keeps_the_contract() {
-    contract::check(&pair()).await;
+    let ttl = Duration::from_secs(3);
+    contract::check(&Pair { ttl, ..pair() }).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
