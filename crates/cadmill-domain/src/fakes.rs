@@ -137,7 +137,7 @@ impl Tables {
         product: Product,
         new_id: MediaAssetId,
         now: Moment,
-    ) -> Option<MediaAssetId> {
+    ) -> Result<Option<MediaAssetId>, StoreError> {
         let TaskPayload { cad_file_id, kind } = claim.work;
         let same = |asset: &&MediaAsset| {
             TaskPayload::of(asset) == claim.work && asset.input == claim.input
@@ -145,24 +145,35 @@ impl Tables {
         let mine = self.assets.values().find(same).map(|asset| asset.id);
         let NewMediaAsset { blob, report } = match product {
             Product::Step(found) => {
-                self.files.get_mut(&cad_file_id)?.step = Some(found);
-                return None;
+                if let Some(file) = self.files.get_mut(&cad_file_id) {
+                    file.step = Some(found);
+                }
+                return Ok(None);
             }
             Product::Asset(new) => new,
-            Product::Cached(id) if mine == Some(id) => return mine,
+            Product::Cached(id) if mine == Some(id) => return Ok(mine),
             Product::Cached(id) => {
-                let found = self.assets.get(&id)?;
+                let found = self.assets.get(&id);
+                let found = found
+                    .filter(|found| kind.medium() == Some(found.kind) && found.input == claim.input)
+                    .ok_or_else(|| {
+                        let text = format!("the asset {id} is not there, or of something else");
+                        StoreError::Refused(text.into())
+                    })?;
                 NewMediaAsset {
                     blob: found.blob,
                     report: found.report.clone(),
                 }
             }
         };
+        let Some(medium) = kind.medium() else {
+            return Ok(None);
+        };
         let id = mine.unwrap_or(new_id);
         let asset = MediaAsset {
             id,
             cad_file_id,
-            kind: kind.medium()?,
+            kind: medium,
             input: claim.input.clone(),
             blob,
             report,
@@ -170,7 +181,7 @@ impl Tables {
             created_at: now,
         };
         self.assets.insert(id, asset);
-        Some(id)
+        Ok(Some(id))
     }
 }
 
@@ -394,7 +405,7 @@ impl Ledger for MemoryStore {
         }
         let TaskPayload { cad_file_id, kind } = claim.work;
         let new_id = MediaAssetId::generate(&*self.clock);
-        let asset = tables.store(claim, product, new_id, now);
+        let asset = tables.store(claim, product, new_id, now)?;
         let published = tables.with_book(&self.making, cad_file_id, now, |book| {
             book.publish(kind, claim.fence, asset)
         });

@@ -100,10 +100,7 @@ impl<'a> Book<'a> {
             priority: self.rows[&kind].priority,
             retry_failed: true,
         };
-        let making = self.making;
-        let chained = making.chained(kind);
-        let chained = chained.map(|next| (next, self.request(next, request)));
-        Some((false, chained.collect()))
+        Some((false, self.follow(kind, request)))
     }
 
     /// Closes a claim with a failure.
@@ -149,12 +146,8 @@ impl<'a> Book<'a> {
     /// scene is there or when it will be.
     pub fn materials_changed(&mut self) {
         let scene = TaskKind::Make(MediaKind::GltfGeometry);
-        if !self.has_current(scene) {
-            return;
-        }
-        let making = self.making;
-        for kind in making.chained(scene) {
-            self.request(kind, Request::ASKED);
+        if self.has_current(scene) {
+            self.follow(scene, Request::ASKED);
         }
     }
 
@@ -169,7 +162,24 @@ impl<'a> Book<'a> {
                 self.change(kind, |row, _| row.withdraw());
             }
         }
-        self.request(TaskKind::ProcessStep, request);
+        if self.request(TaskKind::ProcessStep, request) == Requested::Present {
+            self.follow(TaskKind::ProcessStep, request);
+        }
+    }
+
+    /// Asks for what is made of `kind`. What is there already will not publish again, so what is
+    /// made of that is asked for, too.
+    fn follow(&mut self, kind: TaskKind, request: Request) -> Vec<(TaskKind, Requested)> {
+        let mut chained = Vec::new();
+        let making = self.making;
+        for next in making.chained(kind) {
+            let became = self.request(next, request);
+            chained.push((next, became));
+            if became == Requested::Present {
+                chained.extend(self.follow(next, request));
+            }
+        }
+        chained
     }
 
     fn has_current(&self, kind: TaskKind) -> bool {

@@ -68,7 +68,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// Publishes a result and asks for what follows from it, in one transaction.
     ///
     /// # Errors
-    /// If the database does not answer; then nothing was published.
+    /// If the database does not answer, or a cached asset is not there or was made of something
+    /// else; then nothing was published.
     async fn publish(&self, claim: &Claim, product: Product) -> Result<Published, StoreError>;
 
     /// Stores a failure: for good, or until `retry_at`. False if the claim no longer holds.

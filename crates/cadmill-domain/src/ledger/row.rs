@@ -262,6 +262,7 @@ impl Row {
         self.desired.clone_from(&self.ready);
         self.running = None;
         self.progress = None;
+        self.forget_trouble();
     }
 
     /// The claim that is open, if there is one.

@@ -1,0 +1,268 @@
+//! A deployment under test, and the words in which the scenarios are told.
+
+use std::sync::Arc;
+
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::{
+    Blob, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure, FailureCode, Ledger, Making,
+    MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaAssets, MediaKind,
+    Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Product, Published, Recipe,
+    Request, Requested, Row, RowState, TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
+};
+
+/// A new, empty deployment that makes what [`making`] says, by this clock.
+#[derive(Debug, Clone)]
+pub struct Deployment {
+    /// The CAD files.
+    pub files: Arc<dyn CadFiles>,
+    /// The media.
+    pub assets: Arc<dyn MediaAssets>,
+    /// The ledger.
+    pub ledger: Arc<dyn Ledger>,
+    /// The pipeline log.
+    pub log: Arc<dyn PipelineLog>,
+    /// The clock of all of them.
+    pub clock: Arc<ManualClock>,
+}
+
+/// What every deployment under test makes: all kinds, by the standard recipe.
+#[must_use]
+pub fn making() -> Making {
+    Making::new(Recipe::STANDARD.fingerprint(), MediaKind::ALL)
+}
+
+pub(super) const STEP: TaskKind = TaskKind::ProcessStep;
+pub(super) const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+pub(super) const USD: TaskKind = TaskKind::Make(MediaKind::UsdMaster);
+pub(super) const WEB: TaskKind = TaskKind::Make(MediaKind::WebGlb);
+pub(super) const PNG: TaskKind = TaskKind::Make(MediaKind::Thumbnail);
+
+/// All that is stored, to see whether anything has changed.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Everything {
+    files: Vec<CadFile>,
+    rows: Vec<(TaskKind, Row)>,
+    assets: Vec<MediaAsset>,
+}
+
+/// Something that happens to a file.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Do {
+    /// It is claimed and published.
+    Make(TaskKind),
+    /// It is claimed and published, and before that all that it is made of.
+    MakeAllFor(TaskKind),
+    /// It is claimed.
+    Claim(TaskKind),
+    /// It is claimed and fails for good.
+    Fail(TaskKind),
+    /// It is claimed and is to be tried again in an hour.
+    Delay(TaskKind),
+    /// It is cancelled.
+    Cancel(TaskKind),
+    /// Its parts get this colour.
+    Paint(&'static str),
+    /// It gets other bytes; the first ones are "A".
+    Bytes(&'static str),
+}
+
+impl Deployment {
+    /// Adds a file, a second after the last one.
+    pub(super) async fn add(&self, name: &str) -> CadFileId {
+        self.later(1);
+        let file = NewCadFile {
+            name: name.to_owned(),
+            source: bytes_of(name, "A"),
+        };
+        self.files.add(file, Request::BULK).await.unwrap().id
+    }
+
+    /// Adds a file and lets `story` happen to it.
+    pub(super) async fn add_with(&self, name: &str, story: &[Do]) -> CadFileId {
+        let file = self.add(name).await;
+        self.happen(file, story).await;
+        file
+    }
+
+    pub(super) async fn happen(&self, id: CadFileId, story: &[Do]) {
+        for step in story {
+            match *step {
+                Do::Make(kind) => {
+                    self.make(id, kind).await;
+                }
+                Do::MakeAllFor(kind) => {
+                    let upstream = [
+                        kind.upstream().and_then(TaskKind::upstream),
+                        kind.upstream(),
+                    ];
+                    for kind in upstream.into_iter().flatten().chain([kind]) {
+                        self.make(id, kind).await;
+                    }
+                }
+                Do::Claim(kind) => {
+                    self.claim(id, kind).await;
+                }
+                Do::Fail(kind) => {
+                    let claim = self.claim(id, kind).await;
+                    self.fail(&claim, None).await;
+                }
+                Do::Delay(kind) => {
+                    let claim = self.claim(id, kind).await;
+                    self.fail(&claim, Some(TimeDelta::hours(1))).await;
+                }
+                Do::Cancel(kind) => {
+                    assert!(
+                        self.cancel(id, kind).await,
+                        "{kind} is cancelled: {story:?}"
+                    );
+                }
+                Do::Paint(color) => {
+                    let painted = self.files.save_part_materials(id, paint(color)).await;
+                    painted.unwrap().expect("the file that is painted is there");
+                }
+                Do::Bytes(version) => {
+                    let source = bytes_of(&self.file(id).await.name, version);
+                    let replaced = self.files.replace_source(id, source, Request::BULK).await;
+                    replaced
+                        .unwrap()
+                        .expect("the file that is replaced is there");
+                }
+            }
+        }
+    }
+
+    pub(super) fn later(&self, seconds: i64) {
+        self.clock.advance(TimeDelta::seconds(seconds));
+    }
+
+    pub(super) async fn file(&self, id: CadFileId) -> CadFile {
+        self.files
+            .get(id)
+            .await
+            .unwrap()
+            .expect("the file is there")
+    }
+
+    pub(super) async fn request(&self, id: CadFileId, kind: TaskKind, how: Request) -> Requested {
+        let requested = self.ledger.request(work(id, kind), how).await.unwrap();
+        requested.expect("a file that is there can be asked for")
+    }
+
+    pub(super) async fn try_claim(&self, id: CadFileId, kind: TaskKind) -> Option<Claim> {
+        self.ledger.claim(work(id, kind), &worker()).await.unwrap()
+    }
+
+    pub(super) async fn claim(&self, id: CadFileId, kind: TaskKind) -> Claim {
+        let claim = self.try_claim(id, kind).await;
+        claim.unwrap_or_else(|| panic!("{kind} is queued and due, so it can be claimed"))
+    }
+
+    /// Publishes something that is different for each claim.
+    pub(super) async fn publish(&self, claim: &Claim) -> Published {
+        self.ledger.publish(claim, product(claim)).await.unwrap()
+    }
+
+    /// Claims and publishes; gives the asset.
+    pub(super) async fn make(&self, id: CadFileId, kind: TaskKind) -> Option<MediaAssetId> {
+        let claim = self.claim(id, kind).await;
+        match self.publish(&claim).await {
+            Published::Done { asset, .. } => asset,
+            Published::Refused => panic!("{kind} was just claimed, but its result is refused"),
+        }
+    }
+
+    pub(super) async fn fail(&self, claim: &Claim, retry_in: Option<TimeDelta>) -> bool {
+        let retry_at = retry_in.map(|delay| self.clock.now() + delay);
+        let failure = failure();
+        self.ledger.fail(claim, &failure, retry_at).await.unwrap()
+    }
+
+    pub(super) async fn cancel(&self, id: CadFileId, kind: TaskKind) -> bool {
+        self.ledger.cancel(work(id, kind)).await.unwrap()
+    }
+
+    pub(super) async fn request_missing(&self, request: &MissingRequest) -> Missing {
+        self.ledger.request_missing(request).await.unwrap()
+    }
+
+    pub(super) async fn rows(&self, id: CadFileId) -> Vec<(TaskKind, Row)> {
+        self.ledger.rows(id).await.unwrap()
+    }
+
+    /// The row, or that of nothing.
+    pub(super) async fn row(&self, id: CadFileId, kind: TaskKind) -> Row {
+        let mut rows = self.rows(id).await.into_iter();
+        rows.find(|row| row.0 == kind)
+            .map_or_else(Row::default, |(_, row)| row)
+    }
+
+    pub(super) async fn states(&self, id: CadFileId) -> Vec<(TaskKind, RowState)> {
+        let rows = self.rows(id).await.into_iter();
+        rows.map(|(kind, row)| (kind, row.state)).collect()
+    }
+
+    pub(super) async fn asset(&self, id: MediaAssetId) -> MediaAsset {
+        self.assets
+            .get(id)
+            .await
+            .unwrap()
+            .expect("the asset is there")
+    }
+
+    pub(super) async fn next(&self) -> Vec<TaskPayload> {
+        self.ledger.next(usize::from(u16::MAX)).await.unwrap()
+    }
+
+    pub(super) async fn everything(&self) -> Everything {
+        let mut all = Everything::default();
+        for file in self.files.page(None, 10_000).await.unwrap() {
+            all.rows.extend(self.rows(file.id).await);
+            all.assets
+                .extend(self.assets.of_file(file.id).await.unwrap());
+            all.files.push(file);
+        }
+        all.assets.sort_by_key(|asset| asset.id);
+        all
+    }
+}
+
+pub(super) fn work(cad_file_id: CadFileId, kind: TaskKind) -> TaskPayload {
+    TaskPayload { cad_file_id, kind }
+}
+
+pub(super) fn worker() -> WorkerName {
+    WorkerName::new("mill-1:4711")
+}
+
+pub(super) fn failure() -> Failure {
+    Failure::new(
+        FailureCode::KernelError,
+        "It says `no`; 100 % of the \"faces\" are 'ü'.",
+    )
+}
+
+pub(super) fn product(claim: &Claim) -> Product {
+    let report = json!({"of": claim.input, "fence": claim.fence, "faces": [1, 2.5, null]});
+    if claim.work.kind == STEP {
+        return Product::Step(report);
+    }
+    let blob = Blob::of(format!("{}, {}", claim.work, claim.fence).as_bytes());
+    Product::Asset(NewMediaAsset { blob, report })
+}
+
+pub(super) fn paint(color: &str) -> MaterialMap {
+    let spec = MaterialSpec {
+        name: Some(format!("lack'd \"{color}\"")),
+        color: color.parse().unwrap(),
+        metallic: 0.25,
+        roughness: 0.1,
+        opacity: 1.0,
+    };
+    MaterialMap::from([(MaterialKey::new("bolt-*"), spec)])
+}
+
+pub(super) fn bytes_of(name: &str, version: &str) -> Blob {
+    Blob::of(format!("{name}, version {version}").as_bytes())
+}

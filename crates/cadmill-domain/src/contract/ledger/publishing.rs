@@ -1,0 +1,371 @@
+//! What is published, and what follows from it.
+
+use futures_util::future::join_all;
+
+use crate::{
+    Clock as _, Fence, MediaAssetId, MediaKind, Product, Published, Requested, RowState,
+    contract::deployment::{
+        Deployment,
+        Do::{self, Bytes, Fail, Make, MakeAllFor, Paint},
+        GLB, PNG, STEP, USD, WEB, product, work,
+    },
+};
+
+/// The asset is stored as it was made, and the row is closed.
+pub async fn a_medium_is_published(deployment: &Deployment) {
+    let file = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    let claim = deployment.claim(file, GLB).await;
+    let mut row = deployment.row(file, GLB).await;
+    deployment.later(9);
+    let published = deployment.publish(&claim).await;
+    let Published::Done {
+        asset: Some(id),
+        again: false,
+        ..
+    } = published
+    else {
+        panic!("a medium is published, not {published:?}");
+    };
+    let asset = deployment.asset(id).await;
+    let Product::Asset(new) = product(&claim) else {
+        unreachable!()
+    };
+    assert_eq!(asset.id, id);
+    assert_eq!(
+        (asset.cad_file_id, asset.kind),
+        (file, MediaKind::GltfGeometry)
+    );
+    assert_eq!((asset.blob, &asset.report), (new.blob, &new.report));
+    assert_eq!((&asset.input, asset.fence), (&claim.input, claim.fence));
+    assert_eq!(asset.created_at, deployment.clock.now());
+    row.state = RowState::Idle;
+    row.ready = row.running.take();
+    row.asset = Some(id);
+    assert_eq!(
+        deployment.row(file, GLB).await,
+        row,
+        "I4: the row is closed with its asset"
+    );
+    assert_eq!(deployment.try_claim(file, GLB).await, None, "it is done");
+}
+
+/// What `process_step_file` found is kept with the file, whose `updated_at` stands.
+pub async fn what_was_found_is_published(deployment: &Deployment) {
+    let file = deployment.add("bracket.step").await;
+    let mut expected = deployment.file(file).await;
+    deployment.later(1);
+    let claim = deployment.claim(file, STEP).await;
+    let Product::Step(found) = product(&claim) else {
+        unreachable!()
+    };
+    expected.step = Some(found);
+    let published = deployment.publish(&claim).await;
+    let chained = vec![(GLB, Requested::Queued)];
+    let done = Published::Done {
+        asset: None,
+        again: false,
+        chained,
+    };
+    assert_eq!(
+        published, done,
+        "the chain: a file that was read asks for its scene"
+    );
+    assert_eq!(deployment.file(file).await, expected, "what was found");
+    let states = [(STEP, RowState::Idle), (GLB, RowState::Queued)];
+    assert_eq!(deployment.states(file).await, states);
+}
+
+/// A new scene is a new chance for what failed on the old one.
+pub async fn a_chain_gives_what_failed_something_new(deployment: &Deployment) {
+    let story = [
+        MakeAllFor(GLB),
+        Fail(USD),
+        Make(WEB),
+        Bytes("B"),
+        Make(STEP),
+        Bytes("A"),
+        Make(STEP),
+    ];
+    let file = deployment.add_with("bracket.step", &story).await;
+    // The scene of A was there all the time, so what is made of it was asked for again.
+    let states = [
+        (STEP, RowState::Idle),
+        (GLB, RowState::Idle),
+        (USD, RowState::Queued),
+        (WEB, RowState::Idle),
+        (PNG, RowState::Queued),
+    ];
+    assert_eq!(deployment.states(file).await, states);
+}
+
+/// A link of the chain that is there does not end it.
+pub async fn a_chain_goes_past_what_is_there(deployment: &Deployment) {
+    // The bytes came back before B was milled: its scene is there, but nothing that is made of it.
+    let story = [MakeAllFor(GLB), Bytes("B"), Make(STEP), Bytes("A")];
+    let file = deployment.add_with("bracket.step", &story).await;
+    let claim = deployment.claim(file, STEP).await;
+    let published = deployment.publish(&claim).await;
+    let Published::Done { chained, .. } = published else {
+        panic!("it is published, not {published:?}");
+    };
+    let expected = [
+        (GLB, Requested::Present),
+        (USD, Requested::Queued),
+        (WEB, Requested::Queued),
+        (PNG, Requested::Queued),
+    ];
+    assert_eq!(
+        chained, expected,
+        "the USD master is chained though the scene was there"
+    );
+}
+
+/// Two files with the same bytes: the second gets an asset of its own, with the blob of the first.
+pub async fn a_cached_medium_of_another_file_gives_an_asset_of_its_own(deployment: &Deployment) {
+    let first = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    let found = deployment
+        .make(first, GLB)
+        .await
+        .expect("a medium has an asset");
+    let found = deployment.asset(found).await;
+    let second = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    deployment.later(1);
+    let claim = deployment.claim(second, GLB).await;
+    assert_eq!(
+        claim.input, found.input,
+        "the same bytes are the same input"
+    );
+    let same = deployment
+        .assets
+        .made_of(MediaKind::GltfGeometry, &claim.input)
+        .await;
+    assert_eq!(
+        same.unwrap().as_ref(),
+        Some(&found),
+        "it is found by its input"
+    );
+    let published = deployment
+        .ledger
+        .publish(&claim, Product::Cached(found.id))
+        .await
+        .unwrap();
+    let Published::Done {
+        asset: Some(own),
+        again: false,
+        chained,
+    } = published
+    else {
+        panic!("a cached medium is published, not {published:?}");
+    };
+    let expected = [USD, WEB, PNG].map(|kind| (kind, Requested::Queued));
+    assert_eq!(chained, expected, "a cache hit goes on with the chain");
+    let mut expected = found.clone();
+    (expected.id, expected.cad_file_id, expected.fence) = (own, second, claim.fence);
+    expected.created_at = deployment.clock.now();
+    assert_ne!(own, found.id, "each file has an asset of its own");
+    assert_eq!(
+        deployment.asset(own).await,
+        expected,
+        "the asset of the second file"
+    );
+    assert_eq!(deployment.asset(found.id).await, found, "that of the first");
+    assert_eq!(deployment.row(second, GLB).await.asset, Some(own));
+}
+
+/// An asset of the same file and input is that asset.
+pub async fn a_cached_medium_of_its_own_stays(deployment: &Deployment) {
+    let story = [MakeAllFor(USD), Paint("#ff0000"), Make(USD)];
+    let file = deployment.add_with("bracket.step", &story).await;
+    let restored = deployment
+        .files
+        .save_part_materials(file, crate::MaterialMap::new());
+    restored.await.unwrap();
+    let claim = deployment.claim(file, USD).await;
+    let before = deployment.assets.of_file(file).await.unwrap();
+    let found = deployment
+        .assets
+        .made_of(MediaKind::UsdMaster, &claim.input)
+        .await;
+    let found = found.unwrap().expect("the first master is still there").id;
+    let published = deployment
+        .ledger
+        .publish(&claim, Product::Cached(found))
+        .await
+        .unwrap();
+    let done = Published::Done {
+        asset: Some(found),
+        again: false,
+        chained: Vec::new(),
+    };
+    assert_eq!(published, done);
+    assert_eq!(
+        deployment.assets.of_file(file).await.unwrap(),
+        before,
+        "no asset is added"
+    );
+    let row = deployment.row(file, USD).await;
+    assert_eq!((row.state, row.asset), (RowState::Idle, Some(found)), "I4");
+}
+
+/// A medium that is not there, or was made of something else, cannot be published.
+pub async fn an_unknown_cached_medium_changes_nothing(deployment: &Deployment) {
+    let other = deployment.add_with("other.step", &[MakeAllFor(GLB)]).await;
+    let other = deployment.row(other, GLB).await.asset;
+    let unknown = MediaAssetId::generate(&*deployment.clock);
+    let file = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    let claim = deployment.claim(file, GLB).await;
+    let before = deployment.everything().await;
+    for asset in [unknown, other.expect("a medium has an asset")] {
+        let product = Product::Cached(asset);
+        let published = deployment.ledger.publish(&claim, product).await;
+        assert!(published.is_err(), "it cannot be published: {published:?}");
+        assert_eq!(deployment.everything().await, before, "nothing was");
+    }
+    let published = deployment.publish(&claim).await;
+    let done = matches!(published, Published::Done { .. });
+    assert!(done, "the claim still holds: {published:?}");
+}
+
+/// I3: whoever lost a claim, in whatever way, can neither publish nor fail nor give it back.
+pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
+    for kind in [STEP, GLB] {
+        for lost in [
+            "cancel",
+            "recover",
+            "hand back",
+            "fail",
+            "publish",
+            "claimed again",
+            "never",
+        ] {
+            let story: &[Do] = if kind == STEP { &[] } else { &[Make(STEP)] };
+            let file = deployment.add_with(lost, story).await;
+            let mut claim = deployment.claim(file, kind).await;
+            let ledger = &deployment.ledger;
+            match lost {
+                "cancel" => assert!(ledger.cancel(work(file, kind)).await.unwrap()),
+                "recover" => drop(ledger.recover(&claim).await.unwrap()),
+                "hand back" => assert!(ledger.hand_back(&claim).await.unwrap()),
+                "fail" => assert!(deployment.fail(&claim, None).await),
+                "publish" => drop(deployment.publish(&claim).await),
+                "claimed again" => {
+                    assert!(ledger.hand_back(&claim).await.unwrap());
+                    deployment.claim(file, kind).await;
+                }
+                _ => claim.fence = Fence(claim.fence.0 + 1),
+            }
+            let before = deployment.everything().await;
+            let what = format!("I3: {kind}, lost by: {lost}");
+            assert_eq!(
+                deployment.publish(&claim).await,
+                Published::Refused,
+                "{what}: publish"
+            );
+            assert_eq!(deployment.everything().await, before, "{what}: publish");
+            assert!(!deployment.fail(&claim, None).await, "{what}: fail");
+            assert!(
+                !ledger.hand_back(&claim).await.unwrap(),
+                "{what}: hand back"
+            );
+            let recovered = ledger.recover(&claim).await.unwrap();
+            assert_eq!(recovered, crate::Recovered::NoLonger, "{what}: recover");
+            assert_eq!(deployment.everything().await, before, "{what}");
+        }
+    }
+}
+
+/// One claim is closed once, even if its owner publishes in ten ways at once.
+pub async fn ten_publishes_at_once_have_one_winner(deployment: &Deployment) {
+    let file = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    let claim = deployment.claim(file, GLB).await;
+    let published = join_all((0..10).map(|_| deployment.publish(&claim))).await;
+    let refused = published
+        .iter()
+        .filter(|published| **published == Published::Refused);
+    assert_eq!(refused.count(), 9, "{published:?}");
+    assert_eq!(
+        deployment.assets.of_file(file).await.unwrap().len(),
+        1,
+        "one asset"
+    );
+}
+
+/// Published, but what is wanted has changed: it is in the queue again, and nothing is chained.
+pub async fn what_changed_meanwhile_is_queued_again(deployment: &Deployment) {
+    let file = deployment.add_with("bracket.step", &[Make(STEP)]).await;
+    let claim = deployment.claim(file, GLB).await;
+    deployment.happen(file, &[Bytes("B"), Make(STEP)]).await;
+    deployment.later(1);
+    let published = deployment.publish(&claim).await;
+    let Published::Done {
+        asset: Some(asset),
+        again: true,
+        chained,
+    } = published
+    else {
+        panic!("it is published and queued again, not {published:?}");
+    };
+    assert_eq!(chained, [], "nothing is made of what is stale");
+    assert_eq!(
+        deployment.asset(asset).await.input,
+        claim.input,
+        "it is what was made"
+    );
+    let row = deployment.row(file, GLB).await;
+    assert_eq!(row.state, RowState::Queued);
+    assert_eq!(
+        (row.ready, row.running),
+        (Some(claim.input), None),
+        "what is there"
+    );
+    assert_eq!(
+        row.requested_at,
+        Some(deployment.clock.now()),
+        "it queues anew"
+    );
+    let rows = [(STEP, RowState::Idle), (GLB, RowState::Queued)];
+    assert_eq!(deployment.states(file).await, rows);
+}
+
+/// One asset per file, kind and input, which keeps its id.
+pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
+    let file = deployment
+        .add_with("bracket.step", &[MakeAllFor(GLB)])
+        .await;
+    let red = deployment.make(file, USD).await;
+    deployment
+        .happen(file, &[Paint("#0000ff"), Make(USD)])
+        .await;
+    let unpainted = deployment
+        .files
+        .save_part_materials(file, crate::MaterialMap::new());
+    unpainted.await.unwrap();
+    deployment.later(1);
+    let claim = deployment.claim(file, USD).await;
+    let published = deployment.publish(&claim).await;
+    let done = Published::Done {
+        asset: red,
+        again: false,
+        chained: Vec::new(),
+    };
+    assert_eq!(published, done, "the asset of an input keeps its id");
+    let assets = deployment.assets.of_file(file).await.unwrap();
+    let of_input = assets.iter().filter(|asset| asset.input == claim.input);
+    let of_input: Vec<_> = of_input.collect();
+    let Product::Asset(new) = product(&claim) else {
+        unreachable!()
+    };
+    assert_eq!(
+        of_input.len(),
+        1,
+        "one asset per file, kind and input: {of_input:?}"
+    );
+    assert_eq!(
+        (of_input[0].blob, of_input[0].fence),
+        (new.blob, claim.fence),
+        "the newer"
+    );
+    assert_eq!(of_input[0].report, new.report, "the newer");
+    assert_eq!(assets.len(), 3, "the scene and two masters");
+    assert_eq!(deployment.row(file, USD).await.asset, red);
+}
