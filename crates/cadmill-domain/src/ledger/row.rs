@@ -118,7 +118,8 @@ impl Row {
                 self.desired = Some(wanted.clone());
                 self.forget_trouble();
             }
-            if request.retry_failed {
+            // Somebody who asks for this one does not want to wait.
+            if request.retry_failed && request.priority > Priority::Bulk {
                 self.not_before = None;
             }
             self.priority = self.priority.max(request.priority);

@@ -1,7 +1,8 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Claim, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, StoreError, TaskPayload,
+    Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, StoreError,
+    TaskPayload,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
@@ -63,11 +64,15 @@ async fn keep(
         }
         Product::Asset(new) => new,
         Product::Cached(id) => {
-            let Some(found) = media_assets::find(transaction, id).await? else {
-                let gone = format!("the asset {id}, which was to be used again, is gone");
-                return Err(StoreError::Unreadable(gone));
+            let found = media_assets::find(transaction, id).await?;
+            let fits = |found: &MediaAsset| {
+                Some(found.kind) == claim.work.kind.medium() && found.input == claim.input
             };
-            if TaskPayload::of(&found) == claim.work && found.input == claim.input {
+            let Some(found) = found.filter(fits) else {
+                let text = format!("the asset {id} is not there, or of something else");
+                return Err(StoreError::Refused(text.into()));
+            };
+            if TaskPayload::of(&found) == claim.work {
                 return Ok(Some(id));
             }
             NewMediaAsset {

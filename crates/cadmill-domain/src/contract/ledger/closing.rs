@@ -130,11 +130,11 @@ pub async fn a_claim_is_handed_back_though_its_scene_is_gone(deployment: &Deploy
         RowState::Queued,
         "its scene is asked for instead"
     );
-    let wanted = making().input(GLB, &deployment.file(file).await);
+    let wanted = making().input(GLB, &deployment.file(file).await.subject());
     assert_eq!(scene.desired, Some(wanted), "the scene of the new bytes");
     deployment.happen(file, &[Make(GLB)]).await;
     let master = deployment.claim(file, USD).await;
-    let wanted = making().input(USD, &deployment.file(file).await);
+    let wanted = making().input(USD, &deployment.file(file).await.subject());
     assert_eq!(master.input, wanted, "the chain brings the master back");
 }
 

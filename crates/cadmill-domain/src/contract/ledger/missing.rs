@@ -334,7 +334,7 @@ async fn oracle(
     let (mut missing, mut all) = (Missing::default(), Vec::new());
     for file in deployment.files.page(None, 10_000).await.unwrap() {
         let rows = deployment.rows(file.id).await;
-        let mut book = Book::open(&making, &file, rows, deployment.clock.now());
+        let mut book = Book::open(&making, file.subject(), rows, deployment.clock.now());
         count(&mut missing, book.request(request.kind, how));
         let rows = TaskKind::ALL.into_iter();
         let rows = rows.filter_map(|kind| book.row(kind).map(|row| (kind, row.clone())));

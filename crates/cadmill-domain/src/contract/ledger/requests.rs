@@ -40,7 +40,7 @@ pub async fn a_request_begins_with_what_is_not_there(deployment: &Deployment) {
                 "rows after a request for {kind}, after {story:?}"
             );
             let row = deployment.row(file, first).await;
-            let wanted = making().input(first, &deployment.file(file).await);
+            let wanted = making().input(first, &deployment.file(file).await.subject());
             assert_eq!(row.desired, Some(wanted), "what is wanted of {first}");
             assert_eq!(row.priority, Priority::Asked, "priority of {first}");
             let now = Some(deployment.clock.now());

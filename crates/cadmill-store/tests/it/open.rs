@@ -1,0 +1,79 @@
+//! New, empty databases: SQLite files in folders that go with them, and databases on the PostgreSQL
+//! that the tests are given.
+
+use std::{borrow::Borrow, env, sync::Arc};
+
+use cadmill_domain::{
+    contract::{self, Deployment},
+    fakes::ManualClock,
+};
+use cadmill_store::{Database, LocalDoorbell, Store};
+use sea_orm::{ConnectOptions, ConnectionTrait as _};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// A deployment, and what it is kept in.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) deployment: Deployment,
+    _folder: Option<TempDir>,
+}
+
+impl Borrow<Deployment> for Opened {
+    fn borrow(&self) -> &Deployment {
+        &self.deployment
+    }
+}
+
+/// A deployment in a SQLite file.
+pub(crate) async fn sqlite() -> Opened {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cadmill.db");
+    let database = Database::open_sqlite(&path).await.unwrap();
+    Opened {
+        deployment: deployment(database).await,
+        _folder: Some(folder),
+    }
+}
+
+/// A deployment in a new database of PostgreSQL.
+pub(crate) async fn postgres() -> Opened {
+    let url = new_postgres_database().await;
+    let database = Database::connect_postgres(&url, 24).await.unwrap();
+    Opened {
+        deployment: deployment(database).await,
+        _folder: None,
+    }
+}
+
+/// The URL of a new, empty database of PostgreSQL.
+pub(crate) async fn new_postgres_database() -> String {
+    let server = env::var("CADMILL_TEST_POSTGRES_URL");
+    let server = server.expect(
+        "CADMILL_TEST_POSTGRES_URL names no PostgreSQL; `cargo xtask test` starts one and names it",
+    );
+    let name = format!("store_{}", Uuid::now_v7().simple());
+    let mut options = ConnectOptions::new(&server);
+    options.max_connections(1).sqlx_logging(false);
+    let connection = sea_orm::Database::connect(options).await.unwrap();
+    let create = format!("CREATE DATABASE {name}");
+    connection.execute_unprepared(&create).await.unwrap();
+    connection.close().await.unwrap();
+    let (server, _) = server.rsplit_once('/').unwrap();
+    format!("{server}/{name}")
+}
+
+async fn deployment(database: Database) -> Deployment {
+    database.migrate().await.unwrap();
+    let clock = Arc::new(ManualClock::new());
+    let bell = Arc::new(LocalDoorbell::default());
+    let store = Store::new(database, contract::making(), clock.clone(), bell);
+    let store = Arc::new(store);
+    Deployment {
+        files: store.clone(),
+        assets: store.clone(),
+        ledger: store.clone(),
+        log: store,
+        clock,
+    }
+}
