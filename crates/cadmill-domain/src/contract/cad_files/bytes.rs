@@ -15,8 +15,8 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
         MakeAllFor(GLB),
         Make(PNG),
         Claim(USD),
-        Delay(WEB),
         Paint("#00ff00"),
+        Delay(WEB),
     ];
     let file = deployment.add_with("bracket.step", &story).await;
     let mut expected = deployment.file(file).await;

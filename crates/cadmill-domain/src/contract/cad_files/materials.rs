@@ -148,6 +148,22 @@ pub async fn the_same_materials_make_nothing_stale(deployment: &Deployment) {
     );
 }
 
+/// What is there again wanted is there, whatever became of what was wanted meanwhile.
+pub async fn materials_that_come_back_make_nothing(deployment: &Deployment) {
+    for meanwhile in [Cancel(USD), Fail(USD)] {
+        let story = [Paint("#00ff00"), MakeAllFor(USD)];
+        let file = deployment.add_with("bracket.step", &story).await;
+        let before = deployment.row(file, USD).await;
+        let story = [Paint("#ff0000"), meanwhile, Paint("#00ff00")];
+        deployment.happen(file, &story).await;
+        let row = deployment.row(file, USD).await;
+        assert_eq!(row.state, RowState::Idle, "after {meanwhile:?}");
+        assert_eq!(row.desired, before.ready, "I4: after {meanwhile:?}");
+        assert_eq!((row.ready, row.asset), (before.ready, before.asset));
+        assert_eq!(row.failure, None, "what is wanted has not failed");
+    }
+}
+
 /// As long as there is no scene, there is nothing to dress; the chain will bring the new materials.
 pub async fn materials_wait_for_the_scene(deployment: &Deployment) {
     let stories: [&[Do]; 6] = [

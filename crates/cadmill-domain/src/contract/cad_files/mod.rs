@@ -16,6 +16,7 @@ suite! { $ cad_files, cad_files_contract:
     maps_saved_at_once_do_not_undo_each_other
     materials_make_stale_what_shows_them
     the_same_materials_make_nothing_stale
+    materials_that_come_back_make_nothing
     materials_wait_for_the_scene
     new_bytes_begin_anew
     the_same_bytes_keep_what_is_under_way

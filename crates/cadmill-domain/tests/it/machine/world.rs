@@ -1,27 +1,20 @@
-//! The pure ledger under any sequence of operations: a [`Row`] by itself, and the [`Book`] of a file
-//! whose bytes and materials change.
+//! A file, what happens to it, and what must always hold.
 
 use std::collections::BTreeMap;
 
 use cadmill_domain::{
-    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Failure, FailureCode, Fence, Input,
-    MOST_CRASHES, MaterialKey, MaterialMap, MaterialMaps, MediaKind, Priority, Recovered, Request,
-    Requested, Row, RowState, TaskKind, TaskPayload, WorkerName, contract::making,
-    fakes::ManualClock,
+    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Failure, FailureCode, Input, MOST_CRASHES,
+    MaterialKey, MaterialMap, MaterialMaps, MediaKind, Recovered, Request, Requested, Row,
+    RowState, TaskKind, TaskPayload, WorkerName, contract::making, fakes::ManualClock,
 };
 use chrono::TimeDelta;
-use proptest::{
-    collection::vec,
-    prelude::*,
-    sample::{Index, select},
-};
+use proptest::sample::Index;
 
 const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
-const MOST_STEPS: usize = 60;
 
 /// Something that happens to a file. Claims are taken from all that were ever given, stale or not.
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Request(TaskKind, Request),
     Claim(TaskKind),
     Close(Close, Index),
@@ -33,7 +26,7 @@ enum Step {
 
 /// How a claim is closed.
 #[derive(Debug, Clone, Copy)]
-enum Close {
+pub(super) enum Close {
     Publish,
     Fail,
     Delay,
@@ -43,15 +36,15 @@ enum Close {
 
 /// A file, its rows, and every claim that was ever given.
 #[derive(Debug)]
-struct World {
+pub(super) struct World {
     file: CadFile,
-    rows: BTreeMap<TaskKind, Row>,
-    claims: Vec<Claim>,
+    pub(super) rows: BTreeMap<TaskKind, Row>,
+    pub(super) claims: Vec<Claim>,
     clock: ManualClock,
 }
 
 impl World {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let clock = ManualClock::new();
         let now = clock.now();
         let file = CadFile {
@@ -79,7 +72,7 @@ impl World {
     }
 
     /// As a database does it: reads all rows, and writes those that changed.
-    fn with_book<T>(&mut self, work: impl FnOnce(&mut Book<'_>) -> T) -> T {
+    pub(super) fn with_book<T>(&mut self, work: impl FnOnce(&mut Book<'_>) -> T) -> T {
         let making = making();
         let mut book = Book::open(&making, &self.file, self.rows.clone(), self.clock.now());
         let done = work(&mut book);
@@ -88,7 +81,7 @@ impl World {
         done
     }
 
-    fn input(&self, kind: TaskKind) -> Input {
+    pub(super) fn input(&self, kind: TaskKind) -> Input {
         making().input(kind, &self.file)
     }
 
@@ -100,7 +93,7 @@ impl World {
     }
 
     /// Closes a claim; whether it held.
-    fn close(&mut self, how: Close, claim: &Claim) -> bool {
+    pub(super) fn close(&mut self, how: Close, claim: &Claim) -> bool {
         let (kind, fence) = (claim.work.kind, claim.fence);
         let retry_at = self.clock.now() + TimeDelta::seconds(10);
         let failure = Failure::new(FailureCode::KernelError, "Cannot.");
@@ -113,7 +106,7 @@ impl World {
         })
     }
 
-    fn step(&mut self, step: &Step) {
+    pub(super) fn step(&mut self, step: &Step) {
         match step {
             Step::Request(kind, request) => self.request(*kind, *request),
             Step::Claim(kind) => self.claim(*kind),
@@ -133,7 +126,7 @@ impl World {
             }
             Step::Paint(tone) => {
                 self.file.materials.part_materials = paint(*tone);
-                self.with_book(|book| book.materials_changed());
+                self.with_book(repainted);
             }
             Step::Wait => self.clock.advance(TimeDelta::seconds(20)),
         }
@@ -171,7 +164,7 @@ impl World {
         assert_eq!(self.rows, before, "a second click changes nothing");
     }
 
-    fn close_and_check(&mut self, how: Close, claim: &Claim) {
+    pub(super) fn close_and_check(&mut self, how: Close, claim: &Claim) {
         let before = self.rows.clone();
         let kind = claim.work.kind;
         let holds = before[&kind].is_held_under(claim.fence);
@@ -244,7 +237,7 @@ impl World {
             .any(|kind| self.rows.get(&kind).is_some_and(Row::is_in_flight))
     }
 
-    fn check(&self, before: &BTreeMap<TaskKind, Row>) {
+    pub(super) fn check(&self, before: &BTreeMap<TaskKind, Row>) {
         for (kind, row) in &self.rows {
             let old = before.get(kind).cloned().unwrap_or_default();
             let grown = row.fence.0.checked_sub(old.fence.0);
@@ -298,7 +291,7 @@ impl World {
     }
 
     /// Lets a worker that never fails do all there is, as the pipeline does.
-    fn work_off(&mut self) -> usize {
+    pub(super) fn work_off(&mut self) -> usize {
         self.clock.advance(TimeDelta::hours(1));
         for runs in 0..100 {
             let now = self.clock.now();
@@ -322,142 +315,8 @@ impl World {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
-
-    #[test]
-    fn any_story_keeps_the_invariants(steps in vec(any_step(), 0..MOST_STEPS)) {
-        let mut world = World::new();
-        for step in &steps {
-            let before = world.rows.clone();
-            world.step(step);
-            world.check(&before);
-        }
-    }
-
-    #[test]
-    fn any_story_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MOST_STEPS)) {
-        let mut world = World::new();
-        for step in &steps {
-            world.step(step);
-        }
-        // Every worker is gone; their leases run out. Then all is asked for once.
-        for claim in world.claims.clone() {
-            world.close(Close::Recover, &claim);
-        }
-        for kind in TaskKind::ALL {
-            world.with_book(|book| book.request(kind, Request::ASKED));
-        }
-        world.work_off();
-        for kind in TaskKind::ALL {
-            let row = &world.rows[&kind];
-            prop_assert_eq!(row.state, RowState::Idle, "I6: {} is done", kind);
-            prop_assert_eq!(row.ready.as_ref(), Some(&world.input(kind)), "I4: {} is the newest", kind);
-        }
-        prop_assert_eq!(world.work_off(), 0, "what is done is not done again");
-    }
-
-    #[test]
-    fn an_upload_brings_all_media_whatever_happened_to_bytes_and_materials(
-        steps in vec(prop_oneof![bytes(), materials(), claim(), publish(), hand_back()], 0..MOST_STEPS),
-    ) {
-        let mut world = World::new();
-        world.with_book(|book| book.request(TaskKind::ProcessStep, Request::BULK));
-        for step in &steps {
-            world.step(step);
-        }
-        for claim in world.claims.clone() {
-            world.close(Close::HandBack, &claim);
-        }
-        world.work_off();
-        for kind in TaskKind::ALL {
-            let found = world.rows.get(&kind).and_then(|row| row.ready.clone());
-            prop_assert_eq!(found, Some(world.input(kind)), "I7: nothing of the chain is lost: {}", kind);
-        }
-    }
-
-    #[test]
-    fn requests_during_a_run_give_one_more_run_or_none(
-        wanted in vec((0..3_u8, any_request()), 1..100),
-    ) {
-        let clock = ManualClock::new();
-        let now = clock.now();
-        let id = CadFileId::generate(&clock);
-        let work = TaskPayload { cad_file_id: id, kind: GLB };
-        let mut row = Row::default();
-        row.request(&input(0), Request::BULK, now);
-        let claim = row.claim(work, &WorkerName::new("mill-1"), now).unwrap();
-        for (version, request) in &wanted {
-            let became = row.request(&input(*version), *request, now);
-            prop_assert_eq!(became, Requested::InFlight, "a request during a run is merged");
-        }
-        let last = wanted.last().unwrap().0;
-        let again = row.publish(claim.fence, None, now);
-        prop_assert_eq!(again, Some(last != 0), "I5: one more run if another input is wanted last");
-        if let Some(claim) = row.claim(work, &WorkerName::new("mill-1"), now) {
-            prop_assert_eq!(&claim.input, &input(last), "I5: of the input that was wanted last");
-            prop_assert_eq!(row.publish(claim.fence, None, now), Some(false), "I5: one more run");
-        }
-        prop_assert!(row.has(&input(last)), "I4: the newest is there");
-        prop_assert!(row.claim(work, &WorkerName::new("mill-1"), now).is_none(), "I5: no third run");
-        prop_assert!(row.fence <= Fence(2), "I5: two runs at most");
-    }
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    let how = [
-        Close::Publish,
-        Close::Publish,
-        Close::Fail,
-        Close::Delay,
-        Close::HandBack,
-        Close::Recover,
-    ];
-    prop_oneof![
-        3 => (any_kind(), any_request()).prop_map(|(kind, request)| Step::Request(kind, request)),
-        5 => claim(),
-        7 => (select(how.to_vec()), any::<Index>()).prop_map(|(how, which)| Step::Close(how, which)),
-        1 => any_kind().prop_map(Step::Cancel),
-        1 => bytes(),
-        1 => materials(),
-        1 => Just(Step::Wait),
-    ]
-}
-
-fn any_kind() -> impl Strategy<Value = TaskKind> {
-    select(TaskKind::ALL.to_vec())
-}
-
-fn any_request() -> impl Strategy<Value = Request> {
-    let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
-    (priority, any::<bool>()).prop_map(|(priority, retry_failed)| Request {
-        priority,
-        retry_failed,
-    })
-}
-
-fn claim() -> impl Strategy<Value = Step> {
-    any_kind().prop_map(Step::Claim)
-}
-
-fn publish() -> impl Strategy<Value = Step> {
-    any::<Index>().prop_map(|which| Step::Close(Close::Publish, which))
-}
-
-fn hand_back() -> impl Strategy<Value = Step> {
-    any::<Index>().prop_map(|which| Step::Close(Close::HandBack, which))
-}
-
-fn bytes() -> impl Strategy<Value = Step> {
-    (0..2_u8).prop_map(Step::Bytes)
-}
-
-fn materials() -> impl Strategy<Value = Step> {
-    (0..2_u8).prop_map(Step::Paint)
-}
-
-fn input(version: u8) -> Input {
-    Input::from_text(format!("version {version}"))
+fn repainted(book: &mut Book<'_>) {
+    book.materials_changed();
 }
 
 fn paint(tone: u8) -> MaterialMap {
