@@ -49,7 +49,12 @@ macro_rules! suite {
     };
 }
 
+pub mod blobs;
+pub mod cad_files;
 mod deployment;
+pub mod doorbell;
 pub mod ledger;
+pub mod media_assets;
+pub mod pipeline_log;
 
 pub use deployment::{Deployment, making};

@@ -17,7 +17,7 @@ use crate::{
 /// its master. The bytes that go and come back let the materials change while no scene is there, so
 /// that nothing is asked for: the master is stale, and only what is missing tells.
 #[rustfmt::skip]
-const CLASSES: [(&str, &[Do], Requested, Requested); 24] = [
+const CLASSES: [(&str, &[Do], Requested, Requested); 27] = [
     ("new", &[], InFlight, InFlight),
     ("being read", &[Claim(STEP)], InFlight, InFlight),
     ("to be read later", &[Delay(STEP)], InFlight, InFlight),
@@ -41,6 +41,9 @@ const CLASSES: [(&str, &[Do], Requested, Requested); 24] = [
     ("undressable otherwise", &[MakeAllFor(GLB), Fail(USD), Bytes("B"), Paint("#ff0000"), Bytes("A")], Present, Queued),
     ("being dressed otherwise", &[MakeAllFor(GLB), Claim(USD), Bytes("B"), Paint("#ff0000"), Bytes("A")], Present, InFlight),
     ("to be repainted", &[MakeAllFor(USD), Paint("#ff0000")], Present, InFlight),
+    ("to be repainted as it is", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Paint("#00ff00")], Present, InFlight),
+    ("done, then undressable", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Fail(USD), Bytes("B"), Paint("#00ff00"), Bytes("A")], Present, Present),
+    ("done, then cancelled", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Cancel(USD), Bytes("B"), Paint("#00ff00"), Bytes("A")], Present, Present),
     ("not repainted", &[MakeAllFor(USD), Paint("#ff0000"), Cancel(USD)], Present, Queued),
 ];
 
@@ -75,7 +78,7 @@ pub async fn missing_is_told_of_every_class(deployment: &Deployment) {
         Missing {
             queued: 3,
             in_flight: 8,
-            present: 11,
+            present: 14,
             failed: 2
         },
         "scenes"
@@ -85,8 +88,8 @@ pub async fn missing_is_told_of_every_class(deployment: &Deployment) {
         missing,
         Missing {
             queued: 4,
-            in_flight: 16,
-            present: 1,
+            in_flight: 17,
+            present: 3,
             failed: 3
         },
         "masters"

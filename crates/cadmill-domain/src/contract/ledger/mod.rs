@@ -1,12 +1,13 @@
 //! What every [`Ledger`](crate::Ledger) must do.
 
+mod cached;
 mod claims;
 mod closing;
 mod missing;
 mod publishing;
 mod requests;
 
-pub use self::{claims::*, closing::*, missing::*, publishing::*, requests::*};
+pub use self::{cached::*, claims::*, closing::*, missing::*, publishing::*, requests::*};
 
 suite! { $ ledger, ledger_contract:
     a_request_begins_with_what_is_not_there

@@ -1,0 +1,23 @@
+//! What every [`CadFiles`](trait@crate::CadFiles) must do.
+
+mod bytes;
+mod files;
+mod materials;
+
+pub use self::{bytes::*, files::*, materials::*};
+
+suite! { $ cad_files, cad_files_contract:
+    a_file_is_added_and_asked_for
+    an_unknown_file_is_none
+    the_newest_of_a_name_is_found
+    files_are_paged_by_id
+    names_are_kept_as_they_are
+    a_map_of_materials_is_replaced
+    maps_saved_at_once_do_not_undo_each_other
+    materials_make_stale_what_shows_them
+    the_same_materials_make_nothing_stale
+    materials_that_come_back_make_nothing
+    materials_wait_for_the_scene
+    new_bytes_begin_anew
+    the_same_bytes_keep_what_is_under_way
+}

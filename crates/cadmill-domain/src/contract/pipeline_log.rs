@@ -1,0 +1,90 @@
+//! What every [`PipelineLog`](crate::PipelineLog) must do.
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+
+use crate::{
+    CadFileId, Clock as _, Fence, NewPipelineEvent, StepEvent, TaskKind, WorkerName,
+    contract::deployment::{Deployment, GLB},
+};
+
+suite! { $ pipeline_log, pipeline_log_contract:
+    a_timeline_tells_events_as_they_were_appended
+    a_timeline_is_of_one_file
+    events_at_once_are_all_kept
+}
+
+/// In their order, even within one moment, with all that they hold.
+pub async fn a_timeline_tells_events_as_they_were_appended(deployment: &Deployment) {
+    let file = deployment.add("bracket.step").await;
+    let results = [
+        Value::Null,
+        json!({"skipped": true, "reason": "duplicate"}),
+        json!({"faces": [1, -2.5, 1e300, 0.1], "name": "it's \"ü\" 螺丝\n", "nested": {"": [[], {}]}}),
+        json!("x".repeat(100_000)),
+    ];
+    let mut expected = Vec::new();
+    for (number, result) in results.into_iter().enumerate() {
+        for task in TaskKind::ALL {
+            for event in StepEvent::ALL {
+                let fence = (number > 0).then_some(Fence(number as u64 * 5_000_000_000));
+                let result = result.clone();
+                let event = NewPipelineEvent {
+                    task,
+                    event,
+                    fence,
+                    result,
+                    ..an_event(file)
+                };
+                expected.push((deployment.clock.now(), event.clone()));
+                deployment.log.append(event).await.unwrap();
+            }
+        }
+        deployment.later(1);
+    }
+    let found = deployment.log.timeline(file).await.unwrap();
+    let ids_grow = found.windows(2).all(|pair| pair[0].id < pair[1].id);
+    assert!(ids_grow, "later events have higher numbers");
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|event| (event.at, event.event))
+        .collect();
+    assert_eq!(found, expected);
+}
+
+/// Of that file alone, and nothing if nothing happened.
+pub async fn a_timeline_is_of_one_file(deployment: &Deployment) {
+    let [first, second] = [deployment.add("a").await, deployment.add("b").await];
+    for file in [first, second, first] {
+        deployment.log.append(an_event(file)).await.unwrap();
+    }
+    for (file, expected) in [(first, 2), (second, 1), (deployment.add("c").await, 0)] {
+        let found = deployment.log.timeline(file).await.unwrap();
+        assert_eq!(found.len(), expected, "{found:?}");
+        let all_mine = found.iter().all(|event| event.event.cad_file_id == file);
+        assert!(all_mine, "{found:?}");
+    }
+}
+
+/// Each with a number of its own.
+pub async fn events_at_once_are_all_kept(deployment: &Deployment) {
+    let file = deployment.add("bracket.step").await;
+    let appended = (0..20).map(|_| deployment.log.append(an_event(file)));
+    for appended in join_all(appended).await {
+        appended.unwrap();
+    }
+    let mut ids: Vec<_> = deployment.log.timeline(file).await.unwrap();
+    ids.dedup_by_key(|event| event.id);
+    assert_eq!(ids.len(), 20, "events of twenty workers at once");
+}
+
+fn an_event(cad_file_id: CadFileId) -> NewPipelineEvent {
+    NewPipelineEvent {
+        cad_file_id,
+        task: GLB,
+        event: StepEvent::StepStart,
+        fence: None,
+        worker: WorkerName::new("mill-1:4711"),
+        result: Value::Null,
+    }
+}

@@ -1,0 +1,157 @@
+//! The pure ledger under any sequence of operations: a [`Row`] by itself, and the book of a file whose
+//! bytes and materials change.
+
+mod world;
+
+use cadmill_domain::{
+    CadFileId, Clock as _, Fence, Input, MediaKind, Priority, Request, Requested, Row, RowState,
+    TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
+};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+};
+
+use self::world::{Close, Step, World};
+
+const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+const MOST_STEPS: usize = 60;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_story_keeps_the_invariants(steps in vec(any_step(), 0..MOST_STEPS)) {
+        let mut world = World::new();
+        for step in &steps {
+            let before = world.rows.clone();
+            world.step(step);
+            world.check(&before);
+        }
+    }
+
+    #[test]
+    fn any_story_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MOST_STEPS)) {
+        let mut world = World::new();
+        for step in &steps {
+            world.step(step);
+        }
+        // Every worker is gone; their leases run out. Then all is asked for once.
+        for claim in world.claims.clone() {
+            world.close(Close::Recover, &claim);
+        }
+        for kind in TaskKind::ALL {
+            world.with_book(|book| book.request(kind, Request::ASKED));
+        }
+        world.work_off();
+        for kind in TaskKind::ALL {
+            let row = &world.rows[&kind];
+            prop_assert_eq!(row.state, RowState::Idle, "I6: {} is done", kind);
+            prop_assert_eq!(row.ready.as_ref(), Some(&world.input(kind)), "I4: {} is the newest", kind);
+        }
+        prop_assert_eq!(world.work_off(), 0, "what is done is not done again");
+    }
+
+    #[test]
+    fn an_upload_brings_all_media_whatever_happened_to_bytes_and_materials(
+        steps in vec(prop_oneof![bytes(), materials(), claim(), publish(), hand_back()], 0..MOST_STEPS),
+    ) {
+        let mut world = World::new();
+        world.with_book(|book| book.request(TaskKind::ProcessStep, Request::BULK));
+        for step in &steps {
+            world.step(step);
+        }
+        for claim in world.claims.clone() {
+            world.close(Close::HandBack, &claim);
+        }
+        world.work_off();
+        for kind in TaskKind::ALL {
+            let found = world.rows.get(&kind).and_then(|row| row.ready.clone());
+            prop_assert_eq!(found, Some(world.input(kind)), "I7: nothing of the chain is lost: {}", kind);
+        }
+    }
+
+    #[test]
+    fn requests_during_a_run_give_one_more_run_or_none(
+        wanted in vec((0..3_u8, any_request()), 1..100),
+    ) {
+        let clock = ManualClock::new();
+        let now = clock.now();
+        let id = CadFileId::generate(&clock);
+        let work = TaskPayload { cad_file_id: id, kind: GLB };
+        let mut row = Row::default();
+        row.request(&input(0), Request::BULK, now);
+        let claim = row.claim(work, &WorkerName::new("mill-1"), now).unwrap();
+        for (version, request) in &wanted {
+            let became = row.request(&input(*version), *request, now);
+            prop_assert_eq!(became, Requested::InFlight, "a request during a run is merged");
+        }
+        let last = wanted.last().unwrap().0;
+        let again = row.publish(claim.fence, None, now);
+        prop_assert_eq!(again, Some(last != 0), "I5: one more run if another input is wanted last");
+        if let Some(claim) = row.claim(work, &WorkerName::new("mill-1"), now) {
+            prop_assert_eq!(&claim.input, &input(last), "I5: of the input that was wanted last");
+            prop_assert_eq!(row.publish(claim.fence, None, now), Some(false), "I5: one more run");
+        }
+        prop_assert!(row.has(&input(last)), "I4: the newest is there");
+        prop_assert!(row.claim(work, &WorkerName::new("mill-1"), now).is_none(), "I5: no third run");
+        prop_assert!(row.fence <= Fence(2), "I5: two runs at most");
+    }
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    let how = [
+        Close::Publish,
+        Close::Publish,
+        Close::Fail,
+        Close::Delay,
+        Close::HandBack,
+        Close::Recover,
+    ];
+    prop_oneof![
+        3 => (any_kind(), any_request()).prop_map(|(kind, request)| Step::Request(kind, request)),
+        5 => claim(),
+        7 => (select(how.to_vec()), any::<Index>()).prop_map(|(how, which)| Step::Close(how, which)),
+        1 => any_kind().prop_map(Step::Cancel),
+        1 => bytes(),
+        1 => materials(),
+        1 => Just(Step::Wait),
+    ]
+}
+
+fn any_kind() -> impl Strategy<Value = TaskKind> {
+    select(TaskKind::ALL.to_vec())
+}
+
+fn any_request() -> impl Strategy<Value = Request> {
+    let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
+    (priority, any::<bool>()).prop_map(|(priority, retry_failed)| Request {
+        priority,
+        retry_failed,
+    })
+}
+
+fn claim() -> impl Strategy<Value = Step> {
+    any_kind().prop_map(Step::Claim)
+}
+
+fn publish() -> impl Strategy<Value = Step> {
+    any::<Index>().prop_map(|which| Step::Close(Close::Publish, which))
+}
+
+fn hand_back() -> impl Strategy<Value = Step> {
+    any::<Index>().prop_map(|which| Step::Close(Close::HandBack, which))
+}
+
+fn bytes() -> impl Strategy<Value = Step> {
+    (0..2_u8).prop_map(Step::Bytes)
+}
+
+fn materials() -> impl Strategy<Value = Step> {
+    (0..2_u8).prop_map(Step::Paint)
+}
+
+fn input(version: u8) -> Input {
+    Input::from_text(format!("version {version}"))
+}

@@ -1,0 +1,326 @@
+//! A file, what happens to it, and what must always hold.
+
+use std::collections::BTreeMap;
+
+use cadmill_domain::{
+    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Failure, FailureCode, Input, MOST_CRASHES,
+    MaterialKey, MaterialMap, MaterialMaps, MediaKind, Recovered, Request, Requested, Row,
+    RowState, TaskKind, TaskPayload, WorkerName, contract::making, fakes::ManualClock,
+};
+use chrono::TimeDelta;
+use proptest::sample::Index;
+
+const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+
+/// Something that happens to a file. Claims are taken from all that were ever given, stale or not.
+#[derive(Debug, Clone)]
+pub(super) enum Step {
+    Request(TaskKind, Request),
+    Claim(TaskKind),
+    Close(Close, Index),
+    Cancel(TaskKind),
+    Bytes(u8),
+    Paint(u8),
+    Wait,
+}
+
+/// How a claim is closed.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Close {
+    Publish,
+    Fail,
+    Delay,
+    HandBack,
+    Recover,
+}
+
+/// A file, its rows, and every claim that was ever given.
+#[derive(Debug)]
+pub(super) struct World {
+    file: CadFile,
+    pub(super) rows: BTreeMap<TaskKind, Row>,
+    pub(super) claims: Vec<Claim>,
+    clock: ManualClock,
+}
+
+impl World {
+    pub(super) fn new() -> Self {
+        let clock = ManualClock::new();
+        let now = clock.now();
+        let file = CadFile {
+            id: CadFileId::generate(&clock),
+            name: "bracket.step".to_owned(),
+            source: Blob::of(&[0]),
+            step: None,
+            materials: MaterialMaps::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        Self {
+            file,
+            rows: BTreeMap::new(),
+            claims: Vec::new(),
+            clock,
+        }
+    }
+
+    fn work(&self, kind: TaskKind) -> TaskPayload {
+        TaskPayload {
+            cad_file_id: self.file.id,
+            kind,
+        }
+    }
+
+    /// As a database does it: reads all rows, and writes those that changed.
+    pub(super) fn with_book<T>(&mut self, work: impl FnOnce(&mut Book<'_>) -> T) -> T {
+        let making = making();
+        let mut book = Book::open(&making, &self.file, self.rows.clone(), self.clock.now());
+        let done = work(&mut book);
+        let changes = book.changes().map(|(kind, row)| (kind, row.clone()));
+        self.rows.extend(changes.collect::<Vec<_>>());
+        done
+    }
+
+    pub(super) fn input(&self, kind: TaskKind) -> Input {
+        making().input(kind, &self.file)
+    }
+
+    fn claim(&mut self, kind: TaskKind) {
+        let (work, now) = (self.work(kind), self.clock.now());
+        let row = self.rows.get_mut(&kind);
+        let claim = row.and_then(|row| row.claim(work, &WorkerName::new("mill-1"), now));
+        self.claims.extend(claim);
+    }
+
+    /// Closes a claim; whether it held.
+    pub(super) fn close(&mut self, how: Close, claim: &Claim) -> bool {
+        let (kind, fence) = (claim.work.kind, claim.fence);
+        let retry_at = self.clock.now() + TimeDelta::seconds(10);
+        let failure = Failure::new(FailureCode::KernelError, "Cannot.");
+        self.with_book(|book| match how {
+            Close::Publish => book.publish(kind, fence, None).is_some(),
+            Close::Fail => book.fail(kind, fence, &failure, None),
+            Close::Delay => book.fail(kind, fence, &failure, Some(retry_at)),
+            Close::HandBack => book.hand_back(kind, fence),
+            Close::Recover => book.recover(kind, fence) != Recovered::NoLonger,
+        })
+    }
+
+    pub(super) fn step(&mut self, step: &Step) {
+        match step {
+            Step::Request(kind, request) => self.request(*kind, *request),
+            Step::Claim(kind) => self.claim(*kind),
+            Step::Close(..) if self.claims.is_empty() => {}
+            Step::Close(how, which) => {
+                let claim = which.get(&self.claims).clone();
+                self.close_and_check(*how, &claim);
+            }
+            Step::Cancel(kind) => {
+                let was_in_flight = self.rows.get(kind).is_some_and(Row::is_in_flight);
+                let cancelled = self.with_book(|book| book.cancel(*kind));
+                assert_eq!(cancelled, was_in_flight, "a cancel tells what it did");
+            }
+            Step::Bytes(version) => {
+                self.file.source = Blob::of(&[*version]);
+                self.with_book(|book| book.source_changed(Request::BULK));
+            }
+            Step::Paint(tone) => {
+                self.file.materials.part_materials = paint(*tone);
+                self.with_book(repainted);
+            }
+            Step::Wait => self.clock.advance(TimeDelta::seconds(20)),
+        }
+    }
+
+    fn request(&mut self, kind: TaskKind, request: Request) {
+        let became = self.with_book(|book| book.request(kind, request));
+        let stage = self.with_book(|book| book.stage(kind));
+        let row = &self.rows[&stage.kind];
+        assert_eq!(
+            row.desired.as_ref(),
+            Some(&stage.input),
+            "I9: what was asked for is wanted"
+        );
+        let state = match row.state {
+            RowState::Idle => Requested::Present,
+            RowState::Failed => Requested::Failed,
+            RowState::Queued if became == Requested::Queued => Requested::Queued,
+            RowState::Queued | RowState::Running => Requested::InFlight,
+            RowState::Cancelled => panic!("I9: a request leaves nothing cancelled"),
+        };
+        assert_eq!(became, state, "I9: a request tells what became of it");
+        assert!(
+            !request.retry_failed || became != Requested::Failed,
+            "a retry retries"
+        );
+        let before = self.rows.clone();
+        let again = self.with_book(|book| book.request(kind, request));
+        let merged = if became == Requested::Queued {
+            Requested::InFlight
+        } else {
+            became
+        };
+        assert_eq!(again, merged, "a second click queues nothing");
+        assert_eq!(self.rows, before, "a second click changes nothing");
+    }
+
+    pub(super) fn close_and_check(&mut self, how: Close, claim: &Claim) {
+        let before = self.rows.clone();
+        let kind = claim.work.kind;
+        let holds = before[&kind].is_held_under(claim.fence);
+        let closed = self.close(how, claim);
+        assert_eq!(
+            closed, holds,
+            "I3: only the newest open claim is closed ({how:?})"
+        );
+        if !holds {
+            assert_eq!(
+                self.rows, before,
+                "I3: a stale fence changes nothing ({how:?})"
+            );
+            return;
+        }
+        let row = &self.rows[&kind];
+        assert_ne!(row.state, RowState::Running, "a closed claim runs no more");
+        let was_wanted = before[&kind].desired == before[&kind].running;
+        match how {
+            Close::Publish => {
+                assert_eq!(
+                    row.ready.as_ref(),
+                    Some(&claim.input),
+                    "what was made is there"
+                );
+                let expected = if was_wanted {
+                    RowState::Idle
+                } else {
+                    RowState::Queued
+                };
+                assert_eq!(
+                    row.state, expected,
+                    "I5: one more run if and only if it is wanted"
+                );
+                assert!(
+                    kind != GLB || !was_wanted || self.is_chained(),
+                    "I7: the chain"
+                );
+            }
+            Close::Fail => {
+                let expected = if was_wanted {
+                    RowState::Failed
+                } else {
+                    RowState::Queued
+                };
+                assert_eq!(row.state, expected, "what is wanted anew has not failed");
+            }
+            Close::Recover => {
+                let crashes = before[&kind].crashes + 1;
+                let aside = was_wanted && crashes == MOST_CRASHES;
+                assert_eq!(row.state == RowState::Failed, aside, "I6: poison stops");
+            }
+            Close::Delay => assert_eq!(row.state, RowState::Queued),
+            Close::HandBack => assert_ne!(row.state, RowState::Failed),
+        }
+    }
+
+    /// Whether all that is made of the scene, or what that is made of, is there or on its way.
+    fn is_chained(&self) -> bool {
+        let is_cared_for = |kind: TaskKind| {
+            let row = self.rows.get(&kind);
+            row.is_some_and(|row| row.is_in_flight() || row.has(&self.input(kind)))
+        };
+        let has_scene = self.rows[&GLB].has(&self.input(GLB));
+        if has_scene {
+            return making().chained(GLB).all(is_cared_for);
+        }
+        making()
+            .kinds()
+            .any(|kind| self.rows.get(&kind).is_some_and(Row::is_in_flight))
+    }
+
+    pub(super) fn check(&self, before: &BTreeMap<TaskKind, Row>) {
+        for (kind, row) in &self.rows {
+            let old = before.get(kind).cloned().unwrap_or_default();
+            let grown = row.fence.0.checked_sub(old.fence.0);
+            assert!(
+                matches!(grown, Some(0 | 1)),
+                "I2: the fence of {kind} only grows, by one"
+            );
+            let state = row.state;
+            assert_eq!(
+                row.running.is_some(),
+                state == RowState::Running,
+                "what runs has an input, what does not has none: {kind}"
+            );
+            assert!(
+                row.desired.is_some() || state == RowState::Idle,
+                "{kind} is wanted"
+            );
+            if state == RowState::Idle {
+                assert_eq!(
+                    row.ready, row.desired,
+                    "I4: idle {kind} has what was wanted"
+                );
+                let trouble = (row.crashes, row.attempts, &row.failure, row.not_before);
+                assert_eq!(trouble, (0, 0, &None, None), "idle {kind} has no trouble");
+            }
+            assert!(row.crashes <= MOST_CRASHES, "I6: {kind} is set aside");
+            assert!(
+                row.failure.is_some() || state != RowState::Failed,
+                "{kind} has a reason"
+            );
+            assert!(
+                row.requested_at.is_some(),
+                "{kind} is wanted since some time"
+            );
+        }
+        let open = self.claims.iter().filter(|claim| {
+            let row = &self.rows[&claim.work.kind];
+            row.is_held_under(claim.fence)
+        });
+        let mut open: Vec<_> = open.map(|claim| claim.work.kind).collect();
+        open.sort();
+        let running = self
+            .rows
+            .iter()
+            .filter(|(_, row)| row.state == RowState::Running);
+        let running: Vec<_> = running.map(|(kind, _)| *kind).collect();
+        assert_eq!(
+            open, running,
+            "I1: one holder for what runs, and none for what does not"
+        );
+    }
+
+    /// Lets a worker that never fails do all there is, as the pipeline does.
+    pub(super) fn work_off(&mut self) -> usize {
+        self.clock.advance(TimeDelta::hours(1));
+        for runs in 0..100 {
+            let now = self.clock.now();
+            let next = self.rows.iter().find(|(_, row)| row.is_due(now));
+            let Some((&kind, _)) = next else { return runs };
+            self.claim(kind);
+            let claim = self
+                .claims
+                .last()
+                .cloned()
+                .expect("what is due can be claimed");
+            // What is wanted has changed: the worker does not make what nobody wants.
+            let how = if claim.input == self.input(kind) {
+                Close::Publish
+            } else {
+                Close::HandBack
+            };
+            self.close_and_check(how, &claim);
+        }
+        panic!("the work does not end: {self:#?}");
+    }
+}
+
+fn repainted(book: &mut Book<'_>) {
+    book.materials_changed();
+}
+
+fn paint(tone: u8) -> MaterialMap {
+    let spec = serde_json::json!({"color": format!("#0000{tone:02x}")});
+    let spec = serde_json::from_value(spec).unwrap();
+    MaterialMap::from([(MaterialKey::new("*"), spec)])
+}
