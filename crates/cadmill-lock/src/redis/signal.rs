@@ -23,6 +23,8 @@ use crate::LockError;
 const PROBE_EVERY: Duration = Duration::from_secs(10);
 /// How long what was sent may take to be heard.
 const HEARD_WITHIN: Duration = Duration::from_secs(2);
+/// How often it is tried until we do.
+const PROBE_AGAIN_AFTER: Duration = Duration::from_millis(100);
 /// How long to wait after nothing was heard.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
 
@@ -52,8 +54,8 @@ impl RedisSignal {
         let publisher = Arc::new(Connection::open(url).await?);
         let subscriber = Connection::open(url).await?;
         let client = subscriber.client();
-        let (mut messages, reconnects) = (client.message_rx(), client.reconnect_rx());
-        let (heard_sender, heard) = watch::channel(0);
+        let (messages, reconnects) = (client.message_rx(), client.reconnect_rx());
+        let (heard_sender, mut heard) = watch::channel(0);
         let listener = Listener {
             probe: format!("{channel}:{}", Uuid::new_v4()),
             channel: channel.clone(),
@@ -61,24 +63,21 @@ impl RedisSignal {
             subscriber,
             heard: heard_sender,
         };
+        // Its error is more telling than silence.
         listener.send_probe().await?;
-        timeout(HEARD_WITHIN, listener.hear_probe(&mut messages))
-            .await
-            .map_err(LockError::unavailable)?;
         let stop = CancellationToken::new();
-        tokio::spawn({
-            let stop = stop.clone();
-            async move {
-                stop.run_until_cancelled(listener.run(messages, reconnects))
-                    .await
-            }
-        });
-        Ok(Self(Arc::new(Shared {
+        let this = Self(Arc::new(Shared {
             publisher,
             channel,
-            heard,
-            _stop: stop.drop_guard(),
-        })))
+            heard: heard.clone(),
+            _stop: stop.clone().drop_guard(),
+        }));
+        let listen = listener.run(messages, reconnects);
+        tokio::spawn(async move { stop.run_until_cancelled(listen).await });
+        match timeout(HEARD_WITHIN, heard.changed()).await {
+            Ok(Ok(())) => Ok(this),
+            _ => Err(LockError::unavailable("what is published is not heard")),
+        }
     }
 
     /// Wakes all who wait, also in this process.
@@ -145,18 +144,14 @@ impl Listener {
         publish(&self.publisher, &self.probe).await
     }
 
-    async fn hear_probe(&self, messages: &mut Receiver<Message>) {
-        while !matches!(messages.recv().await, Ok(message) if self.is_probe(&message)) {}
-    }
-
     fn is_probe(&self, message: &Message) -> bool {
         *message.channel == *self.probe
     }
 
     async fn run(self, mut messages: Receiver<Message>, mut reconnects: Receiver<Server>) {
-        let mut may_have_missed = false;
-        let mut is_probing = false;
-        let mut next = Instant::now() + PROBE_EVERY;
+        let mut may_have_missed = true;
+        let mut probing_since = None;
+        let mut next = Instant::now();
         loop {
             tokio::select! {
                 message = messages.recv() => match message {
@@ -164,7 +159,7 @@ impl Listener {
                         if std::mem::take(&mut may_have_missed) {
                             self.wake();
                         }
-                        is_probing = false;
+                        probing_since = None;
                         next = Instant::now() + PROBE_EVERY;
                     }
                     Ok(_) | Err(RecvError::Lagged(_)) => self.wake(),
@@ -173,17 +168,24 @@ impl Listener {
                 server = reconnects.recv() => match server {
                     Ok(_) | Err(RecvError::Lagged(_)) => {
                         may_have_missed = true;
-                        is_probing = false;
+                        probing_since = None;
                         next = Instant::now();
                     }
                     Err(RecvError::Closed) => return,
                 },
                 () = sleep_until(next) => {
-                    if is_probing {
+                    let since = *probing_since.get_or_insert_with(Instant::now);
+                    let pause = if since.elapsed() >= HEARD_WITHIN {
                         self.subscriber.mend();
-                    }
-                    is_probing = !is_probing && self.send_probe().await.is_ok();
-                    let pause = if is_probing { HEARD_WITHIN } else { RETRY_AFTER };
+                        probing_since = None;
+                        RETRY_AFTER
+                    } else if self.send_probe().await.is_ok() {
+                        // In a cluster it may be ahead of the subscription, which goes another way.
+                        PROBE_AGAIN_AFTER
+                    } else {
+                        probing_since = None;
+                        RETRY_AFTER
+                    };
                     next = Instant::now() + pause;
                 }
             }
