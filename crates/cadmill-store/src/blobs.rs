@@ -27,8 +27,8 @@ use tracing::warn;
 const PREFIX: &str = "sha256";
 /// How much of a file is read at once.
 const CHUNK: usize = 1 << 20;
-/// How many blobs the database is asked about at once.
-const BATCH: usize = 500;
+/// How many blobs are swept at once.
+const BATCH: usize = 1000;
 
 /// Blobs in an object store.
 #[derive(Debug, Clone)]

@@ -18,6 +18,9 @@ use crate::{
     ledger::columns::understood,
 };
 
+/// How many blobs are asked about at once; databases limit the values of a statement.
+const BATCH: usize = 1000;
+
 #[async_trait]
 impl MediaAssets for Store {
     async fn get(&self, id: MediaAssetId) -> Result<Option<MediaAsset>, StoreError> {
@@ -50,8 +53,19 @@ impl MediaAssets for Store {
     }
 
     async fn orphans(&self, blobs: Vec<ContentHash>) -> Result<Vec<ContentHash>, StoreError> {
+        let mut orphans = Vec::new();
+        for batch in blobs.chunks(BATCH) {
+            let known = self.known(batch).await?;
+            orphans.extend(batch.iter().filter(|blob| !known.contains(blob)));
+        }
+        Ok(orphans)
+    }
+}
+
+impl Store {
+    /// Which of these blobs something refers to.
+    async fn known(&self, blobs: &[ContentHash]) -> Result<BTreeSet<ContentHash>, StoreError> {
         let texts: Vec<String> = blobs.iter().map(ToString::to_string).collect();
-        let mut known: BTreeSet<ContentHash> = BTreeSet::new();
         let sources: Vec<String> = cad_file::Entity::find()
             .select_only()
             .column(cad_file::Column::SourceSha256)
@@ -68,11 +82,8 @@ impl MediaAssets for Store {
             .all(self.reading())
             .await
             .map_err(store_error)?;
-        for text in sources.into_iter().chain(media) {
-            known.insert(understood(text.parse())?);
-        }
-        let orphans = blobs.into_iter().filter(|blob| !known.contains(blob));
-        Ok(orphans.collect())
+        let texts = sources.into_iter().chain(media);
+        texts.map(|text| understood(text.parse())).collect()
     }
 }
 

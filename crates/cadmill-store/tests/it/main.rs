@@ -1,15 +1,52 @@
-//! Integration tests of `cadmill-store`: the contract suites on SQLite and on a real PostgreSQL.
+//! Integration tests of `cadmill-store`: the contract suites on SQLite and on a real PostgreSQL, and
+//! of blobs in a folder and in memory.
 
 mod open;
 
 mod sqlite {
+    mod cad_files {
+        cadmill_domain::cad_files_contract!(crate::open::sqlite());
+    }
     mod ledger {
         cadmill_domain::ledger_contract!(crate::open::sqlite());
+    }
+    mod media_assets {
+        cadmill_domain::media_assets_contract!(crate::open::sqlite());
+    }
+    mod pipeline_log {
+        cadmill_domain::pipeline_log_contract!(crate::open::sqlite());
     }
 }
 
 mod postgres {
+    mod cad_files {
+        cadmill_domain::cad_files_contract!(crate::open::postgres());
+    }
+    mod doorbell {
+        cadmill_domain::doorbell_contract!(crate::open::postgres_doorbells());
+    }
     mod ledger {
         cadmill_domain::ledger_contract!(crate::open::postgres());
+    }
+    mod media_assets {
+        cadmill_domain::media_assets_contract!(crate::open::postgres());
+    }
+    mod pipeline_log {
+        cadmill_domain::pipeline_log_contract!(crate::open::postgres());
+    }
+}
+
+mod folder {
+    mod blobs {
+        cadmill_domain::blobs_contract!(crate::open::blobs_in_a_folder());
+    }
+}
+
+mod memory {
+    mod blobs {
+        cadmill_domain::blobs_contract!(crate::open::blobs_in_memory());
+    }
+    mod doorbell {
+        cadmill_domain::doorbell_contract!(crate::open::local_doorbell());
     }
 }

@@ -1,13 +1,19 @@
 //! New, empty databases: SQLite files in folders that go with them, and databases on the PostgreSQL
 //! that the tests are given.
 
-use std::{borrow::Borrow, env, sync::Arc};
+use std::{
+    borrow::Borrow,
+    env,
+    future::{Ready, ready},
+    sync::Arc,
+};
 
 use cadmill_domain::{
-    contract::{self, Deployment},
+    Blobs,
+    contract::{self, Deployment, doorbell::Doorbells},
     fakes::ManualClock,
 };
-use cadmill_store::{Database, LocalDoorbell, Store};
+use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, PostgresDoorbell, Store};
 use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -76,4 +82,49 @@ async fn deployment(database: Database) -> Deployment {
         log: store,
         clock,
     }
+}
+
+/// Two processes on one PostgreSQL database, as far as bells can tell.
+pub(crate) async fn postgres_doorbells() -> Doorbells {
+    let url = new_postgres_database().await;
+    let database = Database::connect_postgres(&url, 4).await.unwrap();
+    let bell = || Arc::new(PostgresDoorbell::listen(&database).unwrap());
+    Doorbells {
+        ringing: bell(),
+        waiting: bell(),
+    }
+}
+
+/// The bell of one process.
+pub(crate) fn local_doorbell() -> Ready<Doorbells> {
+    let bell = Arc::new(LocalDoorbell::default());
+    ready(Doorbells {
+        ringing: bell.clone(),
+        waiting: bell,
+    })
+}
+
+/// Blobs in a folder that goes with them.
+#[derive(Debug)]
+pub(crate) struct FolderBlobs {
+    pub(crate) blobs: ObjectBlobs,
+    pub(crate) folder: TempDir,
+}
+
+impl Borrow<dyn Blobs> for FolderBlobs {
+    fn borrow(&self) -> &(dyn Blobs + 'static) {
+        &self.blobs
+    }
+}
+
+/// Blobs in a new folder.
+pub(crate) fn blobs_in_a_folder() -> Ready<FolderBlobs> {
+    let folder = tempfile::tempdir().unwrap();
+    let blobs = ObjectBlobs::in_folder(&folder.path().join("blobs")).unwrap();
+    ready(FolderBlobs { blobs, folder })
+}
+
+/// Blobs in memory.
+pub(crate) fn blobs_in_memory() -> Ready<Arc<dyn Blobs>> {
+    ready(Arc::new(ObjectBlobs::in_memory()))
 }
