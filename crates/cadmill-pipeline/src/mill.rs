@@ -5,7 +5,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Failure, FailureCode, Ledger, Making,
-    MediaAssets, MediaKind, NewPipelineEvent, PipelineLog, Product, Published, Recipe, Recovered,
+    MediaAssets, MediaKind, NewPipelineEvent, PipelineLog, Product, Published, Recipe,
     Request, Requested, Retry, StepEvent, StoreError, TaskKind, TaskOutcome, TaskPayload,
     Tessellator, WorkerName, sentence,
 };
@@ -103,8 +103,11 @@ impl Mill {
         work: TaskPayload,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, TaskError> {
+        // Whoever holds this claim when we get the lock has lost its lease. One that is seen only
+        // then may be newer than our own lease.
+        let seen = self.open_claim(work).await?;
         let ran = self
-            .exclusively(work, |lost| self.run_locked(work, lost, stop))
+            .exclusively(work, |lost| self.run_locked(work, seen, lost, stop))
             .await?;
         if ran == TaskOutcome::Skipped {
             self.tell_duplicate(work).await;
@@ -143,20 +146,21 @@ impl Mill {
     async fn run_locked(
         &self,
         work: TaskPayload,
+        seen: Option<Claim>,
         lost: CancellationToken,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         let ledger = &self.records.ledger;
+        if let Some(abandoned) = seen {
+            ledger.recover(&abandoned).await?;
+        }
         let Some(requested) = ledger.request(work, Request::ASKED).await? else {
             return Ok(TaskOutcome::Unknown);
         };
         if requested == Requested::Present {
             return self.tell_cached(work).await;
         }
-        let claim = match ledger.claim(work, &self.settings.worker).await? {
-            Some(claim) => Some(claim),
-            None => self.claim_abandoned(work).await?,
-        };
+        let claim = ledger.claim(work, &self.settings.worker).await?;
         match claim {
             Some(claim) => self.work(&claim, lost, stop).await,
             None => Ok(TaskOutcome::Waiting),
@@ -177,20 +181,11 @@ impl Mill {
         }
     }
 
-    /// We hold the lock, so whoever has claimed the row has lost its lease.
-    async fn claim_abandoned(&self, work: TaskPayload) -> Result<Option<Claim>, StoreError> {
-        let ledger = &self.records.ledger;
-        let rows = ledger.rows(work.cad_file_id).await?;
+    /// The claim of this work that is open now.
+    async fn open_claim(&self, work: TaskPayload) -> Result<Option<Claim>, StoreError> {
+        let rows = self.records.ledger.rows(work.cad_file_id).await?;
         let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
-        let Some(abandoned) = row.and_then(|(_, row)| row.open_claim(work)) else {
-            return Ok(None);
-        };
-        match ledger.recover(&abandoned).await? {
-            Recovered::SetAside => Ok(None),
-            Recovered::Requeued | Recovered::NoLonger => {
-                ledger.claim(work, &self.settings.worker).await
-            }
-        }
+        Ok(row.and_then(|(_, row)| row.open_claim(work)))
     }
 
     /// Works on a claim and closes it.

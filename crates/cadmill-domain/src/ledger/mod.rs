@@ -96,8 +96,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn running(&self) -> Result<Vec<Claim>, StoreError>;
 
-    /// Takes back a claim whose owner has lost its lease: a crash. The caller has seen that nobody
-    /// holds the lock, or holds it.
+    /// Takes back a claim whose owner has lost its lease: a crash. The caller has seen the claim
+    /// first, and then that nobody holds the lock, or has taken it. In the other order the claim may
+    /// be that of a new owner, who keeps its lease.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -325,7 +326,7 @@ pub enum Published {
 /// What became of a claim whose owner is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Recovered {
-    /// It is in the queue again.
+    /// It is in the queue again, if there is still something to be done.
     Requeued,
     /// It was the third time; it is set aside as a failure.
     SetAside,

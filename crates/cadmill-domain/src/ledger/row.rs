@@ -113,7 +113,9 @@ impl Row {
 
     /// Asks for `wanted`.
     pub fn request(&mut self, wanted: &Input, request: Request, now: Moment) -> Requested {
-        if self.is_in_flight() {
+        // Whoever waits for what is there needs no run; whoever runs is left to finish.
+        let is_needless = self.state == RowState::Queued && self.has(wanted);
+        if self.is_in_flight() && !is_needless {
             if self.desired.as_ref() != Some(wanted) {
                 self.desired = Some(wanted.clone());
                 self.forget_trouble();
@@ -203,7 +205,7 @@ impl Row {
         self.running = None;
         self.progress = None;
         if !was_wanted {
-            self.state = RowState::Queued;
+            self.wait();
             return true;
         }
         self.failure = Some(failure.clone());
@@ -223,7 +225,7 @@ impl Row {
         if !self.is_held_under(fence) {
             return false;
         }
-        self.state = RowState::Queued;
+        self.wait();
         self.running = None;
         self.progress = None;
         true
@@ -277,6 +279,16 @@ impl Row {
             worker: self.worker.clone().unwrap_or_else(|| WorkerName::new("?")),
             tries: self.crashes + self.attempts,
         })
+    }
+
+    /// Puts it back into the queue, unless what is wanted is there: it was asked for again while
+    /// something else was being made.
+    fn wait(&mut self) {
+        self.state = if self.desired == self.ready {
+            RowState::Idle
+        } else {
+            RowState::Queued
+        };
     }
 
     fn forget_trouble(&mut self) {

@@ -111,17 +111,18 @@ impl Query {
         } else {
             format!("WHEN l.state = 'failed' AND l.desired_input = {wanted} THEN 'failed' ")
         };
+        let in_flight = in_flight("l", &wanted);
         let now = store.clock.now().into();
         let name = name.map(|part| part.to_ascii_lowercase().into());
         Self {
             dialect,
             staged: staged(&store.making, request.kind, &filter),
             class: format!(
-                "CASE WHEN l.state IN ('queued', 'running') THEN 'in_flight' \
+                "CASE WHEN {in_flight} THEN 'in_flight' \
                  WHEN l.ready_input = {wanted} THEN 'present' {failed}ELSE 'missing' END"
             ),
             drifted: format!(
-                "(CASE WHEN l.state IN ('queued', 'running') THEN l.desired_input <> {wanted} \
+                "(CASE WHEN {in_flight} THEN l.desired_input <> {wanted} \
                  ELSE l.ready_input = {wanted} AND (l.state <> 'idle' \
                  OR l.desired_input IS NULL OR l.desired_input <> {wanted}) END)"
             ),
@@ -182,10 +183,10 @@ impl Query {
             ..
         } = self;
         let share = self.dialect.share_files;
+        let in_flight = in_flight("ledger", "d.wanted");
         let sql = format!(
             "UPDATE ledger SET desired_input = d.wanted, {FORGET}, \
-             state = CASE WHEN ledger.state IN ('queued', 'running') THEN ledger.state \
-             ELSE 'idle' END \
+             state = CASE WHEN {in_flight} THEN ledger.state ELSE 'idle' END \
              FROM (SELECT f.id, s.stage, {wanted} AS wanted FROM {staged} \
              WHERE {drifted} AND $1 IS NOT NULL {share}) AS d \
              WHERE ledger.cad_file_id = d.id AND ledger.kind = d.stage"
@@ -197,6 +198,14 @@ impl Query {
     fn statement(&self, sql: String) -> Statement {
         Statement::from_sql_and_values(self.dialect.backend, sql, self.values.clone())
     }
+}
+
+/// Whether work on a row is under way. One that waits for what is there has nothing to do.
+fn in_flight(row: &str, wanted: &str) -> String {
+    format!(
+        "({row}.state = 'running' OR ({row}.state = 'queued' \
+         AND ({row}.ready_input IS NULL OR {row}.ready_input <> {wanted})))"
+    )
 }
 
 /// `kind` and what it is made of, down to the file itself.
