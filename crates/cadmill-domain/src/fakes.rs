@@ -187,7 +187,7 @@ impl Tables {
 
 #[async_trait]
 impl CadFiles for MemoryStore {
-    async fn add(&self, file: NewCadFile, request: Request) -> Result<CadFile, StoreError> {
+    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
         let now = self.clock.now();
         let file = CadFile {
             id: CadFileId::generate(&*self.clock),
@@ -200,9 +200,11 @@ impl CadFiles for MemoryStore {
         };
         let mut tables = self.tables();
         tables.files.insert(file.id, file.clone());
-        tables.with_book(&self.making, file.id, now, |book| {
-            book.request(TaskKind::ProcessStep, request)
-        });
+        if let Some(request) = request {
+            tables.with_book(&self.making, file.id, now, |book| {
+                book.request(TaskKind::ProcessStep, request)
+            });
+        }
         Ok(file)
     }
 

@@ -220,6 +220,9 @@ pub(crate) struct ImportArguments {
     /// STEP files; a folder means every *.step, *.stp and *.p21 file below it.
     #[arg(required = true, value_name = "DIR")]
     pub(crate) inputs: Vec<PathBuf>,
+    /// Only brings new files in; nothing is made of them until `generate-missing` asks for it.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) later: bool,
     /// Waits until nothing is under way; does the work if nobody else does.
     #[arg(long)]
     pub(crate) wait: bool,

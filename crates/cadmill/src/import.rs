@@ -60,7 +60,7 @@ async fn import(arguments: &ImportArguments, config: Config, inputs: Inputs) -> 
         refuse(&mut imported, path, why);
     }
     for input in &inputs.files {
-        match bring_in(&deployment, input).await {
+        match bring_in(&deployment, input, arguments.later).await {
             Ok(Became::Added(id)) => {
                 imported.added += 1;
                 ids.push(id);
@@ -87,7 +87,7 @@ async fn import(arguments: &ImportArguments, config: Config, inputs: Inputs) -> 
     Ok(Exit::after(good as usize, bad as usize))
 }
 
-async fn bring_in(deployment: &Deployment, input: &Input) -> Result<Became> {
+async fn bring_in(deployment: &Deployment, input: &Input, later: bool) -> Result<Became> {
     let file_name = input.path.file_name().unwrap_or_default();
     let name = input.relative.join(file_name);
     let name = name.to_string_lossy().into_owned();
@@ -104,7 +104,8 @@ async fn bring_in(deployment: &Deployment, input: &Input) -> Result<Became> {
             Ok(Became::Changed(file.id))
         }
         None => {
-            let file = store.add(NewCadFile { name, source }, request).await?;
+            let file = NewCadFile { name, source };
+            let file = store.add(file, (!later).then_some(request)).await?;
             Ok(Became::Added(file.id))
         }
     }

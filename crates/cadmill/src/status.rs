@@ -2,8 +2,8 @@
 
 use anyhow::{Context as _, Result};
 use cadmill_domain::{
-    CadFile, Count, Failure, Ledger as _, PipelineEvent, PipelineLog as _, Row, RowState, TaskKind,
-    TaskPayload,
+    CadFile, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
+    PipelineLog as _, Row, RowState, TaskKind, TaskPayload,
 };
 use serde_json::json;
 use tokio::runtime::Runtime;
@@ -14,6 +14,7 @@ use crate::{
     deployment::Deployment,
     exit::Exit,
     output::{self, plain},
+    quantity,
 };
 
 /// How many failures are listed.
@@ -84,21 +85,29 @@ fn told(work: TaskPayload, failure: &Failure) -> String {
 async fn one(deployment: &Deployment, called: &str, as_json: bool) -> Result<Exit> {
     let file = deployment.find(called).await?;
     let rows = deployment.store.rows(file.id).await?;
+    let assets = deployment.store.of_file(file.id).await?;
+    let is_current = |asset: &MediaAsset| rows.iter().any(|(_, row)| row.asset == Some(asset.id));
+    let media: Vec<_> = assets.into_iter().filter(is_current).collect();
     let events = deployment.store.timeline(file.id).await?;
     if as_json {
         let rows: serde_json::Map<_, _> = rows
             .iter()
             .map(|(kind, row)| (kind.to_string(), json!(row)))
             .collect();
-        let story = json!({"file": file, "work": rows, "timeline": events});
+        let story = json!({"file": file, "work": rows, "media": media, "timeline": events});
         output::line(&story.to_string())?;
         return Ok(Exit::Ok);
     }
-    output::line(&story(&file, &rows, &events))?;
+    output::line(&story(&file, &rows, &media, &events))?;
     Ok(Exit::Ok)
 }
 
-fn story(file: &CadFile, rows: &[(TaskKind, Row)], events: &[PipelineEvent]) -> String {
+fn story(
+    file: &CadFile,
+    rows: &[(TaskKind, Row)],
+    media: &[MediaAsset],
+    events: &[PipelineEvent],
+) -> String {
     let mut lines = vec![
         format!("{}  {}", file.id, plain(&file.name)),
         format!(
@@ -115,9 +124,11 @@ fn story(file: &CadFile, rows: &[(TaskKind, Row)], events: &[PipelineEvent]) -> 
             (Some(worker), RowState::Running) => format!(" by {worker}"),
             _ => String::new(),
         };
-        let asset = row
-            .asset
-            .map_or_else(String::new, |asset| format!(", asset {asset}"));
+        let asset = media.iter().find(|asset| row.asset == Some(asset.id));
+        let asset = asset.map_or_else(String::new, |asset| {
+            let size = quantity::in_words(asset.blob.bytes);
+            format!(", asset {} ({size})", asset.id)
+        });
         let state = row.state.as_str();
         lines.push(format!("  {kind}: {state}{worker}{progress}{asset}"));
         if let Some(failure) = &row.failure {
