@@ -8,12 +8,15 @@ use std::{
     time::Duration,
 };
 
+use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, Doorbell as _, FailureCode, Ledger as _, MockLedger, RowState, StepEvent,
-    TaskOutcome, WorkerName,
+    CadFileId, Doorbell as _, FailureCode, Ledger as _, MockLedger, NewPipelineEvent,
+    PipelineEvent, PipelineLog, RowState, StepEvent, StoreError, TaskOutcome, WorkerName,
 };
 use cadmill_pipeline::Mill;
+use futures_util::FutureExt as _;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::{
@@ -143,14 +146,7 @@ async fn what_was_published_before_the_lease_was_lost_is_told_as_made() {
     let plant = Plant::new(Kernel::prompt());
     let id = plant.upload("part.step").await;
     let (mut mill, lock) = with_lock(&plant, Trouble::None);
-    // The lease is lost in the moment in which the result is published.
-    let store = plant.store.clone();
-    let mut ledger = MockLedger::new();
-    let mut log = cadmill_domain::MockPipelineLog::new();
-    log.expect_append().returning(|_| Ok(()));
     mill.records.log = Arc::new(SlowLog(lock));
-    ledger = else_as_in(ledger, &store);
-    mill.records.ledger = Arc::new(ledger);
     assert_eq!(run(&mill, id, STEP).await, TaskOutcome::Processed);
     assert_eq!(plant.row(id, STEP).await.state, RowState::Idle);
 }
@@ -159,12 +155,9 @@ async fn what_was_published_before_the_lease_was_lost_is_told_as_made() {
 #[derive(Debug)]
 struct SlowLog(UnreliableLock);
 
-#[async_trait::async_trait]
-impl cadmill_domain::PipelineLog for SlowLog {
-    async fn append(
-        &self,
-        event: cadmill_domain::NewPipelineEvent,
-    ) -> Result<(), cadmill_domain::StoreError> {
+#[async_trait]
+impl PipelineLog for SlowLog {
+    async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError> {
         if event.event == StepEvent::StepDone {
             self.0.get_into(Trouble::Forgetful);
             tokio::time::sleep(LEASE).await;
@@ -172,10 +165,7 @@ impl cadmill_domain::PipelineLog for SlowLog {
         Ok(())
     }
 
-    async fn timeline(
-        &self,
-        _: CadFileId,
-    ) -> Result<Vec<cadmill_domain::PipelineEvent>, cadmill_domain::StoreError> {
+    async fn timeline(&self, _: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
         Ok(Vec::new())
     }
 }
@@ -191,11 +181,11 @@ async fn without_a_lock_store_nothing_is_claimed() {
     ledger.expect_claim().returning(move |work, worker| {
         assert!(!seen.load(Ordering::SeqCst), "it must not be claimed");
         let claimed = store.claim(work, worker);
-        futures_util::FutureExt::now_or_never(claimed).unwrap()
+        claimed.now_or_never().unwrap()
     });
     mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
     let overheard = Overheard::from_now_on();
-    let never = tokio_util::sync::CancellationToken::new();
+    let never = CancellationToken::new();
     assert!(mill.run(work(id, STEP), &never).await.is_err());
     let worker = plant.worker_of(mill, 2);
     for _ in 0..10 {
@@ -248,7 +238,7 @@ async fn a_database_that_stays_away_is_not_asked_beyond_the_lease() {
     });
     mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
     let begun = Instant::now();
-    let never = tokio_util::sync::CancellationToken::new();
+    let never = CancellationToken::new();
     let ended = patiently(mill.run(work(id, GLTF), &never)).await;
     assert!(ended.is_err(), "{ended:?}");
     assert!(begun.elapsed() <= LEASE + Duration::from_secs(1));

@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     kernel::{Answer, Kernel},
-    plant::{GLTF, GRACE, POLL, Plant, STEP, patiently, work},
+    plant::{GLTF, GRACE, Plant, STEP, patiently, work},
 };
 
 #[tokio::test(start_paused = true)]
@@ -22,7 +22,7 @@ async fn it_claims_nothing_more_and_lets_work_finish() {
     worker.stop.cancel();
     let late = plant.upload("late.step").await;
     plant.bell.ring().await;
-    tokio::time::sleep(GRACE - POLL).await;
+    tokio::time::sleep(GRACE / 2).await;
     assert!(!worker.ended.is_finished());
     call.answer(Answer::Made);
     worker.stop().await;
