@@ -74,6 +74,15 @@ impl MemoryStore {
         }
     }
 
+    /// The same rows, as a deployment sees them that makes something else of them.
+    #[must_use]
+    pub fn shared_with(&self, making: Making) -> Self {
+        Self {
+            making,
+            ..self.clone()
+        }
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         locked(&self.tables)
     }

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{Claim, Ledger, Phase, Progress, ProgressSink};
-use tokio::{sync::watch, task::JoinHandle};
-use tokio_util::sync::CancellationToken;
+use tokio::sync::watch;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::warn;
 
 /// How often the ledger is told.
@@ -15,7 +15,7 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Meter {
     progress: watch::Sender<Progress>,
-    reporting: Option<JoinHandle<()>>,
+    reporting: AbortOnDropHandle<()>,
 }
 
 impl Meter {
@@ -27,7 +27,7 @@ impl Meter {
         let reporting = tokio::spawn(report(ledger, claim, work, told));
         Self {
             progress,
-            reporting: Some(reporting),
+            reporting: AbortOnDropHandle::new(reporting),
         }
     }
 
@@ -44,21 +44,12 @@ impl Meter {
         Arc::new(Sink(self.progress.clone()))
     }
 
-    /// Stops reporting, so that nothing is told of a claim that is closed.
-    pub(crate) async fn stop(mut self) {
-        if let Some(reporting) = self.reporting.take() {
-            reporting.abort();
-            // It was aborted, which is what joining says.
-            drop(reporting.await);
-        }
-    }
-}
-
-impl Drop for Meter {
-    fn drop(&mut self) {
-        if let Some(reporting) = &self.reporting {
-            reporting.abort();
-        }
+    /// Stops reporting, so that nothing is told of a claim that is closed. Says whether the claim
+    /// held when the ledger was last told.
+    pub(crate) async fn stop(self) -> bool {
+        self.reporting.abort();
+        // It only ends by itself when the claim no longer holds.
+        self.reporting.await.is_err()
     }
 }
 

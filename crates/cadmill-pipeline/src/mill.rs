@@ -1,20 +1,21 @@
 //! Everything that a task needs, and the one way in which every task is run: lock, claim, work,
 //! publish, release.
 
+mod tell;
+mod work;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Failure, FailureCode, Ledger, Making,
-    MediaAssets, MediaKind, NewPipelineEvent, PipelineLog, Product, Published, Recipe, Request,
-    Requested, Retry, StepEvent, StoreError, TaskKind, TaskOutcome, TaskPayload, Tessellator,
-    WorkerName, sentence,
+    Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Ledger, Making, MediaAssets, MediaKind,
+    PipelineLog, Recipe, Request, Requested, Row, StoreError, TaskKind, TaskOutcome, TaskPayload,
+    Tessellator, WorkerName,
 };
 use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
-use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::{backoff, failpoint, meter::Meter, tasks};
+use crate::{backoff, failpoint, meter::Meter};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -105,7 +106,8 @@ impl Mill {
     ) -> Result<TaskOutcome, TaskError> {
         // Whoever holds this claim when we get the lock has lost its lease. One that is seen only
         // then may be newer than our own lease.
-        let seen = self.open_claim(work).await?;
+        let seen = self.row(work).await?;
+        let seen = seen.and_then(|row| row.open_claim(work));
         let ran = self
             .exclusively(work, |lost| self.run_locked(work, seen, lost, stop))
             .await?;
@@ -135,12 +137,16 @@ impl Mill {
         F: Future<Output = Result<TaskOutcome, StoreError>>,
     {
         let key = lock_key(work);
-        let ran = run_exclusive(&self.lock, &key, self.settings.lease, body).await?;
-        match ran {
-            Exclusive::Ran(outcome) => Ok(outcome?),
-            Exclusive::Skipped(_) => Ok(TaskOutcome::Skipped),
-            Exclusive::Lost => Ok(TaskOutcome::Lost),
+        let mut ended = None;
+        let slot = &mut ended;
+        let ran = run_exclusive(&self.lock, &key, self.settings.lease, |lost| async move {
+            *slot = Some(body(lost).await);
+        });
+        if let Exclusive::Skipped(_) = ran.await? {
+            return Ok(TaskOutcome::Skipped);
         }
+        // A lease that was lost after the work had been closed changes nothing of how it ended.
+        Ok(ended.unwrap_or(Ok(TaskOutcome::Lost))?)
     }
 
     async fn run_locked(
@@ -160,9 +166,8 @@ impl Mill {
         if requested == Requested::Present {
             return self.tell_cached(work).await;
         }
-        let claim = ledger.claim(work, &self.settings.worker).await?;
-        match claim {
-            Some(claim) => self.work(&claim, lost, stop).await,
+        match self.claim(work, &lost).await? {
+            Some((claim, file)) => self.work(&claim, &file, lost, stop).await,
             None => Ok(TaskOutcome::Waiting),
         }
     }
@@ -174,241 +179,42 @@ impl Mill {
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         failpoint::reach("after_lock");
-        let claim = self.records.ledger.claim(work, &self.settings.worker);
-        match claim.await? {
-            Some(claim) => self.work(&claim, lost, stop).await,
+        match self.claim(work, &lost).await? {
+            Some((claim, file)) => self.work(&claim, &file, lost, stop).await,
             None => Ok(TaskOutcome::Skipped),
         }
     }
 
-    /// The claim of this work that is open now.
-    async fn open_claim(&self, work: TaskPayload) -> Result<Option<Claim>, StoreError> {
-        let rows = self.records.ledger.rows(work.cad_file_id).await?;
-        let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
-        Ok(row.and_then(|(_, row)| row.open_claim(work)))
-    }
-
-    /// Works on a claim and closes it.
-    async fn work(
-        &self,
-        claim: &Claim,
-        lost: CancellationToken,
-        stop: &CancellationToken,
-    ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("after_claim");
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let file = self.records.files.get(cad_file_id).await?;
-        let wanted =
-            file.filter(|file| self.settings.making.input(kind, &file.subject()) == claim.input);
-        // The row was asked for by other settings, or has changed since: what is wanted is looked
-        // up anew.
-        let Some(file) = wanted else {
-            self.records.ledger.hand_back(claim).await?;
-            return Ok(TaskOutcome::HandedBack);
-        };
-        self.tell(
-            claim,
-            StepEvent::StepStart,
-            json!({"input": claim.input, "tries": claim.tries}),
-        )
-        .await;
-        let cancelled = lost.child_token();
-        let meter = Meter::start(
-            self.records.ledger.clone(),
-            claim.clone(),
-            cancelled.clone(),
-        );
-        let job = Job {
-            mill: self,
-            claim,
-            file: &file,
-            meter: &meter,
-            cancelled: cancelled.clone(),
-        };
-        let made = tokio::select! {
-            made = tasks::run(&job) => made,
-            () = until_stopped(stop, &cancelled) => {
-                Err(Failure::new(FailureCode::Cancelled, "The worker stops."))
-            }
-        };
-        meter.stop().await;
-        let outcome = if lost.is_cancelled() || stop.is_cancelled() && is_cancelled(&made) {
-            self.give_back(claim, &lost).await?
-        } else {
-            match made {
-                Ok(tasks::Made { product, keep }) => {
-                    let published = self.publish(claim, product, &lost).await;
-                    drop(keep);
-                    published?
-                }
-                Err(failure) => self.fail(claim, &failure).await?,
-            }
-        };
-        Ok(outcome)
-    }
-
-    /// The claim goes back to the queue, without blame.
-    async fn give_back(
-        &self,
-        claim: &Claim,
-        lost: &CancellationToken,
-    ) -> Result<TaskOutcome, StoreError> {
-        let held = self.records.ledger.hand_back(claim).await?;
-        if lost.is_cancelled() {
-            warn!(
-                cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,
-                "{}: the lease was lost, so the work was stopped", claim.work.kind.task_name(),
-            );
-            self.tell(claim, StepEvent::StepFailed, failed(FailureCode::LockLost))
-                .await;
-            return Ok(TaskOutcome::Lost);
-        }
-        self.tell(claim, StepEvent::StepFailed, failed(FailureCode::Cancelled))
-            .await;
-        Ok(TaskOutcome::HandedBack)
-    }
-
-    /// Publishes. A database that is away for a moment shall not cost what was made, so it is tried
-    /// again for as long as the lease holds.
-    async fn publish(
-        &self,
-        claim: &Claim,
-        product: Product,
-        lost: &CancellationToken,
-    ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("before_publish");
-        let is_cached = matches!(product, Product::Cached(_));
-        let mut tries = 0;
-        let published = loop {
-            let published = self.records.ledger.publish(claim, product.clone()).await;
-            let Err(error @ StoreError::Unavailable(_)) = published else {
-                break published?;
-            };
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "Publishing is tried again."
-            );
-            tokio::select! {
-                () = lost.cancelled() => return Err(error),
-                () = tokio::time::sleep(backoff::short(tries)) => tries += 1,
-            }
-        };
-        failpoint::reach("after_publish");
-        let Published::Done {
-            asset,
-            again,
-            chained,
-        } = published
-        else {
-            warn!(
-                cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0,
-                "{}: the claim is no longer the newest, so its result was refused",
-                claim.work.kind.task_name(),
-            );
-            self.tell(claim, StepEvent::StepFailed, failed(FailureCode::LockLost))
-                .await;
-            return Ok(TaskOutcome::Lost);
-        };
-        let outcome = match asset {
-            None => TaskOutcome::Processed,
-            Some(id) if is_cached => TaskOutcome::Cached(id),
-            Some(id) => TaskOutcome::Made(id),
-        };
-        let mut result = outcome.to_json();
-        if let Value::Object(result) = &mut result {
-            let chained = chained.iter().map(|(kind, became)| (kind.as_str(), became));
-            let chained: std::collections::BTreeMap<_, _> = chained.collect();
-            result.insert("chained".to_owned(), json!(chained));
-            result.insert("again".to_owned(), json!(again));
-        }
-        self.tell(claim, StepEvent::StepDone, result).await;
-        info!(
-            cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, cached = is_cached,
-            "{}: done", claim.work.kind.task_name(),
-        );
-        Ok(outcome)
-    }
-
-    /// Closes the claim with a failure: for good, or to be tried again later.
-    async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<TaskOutcome, StoreError> {
-        let code = failure.code;
-        let retry = code.retry() == Retry::Later;
-        let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
-        let held = self.records.ledger.fail(claim, failure, retry_at).await?;
-        let mut result = json!(failure);
-        if let Value::Object(result) = &mut result {
-            result.insert("sentence".to_owned(), json!(code.sentence()));
-            result.insert("remedy".to_owned(), json!(code.remedy()));
-            result.insert("retry_at".to_owned(), json!(retry_at));
-        }
-        self.tell(claim, StepEvent::StepFailed, result).await;
-        warn!(
-            cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, code = %code, retry,
-            "{}: {failure}", claim.work.kind.task_name(),
-        );
-        if held {
-            Ok(TaskOutcome::Failed { code, retry })
-        } else {
-            Ok(TaskOutcome::Lost)
-        }
-    }
-
-    /// The result is there already. What follows from it is asked for all the same.
-    async fn tell_cached(&self, work: TaskPayload) -> Result<TaskOutcome, StoreError> {
-        let rows = self.records.ledger.rows(work.cad_file_id).await?;
-        let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
-        let asset = row.and_then(|(_, row)| row.asset);
-        let outcome = asset.map_or(TaskOutcome::Processed, TaskOutcome::Cached);
-        for next in self.settings.making.chained(work.kind) {
-            let next = TaskPayload { kind: next, ..work };
-            if let Err(error) = self.records.ledger.request(next, Request::BULK).await {
-                warn!(
-                    cad_file.id = %work.cad_file_id, error = &error as &dyn std::error::Error,
-                    "{}: {} could not be queued", work.kind.task_name(), next.kind.task_name(),
-                );
-            }
-        }
-        self.append(work, StepEvent::StepDone, None, outcome.to_json())
-            .await;
-        Ok(outcome)
-    }
-
-    async fn tell_duplicate(&self, work: TaskPayload) {
-        let TaskPayload { cad_file_id, kind } = work;
-        warn!(
-            cad_file.id = %cad_file_id,
-            "{}: {cad_file_id} already in-flight — skipping duplicate", kind.task_name(),
-        );
-        let result = json!({"skipped": true, "reason": "duplicate"});
-        self.append(work, StepEvent::StepDone, None, result).await;
-    }
-
-    async fn tell(&self, claim: &Claim, event: StepEvent, result: Value) {
-        self.append(claim.work, event, Some(claim), result).await;
-    }
-
-    /// Adds to the pipeline log. Without it the work is still done, so failing is only logged.
-    async fn append(
+    /// Claims the work. What was asked for by other settings, or before the file changed, is asked
+    /// for anew and claimed again under the same lock, so that workers of two settings do not hand
+    /// it to and fro.
+    async fn claim(
         &self,
         work: TaskPayload,
-        event: StepEvent,
-        claim: Option<&Claim>,
-        result: Value,
-    ) {
-        let event = NewPipelineEvent {
-            cad_file_id: work.cad_file_id,
-            task: work.kind,
-            event,
-            fence: claim.map(|claim| claim.fence),
-            worker: self.settings.worker.clone(),
-            result,
-        };
-        if let Err(error) = self.records.log.append(event).await {
-            warn!(
-                cad_file.id = %work.cad_file_id, error = %sentence(&error),
-                "An event could not be added to the pipeline log.",
-            );
+        lost: &CancellationToken,
+    ) -> Result<Option<(Claim, CadFile)>, StoreError> {
+        let Records { files, ledger, .. } = &self.records;
+        for _ in 0..2 {
+            let claim = ledger.claim(work, &self.settings.worker).await?;
+            failpoint::reach("after_claim");
+            let Some(claim) = claim else {
+                return Ok(None);
+            };
+            let file = insist(lost, || files.get(work.cad_file_id)).await?;
+            let wanted = |file: &CadFile| self.settings.making.input(work.kind, &file.subject());
+            if let Some(file) = file.filter(|file| wanted(file) == claim.input) {
+                return Ok(Some((claim, file)));
+            }
+            insist(lost, || ledger.hand_back(&claim)).await?;
         }
+        Ok(None)
+    }
+
+    /// The row of this work.
+    async fn row(&self, work: TaskPayload) -> Result<Option<Row>, StoreError> {
+        let rows = self.records.ledger.rows(work.cad_file_id).await?;
+        let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
+        Ok(row.map(|(_, row)| row))
     }
 }
 
@@ -424,19 +230,26 @@ pub(crate) fn lock_key(work: TaskPayload) -> LockKey {
     }
 }
 
-fn failed(code: FailureCode) -> Value {
-    json!({"code": code, "sentence": code.sentence()})
-}
-
-fn is_cancelled(made: &Result<tasks::Made, Failure>) -> bool {
-    matches!(made, Err(failure) if failure.code == FailureCode::Cancelled)
-}
-
-/// Waits for `stop`, then cancels the work, and leaves it some time to clean up.
-async fn until_stopped(stop: &CancellationToken, work: &CancellationToken) {
-    /// A child that is killed is gone much sooner.
-    const CLEAN_UP: Duration = Duration::from_secs(5);
-    stop.cancelled().await;
-    work.cancel();
-    tokio::time::sleep(CLEAN_UP).await;
+/// Asks the database again while it is away, for as long as the lease holds: that shall neither cost
+/// what was made nor look like a crash.
+async fn insist<T, F>(lost: &CancellationToken, ask: impl Fn() -> F) -> Result<T, StoreError>
+where
+    F: Future<Output = Result<T, StoreError>>,
+{
+    let mut tries = 0;
+    loop {
+        let error = match ask().await {
+            Err(error @ StoreError::Unavailable(_)) => error,
+            answer => return answer,
+        };
+        warn!(
+            error = &error as &dyn std::error::Error,
+            "The database is away; it is asked again."
+        );
+        tokio::select! {
+            biased;
+            () = lost.cancelled() => return Err(error),
+            () = tokio::time::sleep(backoff::short(tries)) => tries += 1,
+        }
+    }
 }

@@ -1,14 +1,14 @@
 //! The worker: claims what the ledger holds and mills it, on as many slots as it has.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     time::Duration,
 };
 
 use cadmill_domain::{Doorbell, Recovered, TaskOutcome, TaskPayload};
 use tokio::{
-    task::JoinSet,
+    task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -35,8 +35,9 @@ pub struct Worker {
     settings: WorkerSettings,
     /// Cancelled when work has to go back to the queue at once.
     abandon: CancellationToken,
-    running: JoinSet<(TaskPayload, Result<TaskOutcome, TaskError>)>,
-    in_hand: BTreeSet<TaskPayload>,
+    running: JoinSet<Result<TaskOutcome, TaskError>>,
+    /// What each running task works on.
+    in_hand: HashMap<Id, TaskPayload>,
     /// Work whose lock somebody else holds, and until when it is not tried again.
     held_elsewhere: BTreeMap<TaskPayload, Instant>,
     /// Whether the last look found the database or the lock store away, which is told once.
@@ -57,7 +58,7 @@ impl Worker {
             settings,
             abandon: CancellationToken::new(),
             running: JoinSet::new(),
-            in_hand: BTreeSet::new(),
+            in_hand: HashMap::new(),
             held_elsewhere: BTreeMap::new(),
             is_cut_off: false,
         }
@@ -79,7 +80,7 @@ impl Worker {
                 () = stop.cancelled() => {}
                 () = bell.wait() => {}
                 () = sleep(self.nap()) => {}
-                Some(ended) = self.running.join_next() => self.ended(ended),
+                Some(ended) = self.running.join_next_with_id() => self.ended(ended),
             }
         }
         self.wind_down().await;
@@ -113,33 +114,37 @@ impl Worker {
             return self.tell_cut_off(&error);
         }
         self.is_cut_off = false;
-        let fresh = |work: &TaskPayload| {
-            !self.in_hand.contains(work) && !self.held_elsewhere.contains_key(work)
-        };
+        let fresh =
+            |work: &TaskPayload| !self.is_in_hand(work) && !self.held_elsewhere.contains_key(work);
         let fresh: Vec<_> = next.into_iter().filter(fresh).take(free).collect();
         for work in fresh {
-            self.in_hand.insert(work);
             let mill = Arc::clone(&self.mill);
             let abandon = self.abandon.clone();
-            self.running
-                .spawn(async move { (work, mill.take(work, &abandon).await) });
+            let task = async move { mill.take(work, &abandon).await };
+            self.in_hand.insert(self.running.spawn(task).id(), work);
         }
     }
 
-    fn ended(
-        &mut self,
-        ended: Result<(TaskPayload, Result<TaskOutcome, TaskError>), tokio::task::JoinError>,
-    ) {
-        let (work, outcome) = match ended {
-            Ok(ended) => ended,
+    fn is_in_hand(&self, work: &TaskPayload) -> bool {
+        self.in_hand.values().any(|in_hand| in_hand == work)
+    }
+
+    fn ended(&mut self, ended: Result<(Id, Result<TaskOutcome, TaskError>), JoinError>) {
+        let id = match &ended {
+            Ok((id, _)) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(work) = self.in_hand.remove(&id) else {
+            return;
+        };
+        let outcome = match ended {
+            Ok((_, outcome)) => outcome,
             Err(error) => {
                 // The lease was released, so the row is taken back like that of a dead worker.
-                warn!(%error, "A task panicked.");
-                self.in_hand.clear();
+                warn!(%work, %error, "A task panicked.");
                 return;
             }
         };
-        self.in_hand.remove(&work);
         match outcome {
             Ok(TaskOutcome::Skipped) => {
                 debug!(%work, "Somebody else is at it.");
@@ -162,6 +167,10 @@ impl Worker {
             Err(error) => return self.tell_cut_off(&error),
         };
         for claim in running {
+            // Whether our own work has lost its lease, it finds out by itself.
+            if self.is_in_hand(&claim.work) {
+                continue;
+            }
             match self.mill.lock.holder(&lock_key(claim.work)).await {
                 Ok(None) => {}
                 Ok(Some(_)) => continue,
@@ -200,7 +209,7 @@ impl Worker {
     }
 
     async fn finish(&mut self) {
-        while let Some(ended) = self.running.join_next().await {
+        while let Some(ended) = self.running.join_next_with_id().await {
             self.ended(ended);
         }
     }

@@ -1,0 +1,73 @@
+//! What is told of a task, and of one that has nothing to do.
+
+use cadmill_domain::{
+    Claim, NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, TaskPayload,
+    sentence,
+};
+use serde_json::{Value, json};
+use tracing::warn;
+
+use super::Mill;
+
+impl Mill {
+    /// The result is there already. What follows from it is asked for all the same.
+    pub(super) async fn tell_cached(&self, work: TaskPayload) -> Result<TaskOutcome, StoreError> {
+        let asset = self.row(work).await?.and_then(|row| row.asset);
+        let outcome = asset.map_or(TaskOutcome::Processed, TaskOutcome::Cached);
+        let making = &self.settings.making;
+        let mut following: Vec<_> = making.chained(work.kind).collect();
+        while let Some(kind) = following.pop() {
+            let next = TaskPayload { kind, ..work };
+            match self.records.ledger.request(next, Request::BULK).await {
+                // It will not publish again, so what is made of it is asked for, too.
+                Ok(Some(Requested::Present)) => following.extend(making.chained(kind)),
+                Ok(_) => {}
+                Err(error) => warn!(
+                    cad_file.id = %work.cad_file_id, error = &error as &dyn std::error::Error,
+                    "{}: {} could not be queued", work.kind.task_name(), kind.task_name(),
+                ),
+            }
+        }
+        self.append(work, StepEvent::StepDone, None, outcome.to_json())
+            .await;
+        Ok(outcome)
+    }
+
+    pub(super) async fn tell_duplicate(&self, work: TaskPayload) {
+        let TaskPayload { cad_file_id, kind } = work;
+        warn!(
+            cad_file.id = %cad_file_id,
+            "{}: {cad_file_id} already in-flight — skipping duplicate", kind.task_name(),
+        );
+        let result = json!({"skipped": true, "reason": "duplicate"});
+        self.append(work, StepEvent::StepDone, None, result).await;
+    }
+
+    pub(super) async fn tell(&self, claim: &Claim, event: StepEvent, result: Value) {
+        self.append(claim.work, event, Some(claim), result).await;
+    }
+
+    /// Adds to the pipeline log. Without it the work is still done, so failing is only logged.
+    async fn append(
+        &self,
+        work: TaskPayload,
+        event: StepEvent,
+        claim: Option<&Claim>,
+        result: Value,
+    ) {
+        let event = NewPipelineEvent {
+            cad_file_id: work.cad_file_id,
+            task: work.kind,
+            event,
+            fence: claim.map(|claim| claim.fence),
+            worker: self.settings.worker.clone(),
+            result,
+        };
+        if let Err(error) = self.records.log.append(event).await {
+            warn!(
+                cad_file.id = %work.cad_file_id, error = %sentence(&error),
+                "An event could not be added to the pipeline log.",
+            );
+        }
+    }
+}

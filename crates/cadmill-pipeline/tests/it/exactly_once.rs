@@ -1,0 +1,178 @@
+//! Many files, many requests and many workers: everything is made, and made once.
+
+use std::collections::BTreeMap;
+
+use cadmill_domain::{
+    Blob, Blobs as _, CadFiles as _, Doorbell as _, Ledger as _, MissingRequest, Request, RowState,
+    StepEvent, TaskKind, WorkerName,
+};
+
+use crate::{
+    kernel::{Answer, Kernel},
+    mill::step,
+    plant::{GLTF, Plant, STEP, UPLOAD, USD, making, work},
+};
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_followed_by_everything_once() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let worker = plant.worker(4);
+    let id = plant.upload("part.step").await;
+    plant.bell.ring().await;
+    plant.journal.wait_for_all(1).await;
+    worker.stop().await;
+    assert_eq!(kernel.runs(), 1);
+    for kind in TaskKind::ALL {
+        let events = plant.journal.of(work(id, kind));
+        let events: Vec<_> = events.iter().map(|event| event.event).collect();
+        assert_eq!(
+            events,
+            [StepEvent::StepStart, StepEvent::StepDone],
+            "{kind}"
+        );
+        let expected = usize::from(kind != STEP);
+        assert_eq!(plant.assets(id, kind).await.len(), expected, "{kind}");
+        let row = plant.row(id, kind).await;
+        assert_eq!(
+            (row.state, row.fence.0, row.crashes),
+            (RowState::Idle, 1, 0)
+        );
+        assert!(row.ready.is_some());
+    }
+    plant.assert_scratch_is_empty();
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_bytes_under_twenty_names_are_tessellated_once() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let mut ids = Vec::new();
+    for index in 0..20 {
+        let name = format!("{index}.step");
+        ids.push(plant.bring(&name, &step("same"), UPLOAD).await);
+    }
+    let worker = plant.worker(4);
+    plant.journal.wait_for_all(20).await;
+    worker.stop().await;
+    assert_eq!(kernel.runs(), 1);
+    let mut blobs = Vec::new();
+    for id in ids {
+        let assets = plant.assets(id, GLTF).await;
+        assert_eq!(assets.len(), 1);
+        blobs.push(assets[0].blob);
+    }
+    assert!(blobs.iter().all(|blob| *blob == blobs[0]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn several_workers_make_each_file_once() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let mut ids = Vec::new();
+    for index in 0..30 {
+        ids.push(plant.upload(&format!("{index}.step")).await);
+    }
+    let workers = ["a", "b", "c"].map(|name| {
+        let mut mill = plant.mill.clone();
+        mill.settings.worker = WorkerName::new(name);
+        plant.worker_of(mill, 3)
+    });
+    for _ in 0..10 {
+        let missing = MissingRequest::of(GLTF);
+        plant.store.request_missing(&missing).await.unwrap();
+        plant.bell.ring().await;
+    }
+    plant.journal.wait_for_all(30).await;
+    for worker in workers {
+        worker.stop().await;
+    }
+    assert_eq!(kernel.runs(), 30);
+    let mut starts = BTreeMap::new();
+    for event in plant.journal.so_far() {
+        if event.event == StepEvent::StepStart {
+            *starts.entry((event.cad_file_id, event.task)).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(starts.len(), 30 * TaskKind::ALL.len());
+    assert!(starts.values().all(|times| *times == 1));
+    let again = plant.store.request_missing(&MissingRequest::of(USD)).await;
+    let again = again.unwrap();
+    assert_eq!((again.queued, again.present), (0, 30));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_asked_for_by_another_recipe_is_made_once_by_ones_own() {
+    let kernel = Kernel::prompt();
+    let mut plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(GLTF).await;
+    let asked = plant.row(id, GLTF).await.desired;
+    // The rows are the same; who opens the store anew makes fine scenes.
+    let fine = cadmill_domain::Recipe::FINE;
+    plant.make_by(fine);
+    let worker = plant.worker(2);
+    plant.journal.wait_for_all(1).await;
+    worker.stop().await;
+    assert_eq!(kernel.runs(), 1);
+    let assets = plant.assets(id, GLTF).await;
+    assert_eq!(assets.len(), 1);
+    assert_ne!(Some(&assets[0].input), asked.as_ref());
+    let row = plant.row(id, GLTF).await;
+    let fingerprint = making(fine).recipe().to_string();
+    assert!(row.ready.unwrap().as_str().contains(&fingerprint));
+    // It was claimed twice, and begun once.
+    assert_eq!((row.fence.0, row.crashes), (2, 0));
+    assert_eq!(plant.journal.of(work(id, GLTF)).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_wanted() {
+    let (kernel, mut calls) = Kernel::waiting();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.upload("part.step").await;
+    let worker = plant.worker(4);
+    let call = calls.next().await;
+    let ask = async || {
+        for _ in 0..100 {
+            let asked = plant.store.request(work(id, GLTF), Request::ASKED);
+            assert!(asked.await.unwrap().is_some());
+            plant.bell.ring().await;
+        }
+    };
+    ask().await;
+    call.answer(Answer::Made);
+    plant.journal.wait_for_all(1).await;
+    assert_eq!(kernel.runs(), 1);
+
+    // Another source is another input.
+    let other = step("other");
+    let blob = plant.blobs.put(other.into()).await.unwrap();
+    let again = Request::ASKED;
+    plant.store.replace_source(id, blob, again).await.unwrap();
+    plant.bell.ring().await;
+    let call = calls.next().await;
+    let back = Blob::of(step("third").as_bytes());
+    plant.blobs.put(step("third").into()).await.unwrap();
+    plant.store.replace_source(id, back, again).await.unwrap();
+    plant.bell.ring().await;
+    plant
+        .journal
+        .wait_for(StepEvent::StepDone, &[STEP], 3)
+        .await;
+    ask().await;
+    call.answer(Answer::Made);
+    let call = calls.next().await;
+    assert_eq!(call.request.source_hash, back.sha256);
+    ask().await;
+    call.answer(Answer::Made);
+    plant
+        .journal
+        .wait_for(StepEvent::StepDone, &[GLTF], 3)
+        .await;
+    plant.journal.wait_for_all(2).await;
+    worker.stop().await;
+    assert_eq!(kernel.runs(), 3);
+    assert!(calls.is_empty());
+    let row = plant.row(id, GLTF).await;
+    assert_eq!((row.state, row.desired), (RowState::Idle, row.ready));
+}

@@ -1,0 +1,321 @@
+//! What each task says, does and leaves undone: the mission, row by row.
+
+use std::sync::Arc;
+
+use cadmill_domain::{
+    CadFileId, CadFiles, Ledger as _, MaterialMap, MockBlobs, MockCadFiles, MockLedger,
+    MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent, PipelineLog as _,
+    Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome,
+};
+use cadmill_lock::{DedupLock as _, LockKey};
+use cadmill_pipeline::Records;
+use serde_json::json;
+use tracing::Level;
+
+use crate::{
+    kernel::{Answer, Kernel},
+    mill::step,
+    overheard::Overheard,
+    plant::{GLTF, LEASE, Plant, STEP, THUMBNAIL, USD, WEB, patiently, run, start, work},
+    unreliable::away,
+};
+
+/// Each task with the key and the sentence that the mission gives it.
+fn all(id: CadFileId) -> [(TaskKind, LockKey, String); 5] {
+    let says = |task| format!("{task}: {id} already in-flight — skipping duplicate");
+    [
+        (
+            STEP,
+            LockKey::step_processing(id),
+            says("process_step_file"),
+        ),
+        (
+            GLTF,
+            LockKey::glb_geometry(id),
+            says("generate_gltf_geometry"),
+        ),
+        (USD, LockKey::usd_master(id), says("generate_usd_master")),
+        (WEB, LockKey::web_glb(id), says("generate_web_glb")),
+        (
+            THUMBNAIL,
+            LockKey::thumbnail(id),
+            says("generate_thumbnail"),
+        ),
+    ]
+}
+
+fn is_skip(event: &NewPipelineEvent) -> bool {
+    event.event == StepEvent::StepDone
+        && event.fence.is_none()
+        && event.result == json!({"skipped": true, "reason": "duplicate"})
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_duplicate_is_skipped_told_once_and_touches_nothing() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.upload("part.step").await;
+    for (kind, key, sentence) in all(id) {
+        let lease = plant.lock.try_acquire(&key, LEASE).await.unwrap();
+        let mut log = MockPipelineLog::new();
+        log.expect_append()
+            .withf(move |event| event.cad_file_id == id && event.task == kind && is_skip(event))
+            .times(1)
+            .returning(|_| Ok(()));
+        let mut ledger = MockLedger::new();
+        // It looks before it tries the lock.
+        ledger.expect_rows().returning(|_| Ok(Vec::new()));
+        let mut mill = plant.mill.clone();
+        // Each of these fails the test when it is asked for anything else.
+        mill.records = Records {
+            files: Arc::new(MockCadFiles::new()),
+            assets: Arc::new(MockMediaAssets::new()),
+            ledger: Arc::new(ledger),
+            log: Arc::new(log),
+        };
+        mill.blobs = Arc::new(MockBlobs::new());
+        mill.tessellator = Arc::new(MockTessellator::new());
+        let overheard = Overheard::from_now_on();
+        let outcome = run(&mill, id, kind).await;
+        assert_eq!(outcome.to_json(), json!({"skipped": true}));
+        assert_eq!(overheard.at(Level::WARN), [sentence]);
+        assert!(plant.lock.release(&lease.unwrap()).await.unwrap());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_called_again_while_it_runs_is_done_once() {
+    let (kernel, mut calls) = Kernel::waiting();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(GLTF).await;
+    let first = start(&plant.mill, id, GLTF);
+    let call = calls.next().await;
+    let before = plant.row(id, GLTF).await;
+    for _ in 0..100 {
+        let overheard = Overheard::from_now_on();
+        assert_eq!(run(&plant.mill, id, GLTF).await, TaskOutcome::Skipped);
+        let sentence =
+            format!("generate_gltf_geometry: {id} already in-flight — skipping duplicate");
+        assert_eq!(overheard.at(Level::WARN), [sentence]);
+    }
+    assert_eq!(plant.row(id, GLTF).await, before);
+    call.answer(Answer::Made);
+    let made = patiently(first).await.unwrap();
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 1);
+    assert_eq!(plant.assets(id, GLTF).await.len(), 1);
+    let skips = plant.journal.of(work(id, GLTF));
+    assert_eq!(skips.iter().filter(|event| is_skip(event)).count(), 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_told_and_what_follows_is_asked_for_all_the_same() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(USD).await;
+    // Nothing follows by itself here: this is an asset that was there before USD was wanted.
+    for kind in [USD, WEB, THUMBNAIL] {
+        assert!(plant.store.cancel(work(id, kind)).await.unwrap());
+    }
+    let asset = &plant.assets(id, GLTF).await[0];
+    let outcome = run(&plant.mill, id, GLTF).await;
+    assert_eq!(
+        outcome.to_json(),
+        json!({"cached": true, "asset_id": asset.id})
+    );
+    assert_eq!(kernel.runs(), 1);
+    for kind in [USD, WEB, THUMBNAIL] {
+        assert_eq!(plant.row(id, kind).await.state, RowState::Queued);
+    }
+    let told = plant.journal.of(work(id, GLTF));
+    assert_eq!(told.last().unwrap().result, outcome.to_json());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_follows_is_asked_for_even_past_what_is_there() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(USD).await;
+    assert!(plant.store.cancel(work(id, USD)).await.unwrap());
+    assert_eq!(run(&plant.mill, id, STEP).await, TaskOutcome::Processed);
+    assert_eq!(plant.row(id, USD).await.state, RowState::Queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_chain_that_cannot_be_queued_is_logged_and_not_fatal() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(USD).await;
+    let asset = plant.assets(id, GLTF).await[0].id;
+    let row = Row {
+        asset: Some(asset),
+        ..Row::default()
+    };
+    let mut ledger = MockLedger::new();
+    let is = |kind| move |asked: &cadmill_domain::TaskPayload, _: &_| asked.kind == kind;
+    ledger
+        .expect_request()
+        .withf(is(GLTF))
+        .times(1)
+        .returning(|_, _| Ok(Some(Requested::Present)));
+    for kind in [USD, WEB, THUMBNAIL] {
+        ledger
+            .expect_request()
+            .withf(is(kind))
+            .times(1)
+            .returning(|_, _| Err(away()));
+    }
+    ledger
+        .expect_rows()
+        .returning(move |_| Ok(vec![(GLTF, row.clone())]));
+    ledger.expect_claim().never();
+    let mut mill = plant.mill.clone();
+    mill.records.ledger = Arc::new(ledger);
+    let overheard = Overheard::from_now_on();
+    let outcome = run(&mill, id, GLTF).await;
+    assert_eq!(outcome, TaskOutcome::Cached(asset));
+    overheard.assert_said(
+        Level::WARN,
+        "generate_gltf_geometry: generate_usd_master could not be queued",
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_same_bytes_under_another_name_are_not_tessellated_again() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let first = plant.ready_for(USD).await;
+    let second = plant.ready_for(GLTF).await;
+    let outcome = run(&plant.mill, second, GLTF).await;
+    assert!(matches!(outcome, TaskOutcome::Cached(_)), "{outcome:?}");
+    assert_eq!(kernel.runs(), 1);
+    let (first, second) = (
+        plant.assets(first, GLTF).await,
+        plant.assets(second, GLTF).await,
+    );
+    assert_eq!(first[0].blob, second[0].blob);
+    assert_eq!(outcome, TaskOutcome::Cached(second[0].id));
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_step_is_told_with_what_came_of_it() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.upload("part.step").await;
+    for kind in TaskKind::ALL {
+        run(&plant.mill, id, kind).await;
+    }
+    let timeline = plant.store.timeline(id).await.unwrap();
+    let told: Vec<_> = timeline
+        .iter()
+        .map(|told| (told.event.task.step_name(), told.event.event.as_str()))
+        .collect();
+    let steps = [
+        "process_step",
+        "export_glb_geometry",
+        "usd_master",
+        "web_glb",
+        "thumbnail",
+    ];
+    let expected: Vec<_> = steps
+        .into_iter()
+        .flat_map(|step| [(step, "step_start"), (step, "step_done")])
+        .collect();
+    assert_eq!(told, expected);
+    let result = |index: usize| &timeline[index].event.result;
+    assert_eq!(result(0)["tries"], 0);
+    assert_eq!(
+        *result(1),
+        json!({"processed": true, "again": false, "chained": {"gltf_geometry": "queued"}})
+    );
+    let scene = plant.assets(id, GLTF).await[0].id;
+    assert_eq!(
+        *result(3),
+        json!({"cached": false, "asset_id": scene, "again": false, "chained": {
+            "usd_master": "queued", "web_glb": "queued", "thumbnail": "queued",
+        }})
+    );
+    assert!(timeline.iter().all(|told| told.event.fence.is_some()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_of_a_file_is_kept_with_it() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(GLTF).await;
+    let file = CadFiles::get(&plant.store, id).await.unwrap().unwrap();
+    assert_eq!(
+        file.source.sha256,
+        cadmill_domain::ContentHash::of(step("part.step").as_bytes())
+    );
+    let found = file.step.unwrap();
+    assert_eq!(found["hash"], file.source.sha256.to_string());
+    assert_eq!(found["geometry"]["faces"], 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_made_of_a_scene_never_tessellates() {
+    let plant = Plant::new(Kernel::prompt());
+    for kind in [USD, WEB, THUMBNAIL] {
+        let id = plant.ready_for(kind).await;
+        let mut mill = plant.mill.clone();
+        let mut nobody = MockTessellator::new();
+        nobody.expect_tessellate().never();
+        mill.tessellator = Arc::new(nobody);
+        run(&mill, id, kind).await;
+        assert_eq!(plant.assets(id, kind).await.len(), 1, "{kind}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_scene_one_waits_for_it() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.upload("part.step").await;
+    assert_eq!(run(&plant.mill, id, USD).await, TaskOutcome::Waiting);
+    assert_eq!(run(&plant.mill, id, STEP).await, TaskOutcome::Processed);
+    assert_eq!(run(&plant.mill, id, USD).await, TaskOutcome::Waiting);
+    assert_eq!(kernel.runs(), 0);
+    assert_eq!(plant.row(id, GLTF).await.state, RowState::Queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_done_for_a_file_that_is_not_there() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = CadFileId::generate(&*plant.clock);
+    for kind in TaskKind::ALL {
+        assert_eq!(run(&plant.mill, id, kind).await, TaskOutcome::Unknown);
+    }
+    assert_eq!(plant.journal.so_far(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_materials_make_what_shows_them_anew_without_tessellating() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.upload("part.step").await;
+    for kind in TaskKind::ALL {
+        run(&plant.mill, id, kind).await;
+    }
+    let before = CadFiles::get(&plant.store, id).await.unwrap().unwrap();
+    tokio::time::advance(LEASE).await;
+    let red: MaterialMap = serde_json::from_value(json!({"cube": {"color": "#ff0000"}})).unwrap();
+    let saved = plant.store.save_part_materials(id, red).await.unwrap();
+    assert!(saved.unwrap().updated_at > before.updated_at);
+    let scene = plant.assets(id, GLTF).await;
+    let plain = plant.assets(id, USD).await;
+    let made = run(&plant.mill, id, USD).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 1);
+    assert_eq!(plant.assets(id, GLTF).await, scene);
+    let usd = plant.assets(id, USD).await;
+    assert_eq!(usd.len(), 2);
+    assert_ne!(usd[0].blob, plain[0].blob);
+    assert_eq!(usd[0].report["unmatched_materials"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_that_cannot_be_told_costs_no_work() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.upload("part.step").await;
+    let mut log = MockPipelineLog::new();
+    log.expect_append().times(2).returning(|_| Err(away()));
+    let mut mill = plant.mill.clone();
+    mill.records.log = Arc::new(log);
+    assert_eq!(run(&mill, id, STEP).await, TaskOutcome::Processed);
+}

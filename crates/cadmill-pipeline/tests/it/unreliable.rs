@@ -1,0 +1,120 @@
+//! A lock and a ledger that fail as the real ones do.
+
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use cadmill_domain::{Ledger as _, MockLedger, StoreError, fakes::MemoryStore};
+use cadmill_lock::{DedupLock, Holder, Lease, LockError, LockKey, MemoryLock};
+use futures_util::FutureExt as _;
+
+/// What is wrong with a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing.
+    None,
+    /// It has forgotten every lease, as after a flush.
+    Forgetful,
+    /// Its owner was frozen: it believes to have renewed, but its leases run out.
+    Deceived,
+    /// It does not answer.
+    Away,
+}
+
+/// A lock that can get into trouble.
+#[derive(Debug, Clone)]
+pub(crate) struct UnreliableLock {
+    pub(crate) inner: MemoryLock,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+impl UnreliableLock {
+    pub(crate) fn new(inner: MemoryLock, trouble: Trouble) -> Self {
+        let trouble = Arc::new(Mutex::new(trouble));
+        Self { inner, trouble }
+    }
+
+    pub(crate) fn get_into(&self, trouble: Trouble) {
+        *self.trouble.lock().unwrap() = trouble;
+    }
+
+    fn answer(&self) -> Result<Trouble, LockError> {
+        match *self.trouble.lock().unwrap() {
+            Trouble::Away => Err(LockError::unavailable("it is away")),
+            other => Ok(other),
+        }
+    }
+}
+
+#[async_trait]
+impl DedupLock for UnreliableLock {
+    async fn try_acquire(&self, key: &LockKey, ttl: Duration) -> Result<Option<Lease>, LockError> {
+        self.answer()?;
+        self.inner.try_acquire(key, ttl).await
+    }
+
+    async fn acquire(&self, key: &LockKey, ttl: Duration) -> Result<Lease, LockError> {
+        self.answer()?;
+        self.inner.acquire(key, ttl).await
+    }
+
+    async fn renew(&self, lease: &Lease, ttl: Duration) -> Result<bool, LockError> {
+        match self.answer()? {
+            Trouble::Deceived => Ok(true),
+            Trouble::Forgetful => {
+                self.inner.release(lease).await?;
+                Ok(false)
+            }
+            _ => self.inner.renew(lease, ttl).await,
+        }
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<bool, LockError> {
+        self.answer()?;
+        self.inner.release(lease).await
+    }
+
+    async fn holder(&self, key: &LockKey) -> Result<Option<Holder>, LockError> {
+        match self.answer()? {
+            Trouble::Forgetful => Ok(None),
+            _ => self.inner.holder(key).await,
+        }
+    }
+
+    async fn ping(&self) -> Result<(), LockError> {
+        self.answer()?;
+        self.inner.ping().await
+    }
+}
+
+/// The database does not answer.
+pub(crate) fn away() -> StoreError {
+    StoreError::Unavailable("it is away".into())
+}
+
+/// Lets `ledger` answer by `store` whatever was not expected of it before.
+pub(crate) fn else_as_in(mut ledger: MockLedger, store: &MemoryStore) -> MockLedger {
+    macro_rules! relay {
+        ($($expect:ident => $method:ident($($arg:ident),*);)+) => {$(
+            let relayed = store.clone();
+            ledger.$expect().returning(move |$($arg),*| {
+                relayed.$method($($arg),*).now_or_never().expect("the fake answers at once")
+            });
+        )+};
+    }
+    relay! {
+        expect_request => request(work, request);
+        expect_next => next(limit);
+        expect_claim => claim(work, worker);
+        expect_progress => progress(claim, progress);
+        expect_publish => publish(claim, product);
+        expect_fail => fail(claim, failure, retry_at);
+        expect_hand_back => hand_back(claim);
+        expect_running => running();
+        expect_recover => recover(claim);
+        expect_rows => rows(file);
+    }
+    ledger
+}
