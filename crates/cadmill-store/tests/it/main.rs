@@ -2,6 +2,7 @@
 //! of blobs in a folder and in memory.
 
 mod open;
+mod state_machine;
 
 mod sqlite {
     mod cad_files {
