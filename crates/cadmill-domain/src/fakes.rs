@@ -468,6 +468,20 @@ impl Ledger for MemoryStore {
         Ok(self.tables().rows_of(file))
     }
 
+    async fn failures(
+        &self,
+        after: Option<TaskPayload>,
+        limit: usize,
+    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError> {
+        let tables = self.tables();
+        let rows = tables.rows.iter();
+        let failed = rows.filter(|(work, row)| {
+            row.state == RowState::Failed && after.is_none_or(|after| **work > after)
+        });
+        let failures = failed.filter_map(|(work, row)| Some((*work, row.failure.clone()?)));
+        Ok(failures.take(limit).collect())
+    }
+
     async fn stats(&self) -> Result<Vec<Count>, StoreError> {
         let tables = self.tables();
         let mut counts: BTreeMap<(TaskKind, RowState), Count> = BTreeMap::new();

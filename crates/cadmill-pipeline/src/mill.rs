@@ -5,9 +5,9 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Failure, FailureCode, Ledger, Making,
-    MediaAssets, MediaKind, NewPipelineEvent, PipelineLog, Product, Published, Recipe,
-    Request, Requested, Retry, StepEvent, StoreError, TaskKind, TaskOutcome, TaskPayload,
-    Tessellator, WorkerName, sentence,
+    MediaAssets, MediaKind, NewPipelineEvent, PipelineLog, Product, Published, Recipe, Request,
+    Requested, Retry, StepEvent, StoreError, TaskKind, TaskOutcome, TaskPayload, Tessellator,
+    WorkerName, sentence,
 };
 use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
 use serde_json::{Value, json};

@@ -47,7 +47,7 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
     );
     assert_eq!(
         step.desired,
-        Some(making().input(STEP, &expected)),
+        Some(making().input(STEP, &expected.subject())),
         "the new bytes are read"
     );
     assert_eq!(
@@ -78,7 +78,7 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
         assert_eq!(row.state, RowState::Queued, "the chain brings {kind}");
         assert_eq!(
             row.desired,
-            Some(making().input(kind, &expected)),
+            Some(making().input(kind, &expected.subject())),
             "of the new bytes"
         );
     }
@@ -104,7 +104,7 @@ pub async fn the_same_bytes_keep_what_is_under_way(deployment: &Deployment) {
         let wanted = making();
         let now = deployment.file(file).await;
         for (kind, row) in deployment.rows(file).await {
-            let expected = Some(wanted.input(kind, &now));
+            let expected = Some(wanted.input(kind, &now.subject()));
             assert_eq!(
                 row.desired, expected,
                 "{kind}, the same bytes after {story:?}"

@@ -32,7 +32,7 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
         let row = deployment.row(file.id, STEP).await;
         assert_eq!(
             row.desired,
-            Some(making().input(STEP, &file)),
+            Some(making().input(STEP, &file.subject())),
             "what is wanted"
         );
         assert_eq!((row.priority, row.requested_at), (priority, Some(now)));

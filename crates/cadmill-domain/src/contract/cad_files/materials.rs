@@ -62,7 +62,7 @@ pub async fn maps_saved_at_once_do_not_undo_each_other(deployment: &Deployment) 
             paint(&color),
             "round {round}"
         );
-        let wanted = making().input(USD, &found);
+        let wanted = making().input(USD, &found.subject());
         let row = deployment.row(file, USD).await;
         assert_eq!(
             row.desired,
@@ -106,7 +106,7 @@ pub async fn materials_make_stale_what_shows_them(deployment: &Deployment) {
                 assert_eq!(row.state, state, "{what}: {kind}");
                 assert_eq!(
                     row.desired,
-                    Some(making().input(kind, &saved)),
+                    Some(making().input(kind, &saved.subject())),
                     "{what}: {kind}"
                 );
                 assert_eq!(row.priority, Priority::Asked, "{what}: {kind}");
@@ -186,7 +186,7 @@ pub async fn materials_wait_for_the_scene(deployment: &Deployment) {
     }
     let story = [Paint("#ff0000"), MakeAllFor(USD)];
     let file = deployment.add_with("bracket.step", &story).await;
-    let wanted = making().input(USD, &deployment.file(file).await);
+    let wanted = making().input(USD, &deployment.file(file).await.subject());
     assert_eq!(
         deployment.row(file, USD).await.ready,
         Some(wanted),
