@@ -1,11 +1,12 @@
 //! Many files, many requests and many workers: everything is made, and made once.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, Doorbell as _, Ledger as _, MissingRequest, Request, RowState,
     StepEvent, TaskKind, WorkerName,
 };
+use tokio::time::Instant;
 
 use crate::{
     kernel::{Answer, Kernel},
@@ -45,7 +46,7 @@ async fn an_upload_is_followed_by_everything_once() {
 
 #[tokio::test(start_paused = true)]
 async fn the_same_bytes_under_twenty_names_are_tessellated_once() {
-    let kernel = Kernel::prompt();
+    let (kernel, mut calls) = Kernel::waiting();
     let plant = Plant::new(kernel.clone());
     let mut ids = Vec::new();
     for index in 0..20 {
@@ -53,6 +54,13 @@ async fn the_same_bytes_under_twenty_names_are_tessellated_once() {
         ids.push(plant.bring(&name, &step("same"), UPLOAD).await);
     }
     let worker = plant.worker(4);
+    let call = calls.next().await;
+    // All slots have the same bytes in hand.
+    plant
+        .journal
+        .wait_for(StepEvent::StepStart, &[GLTF], 4)
+        .await;
+    call.answer(Answer::Made);
     plant.journal.wait_for_all(20).await;
     worker.stop().await;
     assert_eq!(kernel.runs(), 1);
@@ -110,8 +118,11 @@ async fn what_was_asked_for_by_another_recipe_is_made_once_by_ones_own() {
     // The rows are the same; who opens the store anew makes fine scenes.
     let fine = cadmill_domain::Recipe::FINE;
     plant.make_by(fine);
+    let begun = Instant::now();
     let worker = plant.worker(2);
     plant.journal.wait_for_all(1).await;
+    // Nobody else could claim it in between.
+    assert_eq!(begun.elapsed(), Duration::ZERO);
     worker.stop().await;
     assert_eq!(kernel.runs(), 1);
     let assets = plant.assets(id, GLTF).await;
