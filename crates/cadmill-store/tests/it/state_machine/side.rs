@@ -83,7 +83,7 @@ impl Side {
             name: name.to_owned(),
             source: bytes(0),
         };
-        let added = self.deployment.files.add(file, Request::BULK).await;
+        let added = self.deployment.files.add(file, Some(Request::BULK)).await;
         self.ids.push(added.unwrap().id);
     }
 
