@@ -102,12 +102,53 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::workspace::Workspace;
+    use crate::{process::cargo, workspace::Workspace};
 
     #[test]
     fn the_workspace_has_no_forbidden_arrow() {
         let workspace = Workspace::find().unwrap();
         assert_eq!(forbidden(&workspace.metadata), []);
+    }
+
+    /// What another service links that uses only this crate, with all its features.
+    #[track_caller]
+    fn check_is_light(package: &str, heavy: &[&str]) {
+        let workspace = Workspace::find().unwrap();
+        let arguments = [
+            "tree",
+            "--prefix",
+            "none",
+            "--edges",
+            "normal",
+            "--all-features",
+            "-p",
+        ];
+        let tree = cargo(&workspace).args(arguments).arg(package).output();
+        let tree = tree.unwrap();
+        assert!(tree.status.success(), "{tree:?}");
+        let tree = String::from_utf8(tree.stdout).unwrap();
+        for line in tree.lines() {
+            let name = line.split(' ').next().unwrap();
+            let is_heavy = heavy.iter().any(|heavy| name.starts_with(heavy));
+            assert!(!is_heavy, "{package} links {name}");
+        }
+        assert!(tree.contains("async-trait"), "{tree}");
+    }
+
+    #[test]
+    fn the_lock_can_be_linked_alone() {
+        check_is_light(
+            "cadmill-lock",
+            &["sea-", "sqlx", "axum", "cadmill-d", "cadmill-s"],
+        );
+    }
+
+    #[test]
+    fn the_domain_depends_on_no_runtime_and_no_driver() {
+        check_is_light(
+            "cadmill-domain",
+            &["tokio", "sea-", "sqlx", "fred", "axum", "object_store"],
+        );
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! `cargo xtask run`: from nothing to media that one can look at.
 
-use std::{fs, path::Path};
+mod pipeline;
+
+use std::{fs, path::Path, process::Command};
 
 use anyhow::{Context, Result};
 use serde::Deserialize;
@@ -16,18 +18,26 @@ pub(crate) fn run(workspace: &Workspace, consent: Consent) -> Result<()> {
     packages::ensure(packages::BUILD, consent)?;
     build_release(workspace)?;
     let media = workspace.root.join("cadmill-media");
-    let mut convert = std::process::Command::new(workspace.binary("release", "cadmill"));
+    let mut convert = cadmill(workspace, &["convert", SAMPLES, "-o"]);
     convert
-        .args(["convert", "docs/samples", "-o"])
         .arg(&media)
-        .args(["--kinds", "glb,usd,web-glb,thumbnail"])
-        .current_dir(&workspace.root);
+        .args(["--kinds", "glb,usd,web-glb,thumbnail"]);
     process::run(&mut convert)?;
     println!("\nThe media are in {}:", media.display());
     for record in records(&media) {
         println!("  {}", summary(&record)?);
     }
-    Ok(())
+    pipeline::run(workspace)
+}
+
+/// The samples, seen from the root.
+const SAMPLES: &str = "docs/samples";
+
+/// The command as it was built, in the root of the workspace.
+fn cadmill(workspace: &Workspace, arguments: &[&str]) -> Command {
+    let mut command = Command::new(workspace.binary("release", "cadmill"));
+    command.args(arguments).current_dir(&workspace.root);
+    command
 }
 
 /// Builds `cadmill` and its tessellator as they are shipped.

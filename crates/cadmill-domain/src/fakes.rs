@@ -196,7 +196,7 @@ impl Tables {
 
 #[async_trait]
 impl CadFiles for MemoryStore {
-    async fn add(&self, file: NewCadFile, request: Request) -> Result<CadFile, StoreError> {
+    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
         let now = self.clock.now();
         let file = CadFile {
             id: CadFileId::generate(&*self.clock),
@@ -209,9 +209,11 @@ impl CadFiles for MemoryStore {
         };
         let mut tables = self.tables();
         tables.files.insert(file.id, file.clone());
-        tables.with_book(&self.making, file.id, now, |book| {
-            book.request(TaskKind::ProcessStep, request)
-        });
+        if let Some(request) = request {
+            tables.with_book(&self.making, file.id, now, |book| {
+                book.request(TaskKind::ProcessStep, request)
+            });
+        }
         Ok(file)
     }
 
@@ -466,6 +468,20 @@ impl Ledger for MemoryStore {
 
     async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError> {
         Ok(self.tables().rows_of(file))
+    }
+
+    async fn failures(
+        &self,
+        after: Option<TaskPayload>,
+        limit: usize,
+    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError> {
+        let tables = self.tables();
+        let rows = tables.rows.iter();
+        let failed = rows.filter(|(work, row)| {
+            row.state == RowState::Failed && after.is_none_or(|after| **work > after)
+        });
+        let failures = failed.filter_map(|(work, row)| Some((*work, row.failure.clone()?)));
+        Ok(failures.take(limit).collect())
     }
 
     async fn stats(&self) -> Result<Vec<Count>, StoreError> {

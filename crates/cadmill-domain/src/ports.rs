@@ -48,11 +48,11 @@ impl From<StoreError> for Failure {
 #[async_trait]
 pub trait CadFiles: Send + Sync + fmt::Debug {
     /// Adds a file whose bytes are in the blob store, and asks for `process_step_file` in the same
-    /// transaction.
+    /// transaction; without a `request`, nothing is made of it until somebody asks.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn add(&self, file: NewCadFile, request: Request) -> Result<CadFile, StoreError>;
+    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError>;
 
     /// The file, if it is there.
     ///

@@ -18,7 +18,7 @@ use crate::{
 
 #[async_trait]
 impl CadFiles for Store {
-    async fn add(&self, file: NewCadFile, request: Request) -> Result<CadFile, StoreError> {
+    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
         let now = self.clock.now();
         let file = CadFile {
             id: CadFileId::generate(&*self.clock),
@@ -36,7 +36,9 @@ impl CadFiles for Store {
             .await
             .map_err(store_error)?;
         let mut book = Book::open(&self.making, file.subject(), [], now);
-        book.request(TaskKind::ProcessStep, request);
+        if let Some(request) = request {
+            book.request(TaskKind::ProcessStep, request);
+        }
         self.close(transaction, &book).await?;
         Ok(file)
     }

@@ -13,6 +13,7 @@ Exit codes: 0 all went well, 1 failure, 2 wrong usage, 3 some files failed, 130 
 
 Environment:
   CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if neither beside this one nor on PATH
+  CADMILL_…            the keys of the configuration, for example CADMILL_DATA_DIR
   CADMILL_LOG          what is logged on standard error, for example `debug`
   TMPDIR               where the tessellator's private folders are made
   NO_COLOR             no colours";
@@ -34,6 +35,23 @@ pub(crate) enum Command {
     Convert(Box<ConvertArguments>),
     /// Tells what STEP files hold, without a geometry kernel.
     Inspect(InspectArguments),
+    /// Runs the pipeline in one process: everything is kept in one folder.
+    Serve(DeploymentArguments),
+    /// Runs one of many workers over PostgreSQL and Redis.
+    Worker(DeploymentArguments),
+    /// Brings the tables of the database to this version.
+    Migrate(DeploymentArguments),
+    /// Brings STEP files into the pipeline, each once.
+    Import(ImportArguments),
+    /// Asks for every medium of a kind that is missing.
+    GenerateMissing(MissingArguments),
+    /// Tells what is queued, running, there and failed, or the story of one file.
+    Status(StatusArguments),
+    /// Asks again for what has failed.
+    Retry(RetryArguments),
+    /// Shows and replaces the materials of a file.
+    #[command(subcommand)]
+    Materials(MaterialsCommand),
     /// Checks that everything is there that a conversion needs.
     Doctor(DoctorArguments),
     /// Prints completions for a shell.
@@ -178,6 +196,133 @@ pub(crate) struct DoctorArguments {
     /// The output folder whose disk is checked.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub(crate) output: PathBuf,
+}
+
+/// Which deployment is meant, and how it is set up.
+#[derive(Debug, Args)]
+pub(crate) struct DeploymentArguments {
+    /// The configuration [default: cadmill.toml, if it is there].
+    #[arg(long, value_name = "FILE", env = "CADMILL_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// Where everything is kept that is not kept elsewhere [default: ./cadmill-data].
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data_dir: Option<PathBuf>,
+    /// How many pieces of work are done at once [default: as many as there are processors].
+    #[arg(long, value_name = "N")]
+    pub(crate) slots: Option<NonZero<usize>>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A file is known by its name, or by its path below the folder that is named. One that is there with
+the same bytes is left alone; one with other bytes is a new revision, and its media are made anew.")]
+pub(crate) struct ImportArguments {
+    /// STEP files; a folder means every *.step, *.stp and *.p21 file below it.
+    #[arg(required = true, value_name = "DIR")]
+    pub(crate) inputs: Vec<PathBuf>,
+    /// Only brings new files in; nothing is made of them until `generate-missing` asks for it.
+    #[arg(long, conflicts_with = "wait")]
+    pub(crate) later: bool,
+    /// Waits until nothing is under way; does the work if nobody else does.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Asking twice queues nothing twice: what is queued or running already is in flight.")]
+pub(crate) struct MissingArguments {
+    /// What is to be there.
+    pub(crate) what: MissingKind,
+    /// Only files whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name_contains: Option<String>,
+    /// Tries again what has failed, too.
+    #[arg(long)]
+    pub(crate) include_failed: bool,
+    /// Only counts.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Waits until nothing is under way; does the work if nobody else does.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum MissingKind {
+    /// The canonical scenes.
+    CanonicalScenes,
+    /// The USD masters, and the canonical scenes that they are made of.
+    UsdMasters,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct StatusArguments {
+    /// The id or the name of a file.
+    #[arg(value_name = "ID")]
+    pub(crate) file: Option<String>,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct RetryArguments {
+    /// Ids or names of files; all that have failed if there are none.
+    #[arg(value_name = "ID")]
+    pub(crate) files: Vec<String>,
+    /// Waits until nothing is under way; does the work if nobody else does.
+    #[arg(long)]
+    pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MaterialsCommand {
+    /// Replaces the materials of a file. The media that show them are made anew; nothing is
+    /// tessellated.
+    Set {
+        /// The id or the name of the file.
+        #[arg(value_name = "ID")]
+        file: String,
+        /// A JSON document with `part_materials` and `manual_overrides`, of which those that are
+        /// there are replaced; or one map from parts to materials, which replaces the overrides.
+        #[arg(value_name = "MAP.json")]
+        map: PathBuf,
+        #[command(flatten)]
+        deployment: DeploymentArguments,
+    },
+    /// Prints the materials of a file as such a document.
+    Show {
+        /// The id or the name of the file.
+        #[arg(value_name = "ID")]
+        file: String,
+        #[command(flatten)]
+        deployment: DeploymentArguments,
+    },
+}
+
+impl Command {
+    /// How much is logged without being asked: what runs for days tells what it does.
+    pub(crate) const fn verbosity(&self) -> u8 {
+        match self {
+            Self::Serve(_) | Self::Worker(_) => 1,
+            _ => 0,
+        }
+    }
 }
 
 #[cfg(test)]

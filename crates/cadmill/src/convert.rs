@@ -1,6 +1,6 @@
 //! `cadmill convert`: files and folders into media.
 
-mod inputs;
+pub(crate) mod inputs;
 mod plan;
 mod progress;
 pub(crate) mod report;

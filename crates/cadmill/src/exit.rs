@@ -29,6 +29,18 @@ impl fmt::Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
+/// Something that cannot be done, in one whole sentence.
+#[derive(Debug)]
+pub(crate) struct Failed(pub(crate) String);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
 impl Exit {
     /// Tells an error, once and with its whole chain.
     pub(crate) fn of(ended: anyhow::Result<Self>) -> Self {

@@ -34,6 +34,11 @@ impl Interrupt {
         self.0.is_cancelled()
     }
 
+    /// Is cancelled when it is asked for.
+    pub(crate) fn token(&self) -> CancellationToken {
+        self.0.clone()
+    }
+
     /// The same for the pipeline.
     pub(crate) fn cancelled(&self) -> Cancelled {
         Cancelled::when(self.0.clone().cancelled_owned())

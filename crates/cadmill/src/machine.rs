@@ -12,6 +12,12 @@ pub(crate) fn cores() -> NonZero<usize> {
     std::thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
+/// What this process is called among others: its machine and its number.
+pub(crate) fn process_name() -> String {
+    let host = nix::unistd::gethostname().unwrap_or_default();
+    format!("{}:{}", host.to_string_lossy(), std::process::id())
+}
+
 /// The memory that this process and its children may use, in bytes.
 pub(crate) fn memory() -> u64 {
     let machine = fs::read_to_string("/proc/meminfo").ok();

@@ -1,40 +1,36 @@
 //! The `cadmill` command.
 
 mod cli;
+mod config;
 mod convert;
+mod deployment;
 mod doctor;
 mod exit;
+mod import;
 mod inspect;
 mod interrupt;
 mod logging;
 mod machine;
 mod materials;
+mod missing;
 mod output;
 mod quantity;
+mod retry;
+mod run;
+mod serve;
 mod shell;
+mod status;
 mod tessellator;
+mod waiting;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{
-    cli::{Cli, Command},
-    exit::Exit,
-};
+use crate::{cli::Cli, exit::Exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose);
-    let ended = match cli.command {
-        Command::Convert(arguments) => convert::run(&arguments),
-        Command::Inspect(arguments) => inspect::run(&arguments),
-        Command::Doctor(arguments) => doctor::run(&arguments),
-        Command::Completions { shell } => shell::completions(shell),
-        Command::Man { output: None } => shell::man(),
-        Command::Man {
-            output: Some(folder),
-        } => shell::man_pages(&folder),
-    };
-    Exit::of(ended).into()
+    logging::start(cli.verbose + cli.command.verbosity());
+    Exit::of(run::command(&cli.command)).into()
 }

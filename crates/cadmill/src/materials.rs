@@ -1,13 +1,87 @@
-//! Reads a document of materials.
+//! Documents of materials, and `cadmill materials`.
 
 use std::{fs, path::Path};
 
 use anyhow::{Context as _, Result};
-use cadmill_domain::{MaterialMap, MaterialMaps, MaterialsError};
+use cadmill_domain::{CadFiles as _, MaterialMap, MaterialMaps, MaterialsError};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
+use tokio::runtime::Runtime;
 
-use crate::{exit::Misuse, output::plain};
+use crate::{
+    cli::MaterialsCommand,
+    config::Config,
+    deployment::Deployment,
+    exit::{Exit, Failed, Misuse},
+    output::{self, plain},
+};
+
+/// `cadmill materials`.
+pub(crate) fn run(command: &MaterialsCommand) -> Result<Exit> {
+    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    match command {
+        MaterialsCommand::Set {
+            file,
+            map,
+            deployment,
+        } => {
+            let maps = read_maps(map)?;
+            let config = Config::load(deployment)?;
+            runtime.block_on(set(config, file, maps))
+        }
+        MaterialsCommand::Show { file, deployment } => {
+            let config = Config::load(deployment)?;
+            runtime.block_on(show(config, file))
+        }
+    }
+}
+
+async fn set(config: Config, called: &str, maps: GivenMaps) -> Result<Exit> {
+    let deployment = Deployment::open(config).await?;
+    let mut file = deployment.find(called).await?;
+    let store = &deployment.store;
+    let gone = || Failed(format!("the CAD file `{called}` was removed meanwhile"));
+    if let Some(map) = maps.part_materials {
+        let saved = store.save_part_materials(file.id, map).await?;
+        file = saved.ok_or_else(gone)?;
+    }
+    if let Some(map) = maps.manual_overrides {
+        let saved = store.save_manual_material_overrides(file.id, map).await?;
+        file = saved.ok_or_else(gone)?;
+    }
+    output::line(&format!("{} changed {}", file.id, file.updated_at))?;
+    Ok(Exit::Ok)
+}
+
+async fn show(config: Config, called: &str) -> Result<Exit> {
+    let deployment = Deployment::open(config).await?;
+    let file = deployment.find(called).await?;
+    output::line(&serde_json::to_string_pretty(&file.materials)?)?;
+    Ok(Exit::Ok)
+}
+
+/// The maps that a document has.
+#[derive(Debug)]
+struct GivenMaps {
+    part_materials: Option<MaterialMap>,
+    manual_overrides: Option<MaterialMap>,
+}
+
+/// Reads `path` as [`read`] does, but keeps apart an empty map from one that is not there.
+fn read_maps(path: &Path) -> Result<GivenMaps> {
+    let maps = read(path)?;
+    let text = fs::read_to_string(path)?;
+    let is_given = |name: &str| {
+        let keys = serde_json::from_str::<serde_json::Map<_, _>>(&text);
+        keys.is_ok_and(|keys| keys.contains_key(name))
+    };
+    let is_plain = !has_both_maps(&text);
+    let [part_materials, manual_overrides] = MAPS.map(is_given);
+    Ok(GivenMaps {
+        part_materials: part_materials.then_some(maps.part_materials),
+        manual_overrides: (manual_overrides || is_plain).then_some(maps.manual_overrides),
+    })
+}
 
 /// The keys of a document that has both maps.
 const MAPS: [&str; 2] = ["part_materials", "manual_overrides"];

@@ -76,7 +76,7 @@ impl Deployment {
             name: name.to_owned(),
             source: bytes_of(name, "A"),
         };
-        self.files.add(file, Request::BULK).await.unwrap().id
+        self.files.add(file, Some(Request::BULK)).await.unwrap().id
     }
 
     /// Adds a file and lets `story` happen to it.

@@ -116,6 +116,17 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError>;
 
+    /// What has failed for good, by file and then in the order of the chain; at most `limit`, from
+    /// the first after `after`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn failures(
+        &self,
+        after: Option<TaskPayload>,
+        limit: usize,
+    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError>;
+
     /// How many rows there are of each kind and state.
     ///
     /// # Errors

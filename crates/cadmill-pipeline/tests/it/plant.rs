@@ -116,7 +116,7 @@ impl Plant {
         let source = self.blobs.put(content.into()).await.unwrap();
         let name = name.to_owned();
         let file = NewCadFile { name, source };
-        self.store.add(file, request).await.unwrap().id
+        self.store.add(file, Some(request)).await.unwrap().id
     }
 
     /// Brings a file in whose tasks were run up to this one, so that the next are in the queue.

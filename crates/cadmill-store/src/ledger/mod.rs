@@ -12,8 +12,12 @@ use cadmill_domain::{
     Published, Recovered, Request, Requested, Row, RowState, StoreError, TaskKind, TaskPayload,
     WorkerName,
 };
-use sea_orm::{ConnectionTrait as _, Statement, Value, prelude::ChronoDateTimeUtc};
+use sea_orm::{
+    ConnectionTrait as _, Statement, Value,
+    prelude::{ChronoDateTimeUtc, Uuid},
+};
 
+use self::columns::COLUMNS;
 use crate::{Store, dialect::Dialect, error::store_error};
 
 /// The columns of a claim.
@@ -44,14 +48,12 @@ impl Ledger for Store {
 
     async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
         let kinds = in_words(self.making.kinds());
-        let rank = TaskKind::ALL.iter().enumerate();
-        let rank = rank.map(|(rank, kind)| format!("WHEN '{kind}' THEN {rank} "));
-        let rank: String = rank.collect();
+        let rank = rank();
         let sql = format!(
             "SELECT cad_file_id, kind FROM ledger \
              WHERE state = 'queued' AND (not_before IS NULL OR not_before <= $1) \
              AND kind IN ({kinds}) \
-             ORDER BY priority DESC, requested_at, cad_file_id, CASE kind {rank}END LIMIT $2"
+             ORDER BY priority DESC, requested_at, cad_file_id, {rank} LIMIT $2"
         );
         let statement = self.statement(&sql, [self.clock.now().into(), (limit as i64).into()]);
         let rows = self.reading().query_all_raw(statement).await;
@@ -145,6 +147,33 @@ impl Ledger for Store {
         Ok(rows)
     }
 
+    async fn failures(
+        &self,
+        after: Option<TaskPayload>,
+        limit: usize,
+    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError> {
+        let columns = COLUMNS.join(", ");
+        let rank = rank();
+        let sql = format!(
+            "SELECT {columns} FROM ledger WHERE state = 'failed' \
+             AND (cad_file_id > $1 OR (cad_file_id = $1 AND {rank} > $2)) \
+             ORDER BY cad_file_id, {rank} LIMIT $3"
+        );
+        let after = after.map_or((Uuid::nil(), -1), |after| {
+            let place = TaskKind::ALL.iter().position(|kind| *kind == after.kind);
+            (after.cad_file_id.as_uuid(), place.unwrap_or(0) as i32)
+        });
+        let values = [after.0.into(), after.1.into(), (limit as i64).into()];
+        let rows = self.reading().query_all_raw(self.statement(&sql, values));
+        let rows = rows.await.map_err(store_error)?;
+        let failures = rows.iter().map(|answer| {
+            let failure = columns::row(answer)?.1.failure;
+            let missing = || StoreError::Unreadable("a failure without a reason".to_owned());
+            Ok((columns::work(answer)?, failure.ok_or_else(missing)?))
+        });
+        failures.collect()
+    }
+
     async fn stats(&self) -> Result<Vec<Count>, StoreError> {
         let sql = "SELECT kind, state, COUNT(*) AS row_count, MIN(requested_at) AS oldest \
                    FROM ledger GROUP BY kind, state";
@@ -173,6 +202,15 @@ impl Store {
     fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
         Statement::from_sql_and_values(self.dialect().backend, sql, values)
     }
+}
+
+/// The place of a row's kind in the chain.
+fn rank() -> String {
+    let kinds = TaskKind::ALL.iter().enumerate();
+    let cases: Vec<_> = kinds
+        .map(|(rank, kind)| format!("WHEN '{kind}' THEN {rank}"))
+        .collect();
+    format!("CASE kind {} END", cases.join(" "))
 }
 
 /// The values of a row's key.

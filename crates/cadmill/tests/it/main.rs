@@ -7,4 +7,5 @@ mod folders;
 mod inspect;
 mod interrupt;
 mod materials;
+mod pipeline;
 mod usage;

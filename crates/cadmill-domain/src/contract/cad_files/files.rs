@@ -2,7 +2,7 @@
 
 use super::materials::MAPS;
 use crate::{
-    CadFileId, Clock as _, NewCadFile, Priority, Request, RowState,
+    CadFileId, Clock as _, MissingRequest, NewCadFile, Priority, Request, RowState,
     contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, making, paint},
 };
 
@@ -19,7 +19,11 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
             priority,
             ..Request::BULK
         };
-        let file = deployment.files.add(new.clone(), request).await.unwrap();
+        let file = deployment
+            .files
+            .add(new.clone(), Some(request))
+            .await
+            .unwrap();
         assert_eq!((&file.name, file.source), (&new.name, new.source));
         assert_eq!((file.created_at, file.updated_at), (now, now));
         assert!(file.step.is_none() && file.materials.is_empty(), "{file:?}");
@@ -37,6 +41,22 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
         );
         assert_eq!((row.priority, row.requested_at), (priority, Some(now)));
     }
+}
+
+/// Nothing is made of it until somebody asks; then it is missing.
+pub async fn a_file_is_added_for_later(deployment: &Deployment) {
+    let new = NewCadFile {
+        name: "bracket.step".to_owned(),
+        source: bytes_of("a", "A"),
+    };
+    let file = deployment.files.add(new, None).await.unwrap();
+    assert_eq!(deployment.states(file.id).await, []);
+    let request = MissingRequest::of(GLB);
+    for queued in [1, 0] {
+        let told = deployment.request_missing(&request).await;
+        assert_eq!((told.queued, told.in_flight), (queued, 1 - queued));
+    }
+    assert_eq!(deployment.states(file.id).await, [(STEP, RowState::Queued)]);
 }
 
 /// In every method, and nothing is written.

@@ -8,6 +8,7 @@ pub use self::{bytes::*, files::*, materials::*};
 
 suite! { $ cad_files, cad_files_contract:
     a_file_is_added_and_asked_for
+    a_file_is_added_for_later
     an_unknown_file_is_none
     the_newest_of_a_name_is_found
     files_are_paged_by_id

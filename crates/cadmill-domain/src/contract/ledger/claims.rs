@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Count, Priority, Progress, Request, RowState,
+    Clock as _, Count, Priority, Progress, Request, RowState, TaskPayload,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -258,5 +258,38 @@ pub async fn stats_count_rows_by_kind_and_state(deployment: &Deployment) {
     let mut found = deployment.ledger.stats().await.unwrap();
     expected.sort_by_key(|count| (count.kind, count.state));
     found.sort_by_key(|count| (count.kind, count.state));
+    assert_eq!(found, expected);
+}
+
+/// By file, then in the order of the chain; what only waits to be tried again is none.
+pub async fn failures_are_told_page_by_page(deployment: &Deployment) {
+    let stories: [&[_]; 4] = [
+        &[Delay(STEP)],
+        &[Make(STEP), Fail(GLB)],
+        &[MakeAllFor(GLB), Fail(PNG), Fail(USD), Fail(WEB)],
+        &[Fail(STEP)],
+    ];
+    let mut expected = Vec::new();
+    for story in stories {
+        let file = deployment.add_with("bracket.step", story).await;
+        let failed = deployment.rows(file).await.into_iter();
+        let failed = failed.filter(|(_, row)| row.state == RowState::Failed);
+        expected.extend(failed.map(|(kind, row)| {
+            let cad_file_id = file;
+            let failure = row.failure.expect("a failure has a reason");
+            (TaskPayload { cad_file_id, kind }, failure)
+        }));
+    }
+    assert_eq!(expected.len(), 5, "the stories fail so often");
+    let mut found = Vec::new();
+    loop {
+        let after = found.last().map(|(work, _): &(TaskPayload, _)| *work);
+        let page = deployment.ledger.failures(after, 2).await.unwrap();
+        assert!(page.len() <= 2, "a page has no more than was asked for");
+        if page.is_empty() {
+            break;
+        }
+        found.extend(page);
+    }
     assert_eq!(found, expected);
 }

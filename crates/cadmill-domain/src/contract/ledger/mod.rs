@@ -30,6 +30,7 @@ suite! { $ ledger, ledger_contract:
     progress_is_kept_for_the_holder_only
     running_tells_the_open_claims
     stats_count_rows_by_kind_and_state
+    failures_are_told_page_by_page
 
     a_medium_is_published
     what_was_found_is_published

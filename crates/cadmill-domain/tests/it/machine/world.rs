@@ -74,7 +74,12 @@ impl World {
     /// As a database does it: reads all rows, and writes those that changed.
     pub(super) fn with_book<T>(&mut self, work: impl FnOnce(&mut Book<'_>) -> T) -> T {
         let making = making();
-        let mut book = Book::open(&making, &self.file, self.rows.clone(), self.clock.now());
+        let mut book = Book::open(
+            &making,
+            self.file.subject(),
+            self.rows.clone(),
+            self.clock.now(),
+        );
         let done = work(&mut book);
         let changes = book.changes().map(|(kind, row)| (kind, row.clone()));
         self.rows.extend(changes.collect::<Vec<_>>());
@@ -82,7 +87,7 @@ impl World {
     }
 
     pub(super) fn input(&self, kind: TaskKind) -> Input {
-        making().input(kind, &self.file)
+        making().input(kind, &self.file.subject())
     }
 
     fn claim(&mut self, kind: TaskKind) {

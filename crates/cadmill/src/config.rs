@@ -1,0 +1,229 @@
+//! The configuration of a deployment: a file, then `CADMILL_…` variables, then flags; the later
+//! wins. A key that nobody knows is an error, for it is most often a mistyped one.
+
+use std::{collections::HashMap, env, fmt, path::PathBuf, time::Duration};
+
+use anyhow::Result;
+use cadmill_domain::{MediaKind, Recipe};
+use config::{Environment, File, FileFormat};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+use crate::{cli::DeploymentArguments, exit::Failed, machine, quantity};
+
+/// The file that is read if it is there and no other is named.
+const DEFAULT_FILE: &str = "cadmill.toml";
+/// Variables of this prefix are keys,
+const PREFIX: &str = "CADMILL";
+/// but for these, which others read.
+const NO_KEYS: [&str; 8] = [
+    "CADMILL_BIN",
+    "CADMILL_CI_TARGET",
+    "CADMILL_CONFIG",
+    "CADMILL_FAILPOINT",
+    "CADMILL_LOG",
+    "CADMILL_ORACLES",
+    "CADMILL_TESSELLATOR",
+    "CADMILL_TEST_",
+];
+
+/// How a deployment is set up.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Config {
+    /// Where everything is kept that is not kept elsewhere.
+    pub(crate) data_dir: PathBuf,
+    /// A PostgreSQL database; SQLite in the data folder if there is none.
+    pub(crate) database_url: Option<Secret>,
+    /// How many connections to PostgreSQL are opened at most.
+    pub(crate) database_connections: u32,
+    /// The Redis that keeps the locks; the memory of the one process if there is none.
+    pub(crate) redis_url: Option<Secret>,
+    /// A bucket, `s3://bucket/prefix`; the data folder if there is none.
+    pub(crate) blob_url: Option<Secret>,
+    /// What is wakened by.
+    pub(crate) wake: Wake,
+    /// How finely canonical scenes are made.
+    pub(crate) recipe: NamedRecipe,
+    /// Which media are made of each canonical scene.
+    pub(crate) media: Vec<MediaKind>,
+    /// How many pieces of work are done at once.
+    pub(crate) slots: usize,
+    /// How long the tessellator may take for one file.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) timeout: Duration,
+    /// How much memory it may use for one file, in bytes.
+    #[serde(deserialize_with = "bytes")]
+    pub(crate) memory: Option<u64>,
+    /// How long a lock lasts when its owner is gone.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) lease: Duration,
+    /// How often the ledger is looked at although nobody rang.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) poll: Duration,
+    /// How long work may go on when the process is told to stop.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) grace: Duration,
+    /// What this worker is called.
+    pub(crate) name: Option<String>,
+}
+
+/// What wakes workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Wake {
+    /// Redis, by publish and subscribe.
+    Redis,
+    /// PostgreSQL, by notify and listen.
+    Postgres,
+}
+
+/// The recipes that have names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum NamedRecipe {
+    Draft,
+    Standard,
+    Fine,
+}
+
+impl From<NamedRecipe> for Recipe {
+    fn from(name: NamedRecipe) -> Self {
+        match name {
+            NamedRecipe::Draft => Self::DRAFT,
+            NamedRecipe::Standard => Self::STANDARD,
+            NamedRecipe::Fine => Self::FINE,
+        }
+    }
+}
+
+/// Something that is never shown, since it may hold a password.
+#[derive(Clone, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Secret(String);
+
+impl Secret {
+    /// What nobody else shall see.
+    pub(crate) fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(…)")
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: "./cadmill-data".into(),
+            database_url: None,
+            database_connections: 10,
+            redis_url: None,
+            blob_url: None,
+            wake: Wake::Redis,
+            recipe: NamedRecipe::Standard,
+            media: vec![
+                MediaKind::UsdMaster,
+                MediaKind::WebGlb,
+                MediaKind::Thumbnail,
+            ],
+            slots: machine::cores().get(),
+            timeout: Duration::from_mins(15),
+            memory: None,
+            lease: Duration::from_secs(30),
+            poll: Duration::from_secs(5),
+            grace: Duration::from_secs(30),
+            name: None,
+        }
+    }
+}
+
+impl Config {
+    /// Reads file, environment and flags.
+    pub(crate) fn load(arguments: &DeploymentArguments) -> Result<Self> {
+        let named = arguments.config.as_ref();
+        let path = named.cloned().unwrap_or_else(|| DEFAULT_FILE.into());
+        let file = File::from(path.clone())
+            .format(FileFormat::Toml)
+            .required(named.is_some());
+        let variables = Environment::with_prefix(PREFIX)
+            .prefix_separator("_")
+            .source(Some(variables()))
+            .try_parsing(true)
+            .list_separator(",")
+            .with_list_parse_key("media");
+        let mut builder = config::Config::builder()
+            .add_source(file)
+            .add_source(variables);
+        if let Some(folder) = &arguments.data_dir {
+            let folder = folder.to_string_lossy().into_owned();
+            builder = builder.set_override("data_dir", folder)?;
+        }
+        if let Some(slots) = arguments.slots {
+            builder = builder.set_override("slots", slots.get() as u64)?;
+        }
+        let read = builder.build().and_then(config::Config::try_deserialize);
+        let config: Self =
+            read.map_err(|error| Failed(format!("the configuration cannot be used: {error}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks what each key alone cannot tell.
+    fn check(&self) -> Result<()> {
+        let problem = match (&self.database_url, &self.redis_url) {
+            (Some(_), None) => {
+                "PostgreSQL is for several workers, which would not see each other's locks in \
+                 memory: set `redis_url` too"
+            }
+            (None, Some(_)) => {
+                "`redis_url` is of no use without `database_url`: SQLite has one process, which \
+                 keeps its locks in memory"
+            }
+            _ if self.slots == 0 => "`slots` must be at least 1",
+            _ if self.lease < Duration::from_secs(1) => "`lease` must be at least 1s",
+            _ if self.database_connections < 2 => "`database_connections` must be at least 2",
+            _ if self.media.contains(&MediaKind::GltfGeometry) => {
+                "`media` lists what is made of the canonical scene, which itself is always made"
+            }
+            _ => return Ok(()),
+        };
+        Err(Failed(format!("the configuration cannot be used: {problem}")).into())
+    }
+
+    /// How much memory the tessellator may use for one file, in bytes.
+    pub(crate) fn memory_bytes(&self) -> u64 {
+        let slots = std::num::NonZero::new(self.slots).unwrap_or(std::num::NonZero::<usize>::MIN);
+        self.memory
+            .unwrap_or_else(|| machine::memory_per_job(slots))
+    }
+}
+
+/// The variables that are keys.
+fn variables() -> HashMap<String, String> {
+    let ours = env::vars_os().filter_map(|(name, value)| {
+        let (name, value) = (name.into_string().ok()?, value.into_string().ok()?);
+        let is_key = name.starts_with("CADMILL_")
+            && !NO_KEYS
+                .iter()
+                .any(|other| *other == name || (other.ends_with('_') && name.starts_with(other)));
+        // An empty variable is one that is not set.
+        (is_key && !value.is_empty()).then_some((name, value))
+    });
+    ours.collect()
+}
+
+fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    quantity::duration(&text).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+}
+
+fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let bytes = quantity::bytes(&text);
+    bytes
+        .map(Some)
+        .map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+}

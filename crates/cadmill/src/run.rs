@@ -1,0 +1,30 @@
+//! Which command does what.
+
+use anyhow::Result;
+
+use crate::{
+    cli::Command, convert, doctor, exit::Exit, import, inspect, materials, missing, retry, serve,
+    shell, status,
+};
+
+/// Runs a command.
+pub(crate) fn command(command: &Command) -> Result<Exit> {
+    match command {
+        Command::Convert(arguments) => convert::run(arguments),
+        Command::Inspect(arguments) => inspect::run(arguments),
+        Command::Serve(arguments) => serve::serve(arguments),
+        Command::Worker(arguments) => serve::worker(arguments),
+        Command::Migrate(arguments) => serve::migrate(arguments),
+        Command::Import(arguments) => import::run(arguments),
+        Command::GenerateMissing(arguments) => missing::run(arguments),
+        Command::Status(arguments) => status::run(arguments),
+        Command::Retry(arguments) => retry::run(arguments),
+        Command::Materials(command) => materials::run(command),
+        Command::Doctor(arguments) => doctor::run(arguments),
+        Command::Completions { shell } => shell::completions(*shell),
+        Command::Man { output: None } => shell::man(),
+        Command::Man {
+            output: Some(folder),
+        } => shell::man_pages(folder),
+    }
+}

@@ -1,0 +1,149 @@
+//! `cadmill status`: what is queued, running, there and failed; or the story of one file.
+
+use anyhow::{Context as _, Result};
+use cadmill_domain::{
+    CadFile, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
+    PipelineLog as _, Row, RowState, TaskKind, TaskPayload,
+};
+use serde_json::json;
+use tokio::runtime::Runtime;
+
+use crate::{
+    cli::StatusArguments,
+    config::Config,
+    deployment::Deployment,
+    exit::Exit,
+    output::{self, plain},
+    quantity,
+};
+
+/// How many failures are listed.
+const FAILURES: usize = 20;
+
+pub(crate) fn run(arguments: &StatusArguments) -> Result<Exit> {
+    let config = Config::load(&arguments.deployment)?;
+    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    runtime.block_on(async {
+        let deployment = Deployment::open(config).await?;
+        match &arguments.file {
+            None => all(&deployment, arguments.json).await,
+            Some(called) => one(&deployment, called, arguments.json).await,
+        }
+    })
+}
+
+async fn all(deployment: &Deployment, as_json: bool) -> Result<Exit> {
+    let counts = deployment.store.stats().await?;
+    let failures = deployment.store.failures(None, FAILURES + 1).await?;
+    if as_json {
+        let failures: Vec<_> = failures
+            .iter()
+            .map(|(work, failure)| json!({"work": work, "failure": failure}))
+            .collect();
+        output::line(&json!({"counts": counts, "failures": failures}).to_string())?;
+        return Ok(Exit::Ok);
+    }
+    output::line(&table(&counts))?;
+    for (work, failure) in failures.iter().take(FAILURES) {
+        output::line(&told(*work, failure))?;
+    }
+    if failures.len() > FAILURES {
+        output::line("… and more failures")?;
+    }
+    Ok(Exit::Ok)
+}
+
+fn table(counts: &[Count]) -> String {
+    let states = [
+        ("queued", RowState::Queued),
+        ("running", RowState::Running),
+        ("idle", RowState::Idle),
+        ("failed", RowState::Failed),
+        ("cancelled", RowState::Cancelled),
+    ];
+    let mut table = format!("{:<14}", "");
+    for (name, _) in states {
+        table += &format!("{name:>10}");
+    }
+    for kind in TaskKind::ALL {
+        table += &format!("\n{:<14}", kind.as_str());
+        for (_, state) in states {
+            let count = counts
+                .iter()
+                .find(|count| count.kind == kind && count.state == state);
+            table += &format!("{:>10}", count.map_or(0, |count| count.rows));
+        }
+    }
+    table
+}
+
+fn told(work: TaskPayload, failure: &Failure) -> String {
+    let failure_text = plain(&failure.to_string());
+    format!("{work}: {failure_text} {}", failure.code.remedy())
+}
+
+async fn one(deployment: &Deployment, called: &str, as_json: bool) -> Result<Exit> {
+    let file = deployment.find(called).await?;
+    let rows = deployment.store.rows(file.id).await?;
+    let assets = deployment.store.of_file(file.id).await?;
+    let is_current = |asset: &MediaAsset| rows.iter().any(|(_, row)| row.asset == Some(asset.id));
+    let media: Vec<_> = assets.into_iter().filter(is_current).collect();
+    let events = deployment.store.timeline(file.id).await?;
+    if as_json {
+        let rows: serde_json::Map<_, _> = rows
+            .iter()
+            .map(|(kind, row)| (kind.to_string(), json!(row)))
+            .collect();
+        let story = json!({"file": file, "work": rows, "media": media, "timeline": events});
+        output::line(&story.to_string())?;
+        return Ok(Exit::Ok);
+    }
+    output::line(&story(&file, &rows, &media, &events))?;
+    Ok(Exit::Ok)
+}
+
+fn story(
+    file: &CadFile,
+    rows: &[(TaskKind, Row)],
+    media: &[MediaAsset],
+    events: &[PipelineEvent],
+) -> String {
+    let mut lines = vec![
+        format!("{}  {}", file.id, plain(&file.name)),
+        format!(
+            "  sha256 {}, {} bytes",
+            file.source.sha256, file.source.bytes
+        ),
+        format!("  changed {}", file.updated_at),
+    ];
+    for (kind, row) in rows {
+        let progress = row.progress.as_ref().map_or_else(String::new, |progress| {
+            format!(", {} {:.0} %", progress.phase, progress.fraction * 100.0)
+        });
+        let worker = match (&row.worker, row.state) {
+            (Some(worker), RowState::Running) => format!(" by {worker}"),
+            _ => String::new(),
+        };
+        let asset = media.iter().find(|asset| row.asset == Some(asset.id));
+        let asset = asset.map_or_else(String::new, |asset| {
+            let size = quantity::in_words(asset.blob.bytes);
+            format!(", asset {} ({size})", asset.id)
+        });
+        let state = row.state.as_str();
+        lines.push(format!("  {kind}: {state}{worker}{progress}{asset}"));
+        if let Some(failure) = &row.failure {
+            let text = plain(&failure.to_string());
+            lines.push(format!(
+                "    {}: {text} {}",
+                failure.code,
+                failure.code.remedy()
+            ));
+        }
+    }
+    for event in events {
+        let (step, what) = (event.event.task.step_name(), event.event.event.as_str());
+        let result = plain(&event.event.result.to_string());
+        lines.push(format!("  {} {what} {step} {result}", event.at));
+    }
+    lines.join("\n")
+}
