@@ -56,7 +56,7 @@ pub struct MemoryStore {
     tables: Arc<Mutex<Tables>>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Tables {
     files: BTreeMap<CadFileId, CadFile>,
     rows: BTreeMap<TaskPayload, Row>,
@@ -79,6 +79,15 @@ impl MemoryStore {
     pub fn shared_with(&self, making: Making) -> Self {
         Self {
             making,
+            ..self.clone()
+        }
+    }
+
+    /// A copy of all rows, which goes its own way from now on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            tables: Arc::new(Mutex::new(self.tables().clone())),
             ..self.clone()
         }
     }

@@ -1,7 +1,7 @@
 //! Errors of the databases, told apart by what can be done about them.
 
 use cadmill_domain::StoreError;
-use sea_orm::{DbErr, RuntimeErr, sqlx};
+use sea_orm::{DbErr, RuntimeErr, sqlx, sqlx::error::DatabaseError};
 
 /// The database cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -76,7 +76,7 @@ fn is_unavailable(error: &sqlx::Error) -> bool {
 
 fn is_full(error: &sqlx::Error) -> bool {
     // SQLITE_FULL, and `disk_full` of PostgreSQL.
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     code.is_some_and(|code| code == "13" || code == "53100")
 }
 
@@ -84,7 +84,7 @@ fn is_full(error: &sqlx::Error) -> bool {
 pub(crate) fn open_error(place: String, error: sqlx::Error) -> OpenError {
     // Class 28: no such user or a wrong password; 3D000: no such database; 42501: not allowed.
     let denied = ["28000", "28P01", "3D000", "42501"];
-    let code = error.as_database_error().and_then(|error| error.code());
+    let code = error.as_database_error().and_then(DatabaseError::code);
     match code {
         Some(code) if denied.contains(&&*code) => OpenError::Denied {
             place,

@@ -67,8 +67,10 @@ pub(crate) fn json<T: Serialize>(value: Option<&T>) -> Value {
 
 /// The row in an answer that has all columns.
 pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
-    let input = |column| Ok::<_, StoreError>(get::<Option<String>>(answer, column)?);
-    let input = |column| Ok::<_, StoreError>(input(column)?.map(Input::from_text));
+    let input = |column| {
+        let text = get::<Option<String>>(answer, column)?;
+        Ok::<_, StoreError>(text.map(Input::from_text))
+    };
     let state: String = get(answer, "state")?;
     let row = Row {
         state: RowState::from_name(&state).ok_or(StoreError::Unreadable(state))?,

@@ -226,9 +226,9 @@ fn wanted_by(making: &Making, kind: TaskKind) -> String {
 /// What the stage `s.stage` on the way to `kind` wants of the file `f`.
 fn wanted(making: &Making, kind: TaskKind) -> String {
     let stages = chain(kind).into_iter();
-    let stages: String = stages
-        .map(|stage| format!("WHEN '{stage}' THEN {} ", wanted_by(making, stage)))
-        .collect();
+    let stages = stages.map(|stage| format!("WHEN '{stage}' THEN {} ", wanted_by(making, stage)));
+    let stages: Vec<String> = stages.collect();
+    let stages = stages.concat();
     format!("(CASE s.stage {stages}END)")
 }
 

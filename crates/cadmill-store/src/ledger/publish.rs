@@ -1,8 +1,8 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, StoreError,
-    TaskPayload,
+    Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
+    StoreError, TaskPayload,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
@@ -21,27 +21,46 @@ pub(super) async fn publish(
     claim: &Claim,
     product: Product,
 ) -> Result<Published, StoreError> {
-    let TaskPayload { cad_file_id, kind } = claim.work;
     let transaction = store.begin().await.map_err(store_error)?;
-    let Some(mut book) = store.book(&transaction, cad_file_id).await? else {
-        return Ok(Published::Refused);
-    };
-    if !book
-        .row(kind)
-        .is_some_and(|row| row.is_held_under(claim.fence))
-    {
-        return Ok(Published::Refused);
+    match in_transaction(store, &transaction, claim, product).await {
+        Ok(Some((book, done))) => {
+            store.close(transaction, &book).await?;
+            Ok(done)
+        }
+        refused => {
+            // A transaction that is dropped is undone some time later; until then whoever wants to
+            // claim a row of this file would think that somebody is at it.
+            let undone = transaction.rollback().await;
+            refused?;
+            undone.map_err(store_error)?;
+            Ok(Published::Refused)
+        }
     }
-    let asset = keep(store, &transaction, claim, product).await?;
-    let Some((again, chained)) = book.publish(kind, claim.fence, asset) else {
-        return Ok(Published::Refused);
+}
+
+/// The book and the answer; nothing if the claim does not hold.
+async fn in_transaction<'a>(
+    store: &'a Store,
+    transaction: &DatabaseTransaction,
+    claim: &Claim,
+    product: Product,
+) -> Result<Option<(Book<'a>, Published)>, StoreError> {
+    let TaskPayload { cad_file_id, kind } = claim.work;
+    let Some(mut book) = store.book(transaction, cad_file_id).await? else {
+        return Ok(None);
     };
-    store.close(transaction, &book).await?;
-    Ok(Published::Done {
+    let row = book.row(kind);
+    if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
+        return Ok(None);
+    }
+    let asset = keep(store, transaction, claim, product).await?;
+    let published = book.publish(kind, claim.fence, asset);
+    let done = published.map(|(again, chained)| Published::Done {
         asset,
         again,
         chained,
-    })
+    });
+    Ok(done.map(|done| (book, done)))
 }
 
 /// Keeps what was made; the asset, if it is a medium.

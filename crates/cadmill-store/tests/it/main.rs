@@ -2,6 +2,10 @@
 //! of blobs in a folder and in memory.
 
 mod open;
+mod opening;
+mod outage;
+mod state_machine;
+mod sweeping;
 
 mod sqlite {
     mod cad_files {

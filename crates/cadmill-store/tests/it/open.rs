@@ -5,6 +5,7 @@ use std::{
     borrow::Borrow,
     env,
     future::{Ready, ready},
+    path::Path,
     sync::Arc,
 };
 
@@ -34,12 +35,17 @@ impl Borrow<Deployment> for Opened {
 /// A deployment in a SQLite file.
 pub(crate) async fn sqlite() -> Opened {
     let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("cadmill.db");
-    let database = Database::open_sqlite(&path).await.unwrap();
+    let database = sqlite_in(folder.path()).await;
     Opened {
-        deployment: deployment(database).await,
+        deployment: deployment(database, Arc::default()).await,
         _folder: Some(folder),
     }
+}
+
+/// The SQLite file `cadmill.db` in `folder`.
+pub(crate) async fn sqlite_in(folder: &Path) -> Database {
+    let path = folder.join("cadmill.db");
+    Database::open_sqlite(&path).await.unwrap()
 }
 
 /// A deployment in a new database of PostgreSQL.
@@ -47,7 +53,7 @@ pub(crate) async fn postgres() -> Opened {
     let url = new_postgres_database().await;
     let database = Database::connect_postgres(&url, 24).await.unwrap();
     Opened {
-        deployment: deployment(database).await,
+        deployment: deployment(database, Arc::default()).await,
         _folder: None,
     }
 }
@@ -69,9 +75,9 @@ pub(crate) async fn new_postgres_database() -> String {
     format!("{server}/{name}")
 }
 
-async fn deployment(database: Database) -> Deployment {
+/// A deployment in `database`, which may be empty.
+pub(crate) async fn deployment(database: Database, clock: Arc<ManualClock>) -> Deployment {
     database.migrate().await.unwrap();
-    let clock = Arc::new(ManualClock::new());
     let bell = Arc::new(LocalDoorbell::default());
     let store = Store::new(database, contract::making(), clock.clone(), bell);
     let store = Arc::new(store);

@@ -14,8 +14,8 @@ use crate::{
 };
 
 /// A file of each class: its name, its story, and what becomes of a request for its scene and for
-/// its master. The bytes that go and come back let the materials change while no scene is there, so
-/// that nothing is asked for: the master is stale, and only what is missing tells.
+/// its master. The bytes that go, are being read and come back let the materials change while no
+/// scene is there, so that nothing is asked for: the master is stale, and only what is missing tells.
 #[rustfmt::skip]
 const CLASSES: [(&str, &[Do], Requested, Requested); 27] = [
     ("new", &[], InFlight, InFlight),
@@ -37,13 +37,13 @@ const CLASSES: [(&str, &[Do], Requested, Requested); 27] = [
     ("new bytes", &[MakeAllFor(USD), Bytes("B")], InFlight, InFlight),
     ("new bytes, read", &[MakeAllFor(USD), Bytes("B"), Make(STEP)], InFlight, InFlight),
     ("new bytes, not milled", &[MakeAllFor(USD), Bytes("B"), Make(STEP), Cancel(GLB)], Queued, Queued),
-    ("dressed otherwise", &[MakeAllFor(USD), Bytes("B"), Paint("#ff0000"), Bytes("A")], Present, Queued),
-    ("undressable otherwise", &[MakeAllFor(GLB), Fail(USD), Bytes("B"), Paint("#ff0000"), Bytes("A")], Present, Queued),
-    ("being dressed otherwise", &[MakeAllFor(GLB), Claim(USD), Bytes("B"), Paint("#ff0000"), Bytes("A")], Present, InFlight),
+    ("dressed otherwise", &[MakeAllFor(USD), Bytes("B"), Claim(STEP), Paint("#ff0000"), Bytes("A")], Present, Queued),
+    ("undressable otherwise", &[MakeAllFor(GLB), Fail(USD), Bytes("B"), Claim(STEP), Paint("#ff0000"), Bytes("A")], Present, Queued),
+    ("being dressed otherwise", &[MakeAllFor(GLB), Claim(USD), Bytes("B"), Claim(STEP), Paint("#ff0000"), Bytes("A")], Present, InFlight),
     ("to be repainted", &[MakeAllFor(USD), Paint("#ff0000")], Present, InFlight),
-    ("to be repainted as it is", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Paint("#00ff00")], Present, InFlight),
-    ("done, then undressable", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Fail(USD), Bytes("B"), Paint("#00ff00"), Bytes("A")], Present, Present),
-    ("done, then cancelled", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Cancel(USD), Bytes("B"), Paint("#00ff00"), Bytes("A")], Present, Present),
+    ("to be repainted as it is", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Paint("#00ff00")], Present, Present),
+    ("done, then undressable", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Fail(USD), Bytes("B"), Claim(STEP), Paint("#00ff00"), Bytes("A")], Present, Present),
+    ("done, then cancelled", &[Paint("#00ff00"), MakeAllFor(USD), Paint("#ff0000"), Cancel(USD), Bytes("B"), Claim(STEP), Paint("#00ff00"), Bytes("A")], Present, Present),
     ("not repainted", &[MakeAllFor(USD), Paint("#ff0000"), Cancel(USD)], Present, Queued),
 ];
 
@@ -88,8 +88,8 @@ pub async fn missing_is_told_of_every_class(deployment: &Deployment) {
         missing,
         Missing {
             queued: 4,
-            in_flight: 17,
-            present: 3,
+            in_flight: 16,
+            present: 4,
             failed: 3
         },
         "masters"

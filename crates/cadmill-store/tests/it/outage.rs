@@ -1,0 +1,89 @@
+//! A PostgreSQL that goes down and comes back: what is told meanwhile, and that all goes on after.
+
+use std::{sync::Arc, time::Duration};
+
+use cadmill_domain::{
+    Blob, Doorbell as _, MediaKind, NewCadFile, Request, Requested, StoreError, TaskKind,
+    TaskPayload, WorkerName, contract::Deployment,
+};
+use cadmill_servers::Postgres;
+use cadmill_store::{Database, PostgresDoorbell};
+use futures_util::future::{join_all, join3};
+use tokio::time::timeout;
+
+use crate::open;
+
+/// How long what must happen soon may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_is_survived() {
+    let mut server = Postgres::start().unwrap();
+    let database = Database::connect_postgres(&server.url(), 4).await.unwrap();
+    let deployment = open::deployment(database.clone(), Arc::default()).await;
+    let bell = PostgresDoorbell::listen(&database).unwrap();
+    hears(&bell).await;
+    let file = NewCadFile {
+        name: "bracket.step".to_owned(),
+        source: Blob::of(b"A"),
+    };
+    let file = deployment.files.add(file, Request::BULK).await.unwrap();
+    let work = TaskPayload {
+        cad_file_id: file.id,
+        kind: MediaKind::UsdMaster.into(),
+    };
+    assert_eq!(
+        request(&deployment, work).await.unwrap(),
+        Requested::InFlight
+    );
+
+    for break_down in [Postgres::stop, Postgres::kill] {
+        break_down(&mut server).unwrap();
+        let requests = join_all((0..5).map(|_| request(&deployment, work)));
+        // Nobody hears the ring, but nothing breaks.
+        let asked = timeout(PATIENCE, join3(requests, database.ping(), bell.ring())).await;
+        let (requests, ping, ()) = asked.expect("who asks does not wait for long");
+        for asked in requests
+            .into_iter()
+            .map(|answer| answer.map(drop))
+            .chain([ping])
+        {
+            let error = asked.unwrap_err();
+            assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+        }
+
+        server.restart().unwrap();
+        let back = timeout(PATIENCE, async {
+            while request(&deployment, work).await.is_err() {
+                tokio::task::yield_now().await;
+            }
+        });
+        back.await.expect("the pool recovers");
+        assert_eq!(
+            deployment.ledger.next(9).await.unwrap().len(),
+            1,
+            "nothing is lost"
+        );
+        hears(&bell).await;
+    }
+    let (kind, worker) = (TaskKind::ProcessStep, WorkerName::new("mill-1"));
+    let work = TaskPayload { kind, ..work };
+    let claimed = deployment.ledger.claim(work, &worker).await;
+    assert!(claimed.unwrap().is_some(), "work goes on");
+}
+
+async fn request(deployment: &Deployment, work: TaskPayload) -> Result<Requested, StoreError> {
+    let requested = deployment.ledger.request(work, Request::BULK).await?;
+    Ok(requested.expect("the file is there"))
+}
+
+/// Rings until it is heard. A bell that listens anew rings by itself, which is hearing, too.
+async fn hears(bell: &PostgresDoorbell) {
+    let heard = timeout(PATIENCE, async {
+        tokio::select! {
+            () = bell.wait() => {}
+            () = async { loop { bell.ring().await; } } => {}
+        }
+    });
+    heard.await.expect("the bell is heard");
+}

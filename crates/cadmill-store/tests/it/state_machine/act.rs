@@ -1,0 +1,76 @@
+//! What a client does, and what it is answered; files are numbers here, since ids differ.
+
+use cadmill_domain::{
+    Fence, Input, MediaKind, Missing, MissingRequest, Moment, Recovered, Request, Requested,
+    TaskKind, WorkerName,
+};
+
+use super::side::File;
+
+/// An operation with all that it needs.
+#[derive(Debug, Clone)]
+pub(crate) enum Act {
+    Request(usize, TaskKind, Request),
+    RequestMissing(MissingRequest),
+    Next(usize),
+    Claim(usize, TaskKind, WorkerName),
+    Progress(Ticket, f64),
+    Publish(Ticket, Made),
+    Fail(Ticket, Option<Moment>),
+    HandBack(Ticket),
+    Recover(Ticket),
+    Cancel(usize, TaskKind),
+    Paint {
+        file: usize,
+        tone: u8,
+        by_hand: bool,
+    },
+    Bytes(usize, u8, Request),
+}
+
+/// What is published.
+#[derive(Debug, Clone)]
+pub(crate) enum Made {
+    /// Something new, different for each number.
+    New(u32),
+    /// An asset that is there.
+    Cached(AssetKey),
+}
+
+/// What no two assets have in common.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct AssetKey {
+    pub(crate) file: usize,
+    pub(crate) kind: MediaKind,
+    pub(crate) input: Input,
+}
+
+/// A claim.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) file: usize,
+    pub(crate) kind: TaskKind,
+    pub(crate) fence: Fence,
+    pub(crate) input: Input,
+    pub(crate) worker: WorkerName,
+    pub(crate) tries: u32,
+}
+
+/// What an operation answers.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Answer {
+    Requested(Option<Requested>),
+    Missing(Missing),
+    Next(Vec<(usize, TaskKind)>),
+    Claimed(Option<Ticket>),
+    Held(bool),
+    Published {
+        asset: Option<AssetKey>,
+        again: bool,
+        chained: Vec<(TaskKind, Requested)>,
+    },
+    Stale,
+    Refused,
+    Recovered(Recovered),
+    File(Option<File>),
+}

@@ -1,0 +1,332 @@
+//! A deployment whose files are known by number: the database, or the fake.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use cadmill_domain::{
+    Blob, CadFile, CadFileId, Claim, Count, Failure, FailureCode, MaterialKey, MaterialMap,
+    MaterialSpec, MediaAsset, MediaAssetId, NewCadFile, NewMediaAsset, Product, Progress,
+    Published, Request, Row, StoreError, TaskKind, TaskPayload,
+    contract::Deployment,
+    fakes::{ManualClock, MemoryStore},
+};
+use serde_json::json;
+
+use super::act::{Act, Answer, AssetKey, Made, Ticket};
+
+/// One of the two that are compared.
+#[derive(Clone)]
+pub(crate) struct Side {
+    pub(crate) deployment: Deployment,
+    fake: Option<MemoryStore>,
+    ids: Vec<CadFileId>,
+}
+
+/// A file without its id.
+pub(crate) type File = (usize, CadFile);
+
+/// All that is stored, without ids.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Snapshot {
+    files: Vec<File>,
+    rows: Vec<(usize, TaskKind, Row, Option<AssetKey>)>,
+    assets: BTreeMap<AssetKey, MediaAsset>,
+}
+
+/// What is found by looking at all rows.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Overview {
+    running: Vec<Ticket>,
+    next: Vec<(usize, TaskKind)>,
+    stats: Vec<Count>,
+}
+
+impl Side {
+    pub(crate) fn of_database(deployment: Deployment) -> Self {
+        let (fake, ids) = (None, Vec::new());
+        Self {
+            deployment,
+            fake,
+            ids,
+        }
+    }
+
+    pub(crate) fn of_fake(fake: MemoryStore, clock: &Arc<ManualClock>) -> Self {
+        let store = Arc::new(fake.clone());
+        let deployment = Deployment {
+            files: store.clone(),
+            assets: store.clone(),
+            ledger: store.clone(),
+            log: store,
+            clock: clock.clone(),
+        };
+        Self {
+            fake: Some(fake),
+            ..Self::of_database(deployment)
+        }
+    }
+
+    /// A copy of the fake.
+    pub(crate) fn fork(&self, clock: &Arc<ManualClock>) -> Self {
+        let fake = self.fake.as_ref().expect("only the fake is forked");
+        Self {
+            ids: self.ids.clone(),
+            ..Self::of_fake(fake.fork(), clock)
+        }
+    }
+
+    pub(crate) fn files(&self) -> usize {
+        self.ids.len()
+    }
+
+    pub(crate) async fn add(&mut self, name: &str) {
+        let file = NewCadFile {
+            name: name.to_owned(),
+            source: bytes(0),
+        };
+        let added = self.deployment.files.add(file, Request::BULK).await;
+        self.ids.push(added.unwrap().id);
+    }
+
+    pub(crate) async fn apply(&self, act: &Act) -> Answer {
+        let Deployment { files, ledger, .. } = &self.deployment;
+        match act {
+            Act::Request(file, kind, request) => {
+                let requested = ledger.request(self.work(*file, *kind), *request).await;
+                Answer::Requested(requested.unwrap())
+            }
+            Act::RequestMissing(request) => {
+                Answer::Missing(ledger.request_missing(request).await.unwrap())
+            }
+            Act::Next(limit) => Answer::Next(self.next(*limit).await),
+            Act::Claim(file, kind, worker) => {
+                let claimed = ledger.claim(self.work(*file, *kind), worker).await;
+                Answer::Claimed(claimed.unwrap().map(|claim| self.ticket(&claim)))
+            }
+            Act::Progress(ticket, fraction) => {
+                let progress = Progress {
+                    phase: "mesh".to_owned(),
+                    fraction: *fraction,
+                };
+                let held = ledger.progress(&self.claim(ticket), &progress).await;
+                Answer::Held(held.unwrap())
+            }
+            Act::Publish(ticket, made) => self.publish(ticket, made).await,
+            Act::Fail(ticket, retry_at) => {
+                let failure = Failure::new(FailureCode::KernelError, "It cannot.");
+                let held = ledger.fail(&self.claim(ticket), &failure, *retry_at).await;
+                Answer::Held(held.unwrap())
+            }
+            Act::HandBack(ticket) => {
+                Answer::Held(ledger.hand_back(&self.claim(ticket)).await.unwrap())
+            }
+            Act::Recover(ticket) => {
+                Answer::Recovered(ledger.recover(&self.claim(ticket)).await.unwrap())
+            }
+            Act::Cancel(file, kind) => {
+                Answer::Held(ledger.cancel(self.work(*file, *kind)).await.unwrap())
+            }
+            Act::Paint {
+                file,
+                tone,
+                by_hand,
+            } => {
+                let (id, paint) = (self.ids[*file], paint(*tone));
+                let saved = if *by_hand {
+                    files.save_manual_material_overrides(id, paint).await
+                } else {
+                    files.save_part_materials(id, paint).await
+                };
+                Answer::File(saved.unwrap().map(|file| self.file(file)))
+            }
+            Act::Bytes(file, version, request) => {
+                let (id, source) = (self.ids[*file], bytes(*version));
+                let replaced = files.replace_source(id, source, *request).await;
+                Answer::File(replaced.unwrap().map(|file| self.file(file)))
+            }
+        }
+    }
+
+    async fn publish(&self, ticket: &Ticket, made: &Made) -> Answer {
+        let product = match made {
+            Made::New(number) => product(ticket, *number),
+            Made::Cached(key) => Product::Cached(self.asset_id(key).await),
+        };
+        let ledger = &self.deployment.ledger;
+        match ledger.publish(&self.claim(ticket), product).await {
+            Ok(Published::Done {
+                asset,
+                again,
+                chained,
+            }) => Answer::Published {
+                // An asset stays under its id, so it can be looked up later.
+                asset: match asset {
+                    Some(id) => Some(self.key_of(id).await),
+                    None => None,
+                },
+                again,
+                chained,
+            },
+            Ok(Published::Refused) => Answer::Stale,
+            Err(StoreError::Refused(_)) => Answer::Refused,
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+
+    pub(crate) async fn next(&self, limit: usize) -> Vec<(usize, TaskKind)> {
+        let next = self.deployment.ledger.next(limit).await.unwrap();
+        let next = next.into_iter();
+        next.map(|work| (self.number(work.cad_file_id), work.kind))
+            .collect()
+    }
+
+    pub(crate) async fn snapshot(&self) -> Snapshot {
+        let Deployment {
+            files,
+            assets,
+            ledger,
+            ..
+        } = &self.deployment;
+        let page = files.page(None, 100).await.unwrap();
+        let mut snapshot = Snapshot {
+            files: page.into_iter().map(|file| self.file(file)).collect(),
+            rows: Vec::new(),
+            assets: BTreeMap::new(),
+        };
+        for (number, id) in self.ids.iter().enumerate() {
+            let mut keys = BTreeMap::new();
+            for mut asset in assets.of_file(*id).await.unwrap() {
+                keys.insert(asset.id, self.key(&asset));
+                asset.id = MediaAssetId::from_uuid(CadFileId::from_uuid(NONE).as_uuid());
+                let key = self.key(&asset);
+                asset.cad_file_id = CadFileId::from_uuid(NONE);
+                snapshot.assets.insert(key, asset);
+            }
+            for (kind, mut row) in ledger.rows(*id).await.unwrap() {
+                let asset = row.asset.take().map(|id| keys[&id].clone());
+                snapshot.rows.push((number, kind, row, asset));
+            }
+        }
+        snapshot
+    }
+
+    pub(crate) async fn overview(&self) -> Overview {
+        let running = self.deployment.ledger.running().await.unwrap();
+        let mut running: Vec<_> = running.iter().map(|claim| self.ticket(claim)).collect();
+        running.sort_by_key(|ticket| (ticket.file, ticket.kind));
+        Overview {
+            running,
+            next: self.next(100).await,
+            stats: self.deployment.ledger.stats().await.unwrap(),
+        }
+    }
+
+    /// All claims that are open.
+    pub(crate) async fn open_tickets(&self) -> Vec<Ticket> {
+        self.overview().await.running
+    }
+
+    /// All assets.
+    pub(crate) async fn assets(&self) -> Vec<AssetKey> {
+        self.snapshot().await.assets.into_keys().collect()
+    }
+
+    fn work(&self, file: usize, kind: TaskKind) -> TaskPayload {
+        TaskPayload {
+            cad_file_id: self.ids[file],
+            kind,
+        }
+    }
+
+    fn number(&self, id: CadFileId) -> usize {
+        let number = self.ids.iter().position(|known| *known == id);
+        number.expect("every file was added here")
+    }
+
+    fn file(&self, mut file: CadFile) -> File {
+        let number = self.number(file.id);
+        file.id = CadFileId::from_uuid(NONE);
+        (number, file)
+    }
+
+    fn claim(&self, ticket: &Ticket) -> Claim {
+        Claim {
+            work: self.work(ticket.file, ticket.kind),
+            fence: ticket.fence,
+            input: ticket.input.clone(),
+            worker: ticket.worker.clone(),
+            tries: ticket.tries,
+        }
+    }
+
+    fn ticket(&self, claim: &Claim) -> Ticket {
+        Ticket {
+            file: self.number(claim.work.cad_file_id),
+            kind: claim.work.kind,
+            fence: claim.fence,
+            input: claim.input.clone(),
+            worker: claim.worker.clone(),
+            tries: claim.tries,
+        }
+    }
+
+    fn key(&self, asset: &MediaAsset) -> AssetKey {
+        AssetKey {
+            file: self.number(asset.cad_file_id),
+            kind: asset.kind,
+            input: asset.input.clone(),
+        }
+    }
+
+    async fn key_of(&self, id: MediaAssetId) -> AssetKey {
+        let asset = self.deployment.assets.get(id).await.unwrap();
+        self.key(&asset.expect("what was published is there"))
+    }
+
+    async fn asset_id(&self, key: &AssetKey) -> MediaAssetId {
+        let assets = self.deployment.assets.of_file(self.ids[key.file]).await;
+        let found = assets
+            .unwrap()
+            .into_iter()
+            .find(|asset| self.key(asset) == *key);
+        found.expect("what is cached is there").id
+    }
+}
+
+impl fmt::Display for Snapshot {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, file) in &self.files {
+            writeln!(f, "\n  {number}: {:?} {:?}", file.source, file.materials)?;
+            for (_, kind, row, asset) in self.rows.iter().filter(|row| row.0 == *number) {
+                writeln!(f, "    {kind}: {row:?}\n      {asset:?}")?;
+            }
+        }
+        writeln!(f, "  {:?}", self.assets.values())
+    }
+}
+
+const NONE: sea_orm::prelude::Uuid = sea_orm::prelude::Uuid::nil();
+
+/// All files have the same versions, so that they share assets.
+fn bytes(version: u8) -> Blob {
+    Blob::of(&[version])
+}
+
+fn paint(tone: u8) -> MaterialMap {
+    let spec = MaterialSpec {
+        name: None,
+        color: format!("#{tone:02x}8040").parse().unwrap(),
+        metallic: 0.25,
+        roughness: 0.5,
+        opacity: 1.0,
+    };
+    MaterialMap::from([(MaterialKey::new("bolt-*"), spec)])
+}
+
+fn product(ticket: &Ticket, number: u32) -> Product {
+    let report = json!({"number": number, "share": 0.1});
+    if ticket.kind == TaskKind::ProcessStep {
+        return Product::Step(report);
+    }
+    let blob = Blob::of(&number.to_le_bytes());
+    Product::Asset(NewMediaAsset { blob, report })
+}
