@@ -142,7 +142,7 @@ pub enum TaskOutcome {
     },
     /// The lease was lost or the claim was taken away, so nothing was published.
     Lost,
-    /// It went back to the queue: the worker stops, or what is wanted has changed.
+    /// It went back to the queue, since the worker stops.
     HandedBack,
 }
 
