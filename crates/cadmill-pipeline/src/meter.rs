@@ -7,6 +7,8 @@ use tokio::{sync::watch, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::Failpoint;
+
 /// How often the ledger is told.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -76,6 +78,9 @@ impl ProgressSink for Sink {
             phase: phase.to_owned(),
             fraction,
         });
+        if phase == "mesh" {
+            Failpoint::DuringTessellation.reach();
+        }
     }
 }
 

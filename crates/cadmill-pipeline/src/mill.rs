@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{backoff, failpoint, meter::Meter, tasks};
+use crate::{Failpoint, backoff, meter::Meter, tasks};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -135,7 +135,12 @@ impl Mill {
         F: Future<Output = Result<TaskOutcome, StoreError>>,
     {
         let key = lock_key(work);
-        let ran = run_exclusive(&self.lock, &key, self.settings.lease, body).await?;
+        let ran = run_exclusive(&self.lock, &key, self.settings.lease, async |lost| {
+            let ended = body(lost).await;
+            Failpoint::BeforeRelease.reach();
+            ended
+        });
+        let ran = ran.await?;
         match ran {
             Exclusive::Ran(outcome) => Ok(outcome?),
             Exclusive::Skipped(_) => Ok(TaskOutcome::Skipped),
@@ -173,7 +178,7 @@ impl Mill {
         lost: CancellationToken,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("after_lock");
+        Failpoint::AfterLock.reach();
         let claim = self.records.ledger.claim(work, &self.settings.worker);
         match claim.await? {
             Some(claim) => self.work(&claim, lost, stop).await,
@@ -195,7 +200,7 @@ impl Mill {
         lost: CancellationToken,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("after_claim");
+        Failpoint::AfterClaim.reach();
         let TaskPayload { cad_file_id, kind } = claim.work;
         let file = self.records.files.get(cad_file_id).await?;
         let wanted =
@@ -276,7 +281,7 @@ impl Mill {
         product: Product,
         lost: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("before_publish");
+        Failpoint::BeforePublish.reach();
         let is_cached = matches!(product, Product::Cached(_));
         let mut tries = 0;
         let published = loop {
@@ -293,7 +298,7 @@ impl Mill {
                 () = tokio::time::sleep(backoff::short(tries)) => tries += 1,
             }
         };
-        failpoint::reach("after_publish");
+        Failpoint::AfterPublish.reach();
         let Published::Done {
             asset,
             again,
