@@ -15,6 +15,7 @@ pub use convert::{
     CONVERTER, Conversion, ConversionProgress, ConversionTimings, Converted, Medium, Origin,
     Record, Stage, Target,
 };
+pub use failpoint::Failpoint;
 pub use mill::{Mill, MillSettings, Records, TaskError};
 pub use process::ProcessTessellator;
 pub use scratch::Scratch;

@@ -7,6 +7,8 @@ use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::warn;
 
+use crate::Failpoint;
+
 /// How often the ledger is told.
 const EVERY: Duration = Duration::from_secs(1);
 
@@ -67,6 +69,9 @@ impl ProgressSink for Sink {
             phase: phase.to_owned(),
             fraction,
         });
+        if phase == "mesh" {
+            Failpoint::DuringTessellation.reach();
+        }
     }
 }
 

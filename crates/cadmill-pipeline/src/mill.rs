@@ -15,7 +15,7 @@ use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{backoff, failpoint, meter::Meter};
+use crate::{Failpoint, backoff, meter::Meter};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -141,6 +141,7 @@ impl Mill {
         let slot = &mut ended;
         let ran = run_exclusive(&self.lock, &key, self.settings.lease, |lost| async move {
             *slot = Some(body(lost).await);
+            Failpoint::BeforeRelease.reach();
         });
         if let Exclusive::Skipped(_) = ran.await? {
             return Ok(TaskOutcome::Skipped);
@@ -178,7 +179,7 @@ impl Mill {
         lost: CancellationToken,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("after_lock");
+        Failpoint::AfterLock.reach();
         match self.claim(work, &lost).await? {
             Some((claim, file)) => self.work(&claim, &file, lost, stop).await,
             None => Ok(TaskOutcome::Skipped),
@@ -196,7 +197,7 @@ impl Mill {
         let Records { files, ledger, .. } = &self.records;
         for _ in 0..2 {
             let claim = ledger.claim(work, &self.settings.worker).await?;
-            failpoint::reach("after_claim");
+            Failpoint::AfterClaim.reach();
             let Some(claim) = claim else {
                 return Ok(None);
             };

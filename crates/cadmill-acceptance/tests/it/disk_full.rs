@@ -51,7 +51,7 @@ fn a_full_disk_is_told_and_leaves_nothing_half() {
 }
 
 /// `unshare` with mounts of its own: as root, else as root of a user namespace, if either may be.
-fn unshare() -> Option<Command> {
+pub(crate) fn unshare() -> Option<Command> {
     [&["--mount"][..], &["--user", "--map-root-user", "--mount"]]
         .into_iter()
         .map(|arguments| {

@@ -2,6 +2,7 @@
 //! comes out. `cargo xtask test` builds and installs all that this needs.
 
 mod disk_full;
+mod faults;
 mod geometry;
 mod glb;
 mod hostile;

@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Job, Mill, insist};
-use crate::{backoff, failpoint, meter::Meter, tasks};
+use crate::{Failpoint, backoff, meter::Meter, tasks};
 
 impl Mill {
     /// Works on a claim and closes it.
@@ -101,11 +101,11 @@ impl Mill {
         product: Product,
         lost: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        failpoint::reach("before_publish");
+        Failpoint::BeforePublish.reach();
         let ledger = &self.records.ledger;
         let is_cached = matches!(product, Product::Cached(_));
         let published = insist(lost, || ledger.publish(claim, product.clone())).await?;
-        failpoint::reach("after_publish");
+        Failpoint::AfterPublish.reach();
         let (asset, again, chained) = match published {
             Published::Done {
                 asset,

@@ -6,7 +6,7 @@ use cadmill_lock::{Held, LockError, LockKey};
 use serde_json::{Value, json};
 
 use super::{Made, cached, store};
-use crate::{failpoint, mill::Job, scratch};
+use crate::{Failpoint, mill::Job, scratch};
 
 pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     if let Some(made) = cached(job, MediaKind::GltfGeometry).await? {
@@ -30,12 +30,12 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         memory_bytes: settings.memory_bytes,
         threads: settings.threads,
     };
-    failpoint::reach("before_spawn");
+    Failpoint::BeforeSpawn.reach();
     let cancelled = Cancelled::when(job.cancelled.clone().cancelled_owned());
     let tessellator = &job.mill.tessellator;
     let made = tessellator.tessellate(&request, job.meter.sink(), cancelled);
     let made = made.await?;
-    failpoint::reach("after_tessellation");
+    Failpoint::AfterTessellation.reach();
     let product = store(job, made.glb, json!(made.report)).await?;
     Ok(Made {
         product,

@@ -10,7 +10,7 @@ mod scene;
 use cadmill_domain::{Failure, MediaKind, NewMediaAsset, Product, TaskKind};
 use cadmill_lock::Held;
 
-use crate::mill::Job;
+use crate::{Failpoint, mill::Job};
 
 /// What a task has made.
 #[derive(Debug)]
@@ -51,7 +51,8 @@ async fn store(
     report: serde_json::Value,
 ) -> Result<Product, Failure> {
     job.meter.enter("store");
+    Failpoint::BeforeBlob.reach();
     let blob = job.mill.blobs.put(bytes).await?;
-    crate::failpoint::reach("after_blob");
+    Failpoint::AfterBlob.reach();
     Ok(Product::Asset(NewMediaAsset { blob, report }))
 }

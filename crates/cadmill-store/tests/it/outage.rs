@@ -27,7 +27,11 @@ async fn a_restart_is_survived() {
         name: "bracket.step".to_owned(),
         source: Blob::of(b"A"),
     };
-    let file = deployment.files.add(file, Some(Request::BULK)).await.unwrap();
+    let file = deployment
+        .files
+        .add(file, Some(Request::BULK))
+        .await
+        .unwrap();
     let work = TaskPayload {
         cad_file_id: file.id,
         kind: MediaKind::UsdMaster.into(),

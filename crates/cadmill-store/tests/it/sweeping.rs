@@ -52,7 +52,11 @@ async fn only_what_is_old_and_referred_to_by_nothing_is_swept() {
         name: "bracket.step".to_owned(),
         source,
     };
-    deployment.files.add(file, Some(Request::BULK)).await.unwrap();
+    deployment
+        .files
+        .add(file, Some(Request::BULK))
+        .await
+        .unwrap();
     let beside = path_of(folder.path(), &orphan);
     let torn = |number: u32| PathBuf::from(format!("{}#{number}", beside.display()));
     for (number, age) in [(1, old), (2, young)] {

@@ -1,0 +1,35 @@
+//! What goes wrong around the mill in operation: workers that die or freeze, servers that are away,
+//! disks that are full, people who click twice. Each test runs the built commands against a real
+//! PostgreSQL and a real Redis, and ends with the same check of everything that is left.
+
+mod check;
+mod double_click;
+mod failpoints;
+mod frozen;
+mod full_disk;
+mod kernel;
+mod postgres_away;
+mod redis_away;
+mod redis_client;
+mod site;
+mod start;
+mod terminated;
+mod workers;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// Only a failing test waits this long.
+const LONG: Duration = Duration::from_mins(2);
+
+/// Looks again and again until it is so. Other processes do not tell when it is.
+#[track_caller]
+fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+    let since = Instant::now();
+    while !is_so() {
+        assert!(since.elapsed() < LONG, "not within {LONG:?}: {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}
