@@ -11,13 +11,18 @@ use nix::{
 };
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, Ended};
+use crate::bench::{Bench, Ended, step};
 
 /// Runs a command of the pipeline and gives the one object that it prints.
 #[track_caller]
 fn json(bench: &Bench, arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--json"]].concat();
     bench.run(&arguments).with(0).objects().remove(0)
+}
+
+/// A sound file whose bytes are those of no other.
+fn part(bench: &Bench, path: &str, name: &str) {
+    bench.write(path, &step("").replace("'Cube'", &format!("'{name}'")));
 }
 
 /// A server in the folder of `bench`, which has said that it works.
@@ -41,8 +46,8 @@ fn stop(mut server: Child) {
 #[test]
 fn files_are_brought_in_once_and_made_once() {
     let bench = Bench::new();
-    bench.step("in/a.step", "");
-    bench.step("in/deep/b.step", "first");
+    part(&bench, "in/a.step", "a");
+    part(&bench, "in/deep/b.step", "b");
     let told = json(&bench, &["import", "in", "--wait"]);
     let expected = json!({"added": 2, "changed": 0, "unchanged": 0, "refused": 0, "failed": 0});
     assert_eq!(told, expected);
@@ -61,7 +66,7 @@ fn files_are_brought_in_once_and_made_once() {
     assert_eq!(steps[0]["event"], "step_start");
     assert_eq!(steps[0]["task"], "process_step");
 
-    bench.step("in/a.step", "other bytes");
+    part(&bench, "in/a.step", "other bytes");
     let told = json(&bench, &["import", "in", "--wait"]);
     assert_eq!(
         (&told["changed"], &told["unchanged"]),
@@ -73,7 +78,7 @@ fn files_are_brought_in_once_and_made_once() {
 fn the_second_click_queues_nothing() {
     let bench = Bench::new();
     for name in ["a", "b", "c"] {
-        bench.step(&format!("in/{name}.step"), name);
+        part(&bench, &format!("in/{name}.step"), name);
     }
     bench.run(&["import", "in", "--later"]).with(0);
     let click = |more: &[&str]| {
