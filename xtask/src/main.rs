@@ -15,7 +15,11 @@ mod workspace;
 
 use clap::{Parser, Subcommand};
 
-use crate::{bench::ConvertBench, packages::Consent, workspace::Workspace};
+use crate::{
+    bench::{ConvertBench, DedupBench},
+    packages::Consent,
+    workspace::Workspace,
+};
 
 #[derive(Debug, Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about)]
@@ -37,7 +41,7 @@ enum Task {
     },
     /// Checks format, lints, documentation, crate arrows, dependencies and house style.
     Check(Consent),
-    /// Measures against other programs, in ratios.
+    /// Measures: against other programs in ratios, or against what is wanted.
     #[command(subcommand)]
     Bench(Bench),
 }
@@ -46,6 +50,8 @@ enum Task {
 enum Bench {
     /// `cadmill convert` against `cascadio` and the old way.
     Convert(ConvertBench),
+    /// The ledger on both databases, and the locks.
+    Dedup(DedupBench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -56,5 +62,6 @@ fn main() -> anyhow::Result<()> {
         Task::Test { consent, filters } => test::test(&workspace, consent, &filters),
         Task::Check(consent) => check::check(&workspace, consent),
         Task::Bench(Bench::Convert(bench)) => bench.run(&workspace),
+        Task::Bench(Bench::Dedup(bench)) => bench.run(&workspace),
     }
 }

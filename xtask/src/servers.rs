@@ -33,12 +33,28 @@ impl Servers {
         })
     }
 
+    /// The URL of a PostgreSQL database whose user may make further databases.
+    pub(crate) fn postgres_url(&self) -> Result<String> {
+        url(self.postgres.as_ref().map(Postgres::url), POSTGRES_URL)
+    }
+
+    /// The URL of a Redis server.
+    pub(crate) fn redis_url(&self) -> Result<String> {
+        url(self.redis.as_ref().map(Redis::url), REDIS_URL)
+    }
+
     /// What a program must have in its environment to find them.
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
         let postgres = self.postgres.as_ref().map(|it| (POSTGRES_URL, it.url()));
         let redis = self.redis.as_ref().map(|it| (REDIS_URL, it.url()));
         postgres.into_iter().chain(redis)
     }
+}
+
+/// That of our own, or that which the user has named.
+fn url(ours: Option<String>, variable: &str) -> Result<String> {
+    let named = || env::var(variable).with_context(|| format!("{variable} is no text"));
+    ours.map_or_else(named, Ok)
 }
 
 #[cfg(test)]

@@ -1,5 +1,7 @@
-//! `cargo xtask bench convert`: our GLB and USD against two peers, in one run and in ratios.
+//! `cargo xtask bench convert`: our GLB and USD against two peers, in one run and in ratios; and
+//! `dedup`, in a module of its own.
 
+mod dedup;
 mod measure;
 mod merge;
 mod peers;
@@ -17,6 +19,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use walkdir::WalkDir;
 
+pub(crate) use self::dedup::DedupBench;
 use self::{
     peers::Peers,
     report::{FileFigures, FolderFigures, Report},

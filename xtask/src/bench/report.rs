@@ -131,7 +131,7 @@ impl fmt::Display for Report {
 }
 
 /// The middle of `values`; of two, the mean.
-fn median(values: &[f64]) -> f64 {
+pub(super) fn median(values: &[f64]) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let middle = sorted.len() / 2;

@@ -1,0 +1,150 @@
+//! A database full of files that were read and lack a scene.
+
+use std::sync::Arc;
+
+use cadmill_domain::{
+    CadFileId, ContentHash, Doorbell, Making, MaterialMaps, MediaKind, Recipe, SystemClock,
+    TaskKind,
+};
+use cadmill_store::{Database, LocalDoorbell, PostgresDoorbell, Store};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, Statement, prelude::Uuid};
+use tempfile::TempDir;
+
+use crate::Outcome;
+
+const CONNECTIONS: u32 = 16;
+
+/// A database, and a connection beside the store's.
+pub(crate) struct Filled {
+    pub(crate) store: Store,
+    pub(crate) files: Vec<CadFileId>,
+    beside: DatabaseConnection,
+    is_postgres: bool,
+    _folder: TempDir,
+}
+
+impl Filled {
+    /// A new database of the PostgreSQL server at `url`, or a SQLite file, with so many files.
+    pub(crate) async fn open(url: Option<&str>, files: usize) -> Outcome<Self> {
+        let folder = tempfile::tempdir()?;
+        let (database, url) = if let Some(server) = url {
+            let url = new_database(server).await?;
+            (Database::connect_postgres(&url, CONNECTIONS).await?, url)
+        } else {
+            let path = folder.path().join("cadmill.db");
+            let url = format!("sqlite://{}", path.display());
+            (Database::open_sqlite(&path).await?, url)
+        };
+        database.migrate().await?;
+        let is_postgres = url.starts_with("postgres");
+        let bell: Arc<dyn Doorbell> = if is_postgres {
+            Arc::new(PostgresDoorbell::listen(&database)?)
+        } else {
+            Arc::new(LocalDoorbell::default())
+        };
+        let making = Making::new(Recipe::STANDARD.fingerprint(), MediaKind::ALL);
+        let beside = connect(&url).await?;
+        for sql in fill(is_postgres, &making, files) {
+            beside.execute_unprepared(&sql).await?;
+        }
+        Ok(Self {
+            store: Store::new(database, making, Arc::new(SystemClock), bell),
+            files: (1..=files).map(id).collect(),
+            beside,
+            is_postgres,
+            _folder: folder,
+        })
+    }
+
+    /// A mark of what was written so far.
+    pub(crate) async fn mark(&self) -> Outcome<i64> {
+        // The newest transaction of which there is a row; of SQLite, a number that changes whenever
+        // another connection writes.
+        self.number(if self.is_postgres {
+            "SELECT max(xmin::text::bigint) AS number FROM ledger"
+        } else {
+            "SELECT data_version AS number FROM pragma_data_version"
+        })
+        .await
+    }
+
+    /// How many rows of the ledger were written since; of SQLite, only whether any was.
+    pub(crate) async fn written_since(&self, mark: i64) -> Outcome<i64> {
+        if self.is_postgres {
+            let newer = "SELECT count(*) AS number FROM ledger WHERE xmin::text::bigint >";
+            return self.number(&format!("{newer} {mark}")).await;
+        }
+        Ok(i64::from(self.mark().await? != mark))
+    }
+
+    async fn number(&self, sql: &str) -> Outcome<i64> {
+        let backend = self.beside.get_database_backend();
+        let statement = Statement::from_string(backend, sql);
+        let row = self.beside.query_one_raw(statement).await?;
+        Ok(row.ok_or("no answer")?.try_get("", "number")?)
+    }
+}
+
+/// The id of the file with this number; such ids sort as those do that are made one after another.
+fn id(number: usize) -> CadFileId {
+    CadFileId::from_uuid(Uuid::from_u128((0x019a << 112) | number as u128))
+}
+
+/// Statements that add files whose `process_step` is there.
+fn fill(is_postgres: bool, making: &Making, files: usize) -> Vec<String> {
+    let (numbers, id, hash, now) = if is_postgres {
+        (
+            format!("generate_series(1, {files}) AS numbers(n)"),
+            "('019a' || lpad(to_hex(n), 28, '0'))::uuid",
+            "lpad(to_hex(n), 64, '0')",
+            "now()",
+        )
+    } else {
+        let numbers = format!(
+            "(WITH RECURSIVE numbers(n) AS \
+             (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {files}) SELECT n FROM numbers)"
+        );
+        let now = "'2026-01-01T12:00:00+00:00'";
+        (
+            numbers,
+            "unhex(printf('019a%028x', n))",
+            "printf('%064x', n)",
+            now,
+        )
+    };
+    let materials: ContentHash = MaterialMaps::default().fingerprint();
+    let step = TaskKind::ProcessStep;
+    let ready = making.pattern(step).after_source;
+    vec![
+        format!(
+            "INSERT INTO cad_file (id, name, source_sha256, source_bytes, part_materials, \
+             manual_overrides, materials_fingerprint, created_at, updated_at) \
+             SELECT {id}, 'plant/line ' || n || '.step', {hash}, 1000000, '{{}}', '{{}}', \
+             '{materials}', {now}, {now} FROM {numbers}"
+        ),
+        format!(
+            "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, ready_input, \
+             fence, crashes, attempts, requested_at) \
+             SELECT {id}, '{step}', 'idle', 0, {hash} || '{ready}', {hash} || '{ready}', \
+             1, 0, 0, {now} FROM {numbers}"
+        ),
+        // As the databases do by themselves after a while.
+        "ANALYZE".to_owned(),
+    ]
+}
+
+async fn new_database(server: &str) -> Outcome<String> {
+    let name = format!("rates_{}", Uuid::now_v7().simple());
+    let connection = connect(server).await?;
+    let create = format!("CREATE DATABASE {name}");
+    connection.execute_unprepared(&create).await?;
+    connection.close().await?;
+    let (server, _) = server.rsplit_once('/').ok_or("the URL names a database")?;
+    Ok(format!("{server}/{name}"))
+}
+
+async fn connect(url: &str) -> Outcome<DatabaseConnection> {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(1).sqlx_logging(false);
+    Ok(sea_orm::Database::connect(options).await?)
+}

@@ -1,0 +1,164 @@
+//! Measures the ledger on one database, and prints a figure a line: `cargo xtask bench dedup` reads
+//! them. What is named is a new PostgreSQL server's URL, or nothing for a SQLite file:
+//!
+//! ```sh
+//! cargo run --release -p cadmill-store --example ledger_rates -- [URL]
+//! ```
+
+mod filled;
+
+use std::{
+    env,
+    error::Error,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use cadmill_domain::{
+    Blob, CadFileId, CadFiles as _, Claim, Ledger as _, MediaKind, MissingRequest, NewCadFile,
+    NewMediaAsset, Priority, Product, Published, Request, Requested, TaskKind, TaskPayload,
+    WorkerName,
+};
+use cadmill_store::Store;
+use serde_json::json;
+
+use self::filled::Filled;
+
+type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
+
+/// Files that lack a scene.
+const FILES: usize = 100_000;
+/// Requests for what is in the queue already.
+const DUPLICATES: usize = 40_000;
+/// Files that go through the whole chain before all others, five claims each.
+const UPLOADS: usize = 1_000;
+const CLAIMS: usize = 5 * UPLOADS;
+/// Clients, and workers, at once.
+const CLIENTS: usize = 8;
+const SCENE: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+
+#[tokio::main]
+async fn main() -> Outcome {
+    let filled = Filled::open(env::args().nth(1).as_deref(), FILES).await?;
+    clicks(&filled).await?;
+    let store = Arc::new(filled.store.clone());
+    duplicates(&store, &filled.files).await?;
+    uploads(&store).await
+}
+
+/// Everything is missing; then nothing is.
+async fn clicks(filled: &Filled) -> Outcome {
+    let all = MissingRequest::of(SCENE);
+    let begun = Instant::now();
+    let first = filled.store.request_missing(&all).await?;
+    println!("first_click_s {}", begun.elapsed().as_secs_f64());
+    let mark = filled.mark().await?;
+    let begun = Instant::now();
+    let second = filled.store.request_missing(&all).await?;
+    println!("second_click_s {}", begun.elapsed().as_secs_f64());
+    println!("second_click_rows {}", filled.written_since(mark).await?);
+    let files = FILES as u64;
+    expect(
+        first.queued == files && second.in_flight == files,
+        "each file is queued once",
+    )
+}
+
+/// Clients ask for what is in the queue.
+async fn duplicates(store: &Arc<Store>, files: &[CadFileId]) -> Outcome {
+    let next = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let clients = (0..CLIENTS).map(|_| {
+        let (store, next, files) = (store.clone(), next.clone(), files.to_vec());
+        tokio::spawn(async move {
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= DUPLICATES {
+                    return Ok(());
+                }
+                // A prime stride, so that neighbours are of different pages.
+                let work = TaskPayload {
+                    cad_file_id: files[number * 7919 % files.len()],
+                    kind: SCENE,
+                };
+                let became = store.request(work, Request::BULK).await?;
+                expect(became == Some(Requested::InFlight), "it is in flight")?;
+            }
+        })
+    });
+    all(clients).await?;
+    let rate = DUPLICATES as f64 / begun.elapsed().as_secs_f64();
+    println!("duplicates_per_s {rate}");
+    Ok(())
+}
+
+/// Workers take files that somebody waits for through the whole chain.
+async fn uploads(store: &Arc<Store>) -> Outcome {
+    let urgent = Request {
+        priority: Priority::Upload,
+        retry_failed: true,
+    };
+    let begun = Instant::now();
+    for number in 0..UPLOADS {
+        let file = NewCadFile {
+            name: format!("upload {number}.step"),
+            source: Blob::of(format!("upload {number}").as_bytes()),
+        };
+        store.add(file, urgent).await?;
+    }
+    let rate = UPLOADS as f64 / begun.elapsed().as_secs_f64();
+    println!("files_added_per_s {rate}");
+    let published = Arc::new(AtomicUsize::new(0));
+    let begun = Instant::now();
+    let workers = (0..CLIENTS).map(|number| {
+        let (store, published) = (store.clone(), published.clone());
+        tokio::spawn(async move { work(&store, number, &published).await })
+    });
+    all(workers).await?;
+    let rate = published.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
+    println!("claims_and_publishes_per_s {rate}");
+    Ok(())
+}
+
+/// Looks for work, claims it and publishes it, until all is published.
+async fn work(store: &Store, number: usize, published: &AtomicUsize) -> Outcome {
+    let name = WorkerName::new(format!("mill-{number}"));
+    while published.load(Ordering::Relaxed) < CLAIMS {
+        let mut queue = store.next(4 * CLIENTS).await?;
+        // All see the same queue, so each begins elsewhere.
+        let places = queue.len().max(1);
+        queue.rotate_left(number * 4 % places);
+        for work in queue.into_iter().take(4) {
+            let Some(claim) = store.claim(work, &name).await? else {
+                continue;
+            };
+            let done = store.publish(&claim, product(&claim)).await?;
+            expect(done != Published::Refused, "a fresh claim holds")?;
+            published.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    Ok(())
+}
+
+fn product(claim: &Claim) -> Product {
+    let report = json!({"parts": 12, "triangles": 45_678, "seconds": 1.25});
+    if claim.work.kind == TaskKind::ProcessStep {
+        return Product::Step(report);
+    }
+    let blob = Blob::of(claim.input.as_str().as_bytes());
+    Product::Asset(NewMediaAsset { blob, report })
+}
+
+async fn all(tasks: impl Iterator<Item = tokio::task::JoinHandle<Outcome>>) -> Outcome {
+    for task in tasks.collect::<Vec<_>>() {
+        task.await??;
+    }
+    Ok(())
+}
+
+fn expect(holds: bool, what: &str) -> Outcome {
+    if holds { Ok(()) } else { Err(what.into()) }
+}
