@@ -111,7 +111,11 @@ impl<'a> Book<'a> {
         failure: &Failure,
         retry_at: Option<Moment>,
     ) -> bool {
-        self.change(kind, |row, _| row.fail(fence, failure, retry_at))
+        let held = self.change(kind, |row, _| row.fail(fence, failure, retry_at));
+        if held {
+            self.follow_what_is_there(kind);
+        }
+        held
     }
 
     /// Gives a claim back, and looks up anew what is wanted: where that cannot be made yet, what it
@@ -129,12 +133,17 @@ impl<'a> Book<'a> {
             self.change(kind, |row, _| row.withdraw());
         }
         self.request(kind, request);
+        self.follow_what_is_there(kind);
         true
     }
 
     /// Takes a claim back from a worker that is gone.
     pub fn recover(&mut self, kind: TaskKind, fence: Fence) -> Recovered {
-        self.change(kind, |row, _| row.recover(fence))
+        let recovered = self.change(kind, |row, _| row.recover(fence));
+        if recovered != Recovered::NoLonger {
+            self.follow_what_is_there(kind);
+        }
+        recovered
     }
 
     /// Takes work out of the queue.
@@ -164,6 +173,19 @@ impl<'a> Book<'a> {
         }
         if self.request(TaskKind::ProcessStep, request) == Requested::Present {
             self.follow(TaskKind::ProcessStep, request);
+        }
+    }
+
+    /// A claim was closed without a result, and what is wanted by now was there before: nobody will
+    /// publish it again.
+    fn follow_what_is_there(&mut self, kind: TaskKind) {
+        let row = &self.rows[&kind];
+        if row.state == RowState::Idle && self.has_current(kind) {
+            let request = Request {
+                priority: row.priority,
+                retry_failed: false,
+            };
+            self.follow(kind, request);
         }
     }
 

@@ -188,6 +188,12 @@ impl World {
         let row = &self.rows[&kind];
         assert_ne!(row.state, RowState::Running, "a closed claim runs no more");
         let was_wanted = before[&kind].desired == before[&kind].running;
+        let is_there = !was_wanted && row.desired == row.ready;
+        let after_all = if is_there {
+            RowState::Idle
+        } else {
+            RowState::Queued
+        };
         match how {
             Close::Publish => {
                 assert_eq!(
@@ -213,7 +219,7 @@ impl World {
                 let expected = if was_wanted {
                     RowState::Failed
                 } else {
-                    RowState::Queued
+                    after_all
                 };
                 assert_eq!(row.state, expected, "what is wanted anew has not failed");
             }
@@ -222,7 +228,7 @@ impl World {
                 let aside = was_wanted && crashes == MOST_CRASHES;
                 assert_eq!(row.state == RowState::Failed, aside, "I6: poison stops");
             }
-            Close::Delay => assert_eq!(row.state, RowState::Queued),
+            Close::Delay => assert_eq!(row.state, after_all),
             Close::HandBack => assert_ne!(row.state, RowState::Failed),
         }
     }
