@@ -4,6 +4,7 @@
 mod backoff;
 mod convert;
 mod failpoint;
+mod insist;
 mod meter;
 mod mill;
 mod process;

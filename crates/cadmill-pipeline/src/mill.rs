@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use crate::{Failpoint, backoff, meter::Meter, tasks};
+use crate::{Failpoint, backoff, insist::insist, meter::Meter, tasks};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -202,13 +202,14 @@ impl Mill {
     ) -> Result<TaskOutcome, StoreError> {
         Failpoint::AfterClaim.reach();
         let TaskPayload { cad_file_id, kind } = claim.work;
-        let file = self.records.files.get(cad_file_id).await?;
+        let files = &self.records.files;
+        let file = insist("Reading the file", &lost, || files.get(cad_file_id)).await?;
         let wanted =
             file.filter(|file| self.settings.making.input(kind, &file.subject()) == claim.input);
         // The row was asked for by other settings, or has changed since: what is wanted is looked
         // up anew.
         let Some(file) = wanted else {
-            self.records.ledger.hand_back(claim).await?;
+            self.hand_back(claim).await?;
             return Ok(TaskOutcome::HandedBack);
         };
         self.tell(
@@ -246,10 +247,18 @@ impl Mill {
                     drop(keep);
                     published?
                 }
-                Err(failure) => self.fail(claim, &failure).await?,
+                Err(failure) => self.fail(claim, &failure, &lost).await?,
             }
         };
         Ok(outcome)
+    }
+
+    /// The claim goes back to the queue. That is worth trying even when the lease is lost: whoever
+    /// finds the claim open will take us for dead.
+    async fn hand_back(&self, claim: &Claim) -> Result<bool, StoreError> {
+        let ledger = &self.records.ledger;
+        let never = CancellationToken::new();
+        insist("Handing back", &never, || ledger.hand_back(claim)).await
     }
 
     /// The claim goes back to the queue, without blame.
@@ -258,7 +267,7 @@ impl Mill {
         claim: &Claim,
         lost: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        let held = self.records.ledger.hand_back(claim).await?;
+        let held = self.hand_back(claim).await?;
         if lost.is_cancelled() {
             warn!(
                 cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,
@@ -283,21 +292,11 @@ impl Mill {
     ) -> Result<TaskOutcome, StoreError> {
         Failpoint::BeforePublish.reach();
         let is_cached = matches!(product, Product::Cached(_));
-        let mut tries = 0;
-        let published = loop {
-            let published = self.records.ledger.publish(claim, product.clone()).await;
-            let Err(error @ StoreError::Unavailable(_)) = published else {
-                break published?;
-            };
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "Publishing is tried again."
-            );
-            tokio::select! {
-                () = lost.cancelled() => return Err(error),
-                () = tokio::time::sleep(backoff::short(tries)) => tries += 1,
-            }
-        };
+        let ledger = &self.records.ledger;
+        let published = insist("Publishing", lost, || {
+            ledger.publish(claim, product.clone())
+        });
+        let published = published.await?;
         Failpoint::AfterPublish.reach();
         let Published::Done {
             asset,
@@ -335,11 +334,20 @@ impl Mill {
     }
 
     /// Closes the claim with a failure: for good, or to be tried again later.
-    async fn fail(&self, claim: &Claim, failure: &Failure) -> Result<TaskOutcome, StoreError> {
+    async fn fail(
+        &self,
+        claim: &Claim,
+        failure: &Failure,
+        lost: &CancellationToken,
+    ) -> Result<TaskOutcome, StoreError> {
         let code = failure.code;
         let retry = code.retry() == Retry::Later;
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
-        let held = self.records.ledger.fail(claim, failure, retry_at).await?;
+        let ledger = &self.records.ledger;
+        let held = insist("Telling the failure", lost, || {
+            ledger.fail(claim, failure, retry_at)
+        });
+        let held = held.await?;
         let mut result = json!(failure);
         if let Value::Object(result) = &mut result {
             result.insert("sentence".to_owned(), json!(code.sentence()));
