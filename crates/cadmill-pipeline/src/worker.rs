@@ -70,12 +70,19 @@ impl Worker {
         let bell = Arc::clone(&self.bell);
         let mut recovered_at = None;
         while !stop.is_cancelled() {
-            let is_due = |at: Instant| at.elapsed() >= self.settings.poll;
-            if recovered_at.is_none_or(is_due) {
-                self.recover().await;
-                recovered_at = Some(Instant::now());
+            let poll = self.settings.poll;
+            let is_due = |at: Instant| at.elapsed() >= poll;
+            let look = async {
+                if recovered_at.is_none_or(is_due) {
+                    self.recover().await;
+                    recovered_at = Some(Instant::now());
+                }
+                self.fill_slots().await;
+            };
+            // A database that does not answer shall not keep us from the end.
+            if stop.run_until_cancelled(look).await.is_none() {
+                break;
             }
-            self.fill_slots().await;
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = bell.wait() => {}

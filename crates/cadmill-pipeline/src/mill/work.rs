@@ -68,7 +68,9 @@ impl Mill {
         claim: &Claim,
         lost: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        let held = insist(lost, || self.records.ledger.hand_back(claim)).await?;
+        // Worth trying without the lease, too: whoever finds the claim open takes us for dead.
+        let never = CancellationToken::new();
+        let held = insist(&never, || self.records.ledger.hand_back(claim)).await?;
         if lost.is_cancelled() {
             warn!(
                 cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,

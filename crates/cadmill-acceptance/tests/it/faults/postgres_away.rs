@@ -28,7 +28,6 @@ fn workers_survive_a_restart_and_a_crash_of_the_database() {
     }
     settle_and_check(&site, workers);
     assert_eq!(site.kernel.overlaps(), [""; 0]);
-    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
 }
 
 /// The locks are elsewhere and still held, so the work goes on and is published later.

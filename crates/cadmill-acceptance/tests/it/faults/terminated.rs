@@ -1,5 +1,7 @@
 //! A worker that is told to stop.
 
+use std::{sync::Arc, thread};
+
 use nix::sys::signal::Signal;
 
 use super::{
@@ -55,4 +57,53 @@ fn what_ends_in_time_is_published_and_nothing_else_is_begun() {
     let worker = site.worker(&[]);
     settle_and_check(&site, vec![worker]);
     assert_eq!(site.kernel.runs().len(), 6);
+}
+
+/// A row that stayed claimed would be taken for that of a worker that died.
+#[test]
+fn what_cannot_be_handed_back_at_once_is_handed_back_when_the_database_is_there() {
+    let site = Site::alone("terminated-without-database");
+    site.kernel.close_gate();
+    site.import(2);
+    let mut worker = site.worker(&[("CADMILL_GRACE", "300ms")]);
+    eventually("all slots tessellate", || {
+        tessellators_in(&site.data()) == 2
+    });
+    {
+        let mut postgres = site.postgres.write().unwrap();
+        postgres.kill().unwrap();
+        worker.signal(Signal::SIGTERM);
+        eventually("the tessellators are ended", || {
+            tessellators_in(&site.data()) == 0
+        });
+        worker.says("Handing back is tried again.");
+        postgres.restart().unwrap();
+    }
+    assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
+    assert_eq!(site.count(RUNNING), 0, "work was not handed back");
+    assert_eq!(locks(&site.redis_url), "", "a lock is left");
+    site.kernel.open_gate();
+    let worker = site.worker(&[]);
+    settle_and_check(&site, vec![worker]);
+    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
+}
+
+#[test]
+fn a_database_that_does_not_answer_does_not_keep_a_worker_from_its_end() {
+    let site = Site::new("terminated-locked-ledger");
+    let worker = site.worker(&[]);
+    let (postgres, url) = (Arc::clone(&site.postgres), site.database_url.clone());
+    let locking = thread::spawn(move || {
+        let sql = "begin; lock table ledger; select pg_sleep(600)";
+        postgres.read().unwrap().query(&url, sql)
+    });
+    let locks = "pg_locks where relation = 'ledger'::regclass and";
+    eventually("the worker waits for the ledger", || {
+        site.count(&format!("{locks} not granted")) > 0
+    });
+    worker.stop();
+    site.sql(&format!(
+        "select pg_terminate_backend(pid) from {locks} granted and pid <> pg_backend_pid()"
+    ));
+    locking.join().unwrap().unwrap_err();
 }
