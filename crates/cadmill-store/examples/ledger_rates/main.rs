@@ -107,7 +107,7 @@ async fn uploads(store: &Arc<Store>) -> Outcome {
             name: format!("upload {number}.step"),
             source: Blob::of(format!("upload {number}").as_bytes()),
         };
-        store.add(file, urgent).await?;
+        store.add(file, Some(urgent)).await?;
     }
     let rate = UPLOADS as f64 / begun.elapsed().as_secs_f64();
     println!("files_added_per_s {rate}");
