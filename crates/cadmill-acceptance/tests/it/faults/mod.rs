@@ -24,8 +24,12 @@ use std::{
 /// Only a failing test waits this long.
 const LONG: Duration = Duration::from_mins(2);
 
-/// Looks again and again until it is so. Other processes do not tell when it is.
+/// Looks again and again until it is so.
 #[track_caller]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "other processes do not tell when it is so"
+)]
 fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {

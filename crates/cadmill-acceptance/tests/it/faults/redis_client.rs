@@ -9,11 +9,12 @@ use std::{
 pub(super) fn redis(url: &str, command: &[&str]) -> String {
     let address = url.strip_prefix("redis://").unwrap();
     let mut stream = TcpStream::connect(address).unwrap();
-    let mut request = format!("*{}\r\n", command.len());
+    let mut request = Vec::new();
+    write!(request, "*{}\r\n", command.len()).unwrap();
     for word in command {
-        request += &format!("${}\r\n{word}\r\n", word.len());
+        write!(request, "${}\r\n{word}\r\n", word.len()).unwrap();
     }
-    stream.write_all(request.as_bytes()).unwrap();
+    stream.write_all(&request).unwrap();
     let mut answer = BufReader::new(stream);
     let mut line = String::new();
     answer.read_line(&mut line).unwrap();
