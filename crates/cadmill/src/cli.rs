@@ -234,6 +234,7 @@ pub(crate) struct ImportArguments {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
 Asking twice queues nothing twice: what is queued or running already is in flight.")]
 pub(crate) struct MissingArguments {

@@ -90,7 +90,7 @@ async fn sweep(deployment: &Deployment, mill: &Mill) {
         });
         match swept.await {
             Ok(cadmill_lock::Exclusive::Ran(Err(error))) => {
-                warn!("Blobs were not swept: {error:#}")
+                warn!("Blobs were not swept: {error:#}");
             }
             Err(error) => warn!(
                 error = &error as &dyn std::error::Error,

@@ -61,20 +61,16 @@ fn table(counts: &[Count]) -> String {
         ("failed", RowState::Failed),
         ("cancelled", RowState::Cancelled),
     ];
-    let mut table = format!("{:<14}", "");
-    for (name, _) in states {
-        table += &format!("{name:>10}");
-    }
-    for kind in TaskKind::ALL {
-        table += &format!("\n{:<14}", kind.as_str());
-        for (_, state) in states {
-            let count = counts
-                .iter()
-                .find(|count| count.kind == kind && count.state == state);
-            table += &format!("{:>10}", count.map_or(0, |count| count.rows));
-        }
-    }
-    table
+    let head: String = states.map(|(name, _)| format!("{name:>10}")).concat();
+    let row = |kind: TaskKind| {
+        let cells = states.map(|(_, state)| {
+            let is_it = |count: &&Count| count.kind == kind && count.state == state;
+            let rows = counts.iter().find(is_it).map_or(0, |count| count.rows);
+            format!("{rows:>10}")
+        });
+        format!("\n{:<14}{}", kind.as_str(), cells.concat())
+    };
+    format!("{:<14}{head}{}", "", TaskKind::ALL.map(row).concat())
 }
 
 fn told(work: TaskPayload, failure: &Failure) -> String {

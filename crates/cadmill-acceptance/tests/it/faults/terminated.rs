@@ -76,7 +76,7 @@ fn what_cannot_be_handed_back_at_once_is_handed_back_when_the_database_is_there(
         eventually("the tessellators are ended", || {
             tessellators_in(&site.data()) == 0
         });
-        worker.says("Handing back is tried again.");
+        worker.says("it is asked again");
         postgres.restart().unwrap();
     }
     assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
