@@ -5,6 +5,7 @@ use std::{num::NonZero, path::PathBuf, time::Duration};
 use cadmill_domain::{MediaKind, Recipe, RecipeError};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
+use serde::Deserialize;
 
 use crate::quantity;
 
@@ -138,7 +139,8 @@ impl RecipeArguments {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(crate) enum NamedRecipe {
     /// Four times coarser than standard.
     Draft,

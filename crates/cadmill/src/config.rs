@@ -4,11 +4,15 @@
 use std::{collections::HashMap, env, fmt, path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use cadmill_domain::{MediaKind, Recipe};
+use cadmill_domain::MediaKind;
 use config::{Environment, File, FileFormat};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
-use crate::{cli::DeploymentArguments, exit::Failed, machine, quantity};
+use crate::{
+    cli::{DeploymentArguments, NamedRecipe},
+    exit::Failed,
+    machine, quantity,
+};
 
 /// The file that is read if it is there and no other is named.
 const DEFAULT_FILE: &str = "cadmill.toml";
@@ -75,25 +79,6 @@ pub(crate) enum Wake {
     Redis,
     /// PostgreSQL, by notify and listen.
     Postgres,
-}
-
-/// The recipes that have names.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum NamedRecipe {
-    Draft,
-    Standard,
-    Fine,
-}
-
-impl From<NamedRecipe> for Recipe {
-    fn from(name: NamedRecipe) -> Self {
-        match name {
-            NamedRecipe::Draft => Self::DRAFT,
-            NamedRecipe::Standard => Self::STANDARD,
-            NamedRecipe::Fine => Self::FINE,
-        }
-    }
 }
 
 /// Something that is never shown, since it may hold a password.
