@@ -100,6 +100,10 @@ pub(super) fn settle_after_crashes(site: &Site) {
         }
         site.count(&format!("{WANTED} where ({IS_DONE}) is not true")) == 0
     });
+    // Whoever died after it had published, or before it let go, has left a lease behind it.
+    eventually("the leases of the dead run out", || {
+        locks(&site.redis_url).is_empty()
+    });
 }
 
 /// Checks what is left when nobody works any more.
