@@ -31,7 +31,6 @@ pub(super) async fn request(
         let lock = Statement::from_string(dialect.backend, LOCK);
         transaction.execute_raw(lock).await.map_err(store_error)?;
     }
-    let counted = query.count(&transaction).await?;
     let queued = query.queue(&transaction).await?;
     if counted.drifted > 0 {
         query.settle(&transaction).await?;
