@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MediaKind, RecipeFingerprint, Subject, TaskKind};
+use crate::{MediaKind, Recipe, RecipeFingerprint, Subject, TaskKind};
 
 /// Everything that a result depends on: the hash of the STEP file, the recipe, the materials, and
 /// the revision of what we write. It is the key of every cache.
@@ -32,9 +32,11 @@ impl fmt::Display for Input {
 }
 
 /// What this deployment makes, and how.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Making {
-    recipe: RecipeFingerprint,
+    recipe: Recipe,
+    /// That of the recipe: it goes into every input.
+    fingerprint: RecipeFingerprint,
     derived: BTreeSet<MediaKind>,
 }
 
@@ -50,17 +52,27 @@ pub struct InputPattern {
 impl Making {
     /// Makes canonical scenes by `recipe`, and of each the media of `derived`. The USD master is
     /// always among them.
-    pub fn new(recipe: RecipeFingerprint, derived: impl IntoIterator<Item = MediaKind>) -> Self {
+    pub fn new(recipe: Recipe, derived: impl IntoIterator<Item = MediaKind>) -> Self {
         let mut derived: BTreeSet<_> = derived.into_iter().collect();
         derived.remove(&MediaKind::GltfGeometry);
         derived.insert(MediaKind::UsdMaster);
-        Self { recipe, derived }
+        Self {
+            recipe,
+            fingerprint: recipe.fingerprint(),
+            derived,
+        }
     }
 
     /// The recipe of the canonical scenes.
     #[must_use]
-    pub const fn recipe(&self) -> &RecipeFingerprint {
-        &self.recipe
+    pub const fn recipe(&self) -> Recipe {
+        self.recipe
+    }
+
+    /// The fingerprint of that recipe.
+    #[must_use]
+    pub const fn fingerprint(&self) -> &RecipeFingerprint {
+        &self.fingerprint
     }
 
     /// Whether work of this kind is done here.
@@ -95,7 +107,11 @@ impl Making {
     /// The same for any file.
     #[must_use]
     pub fn pattern(&self, kind: TaskKind) -> InputPattern {
-        let scene = format!(":{}:{}", self.recipe, revision(MediaKind::GltfGeometry));
+        let scene = format!(
+            ":{}:{}",
+            self.fingerprint,
+            revision(MediaKind::GltfGeometry)
+        );
         match kind {
             TaskKind::ProcessStep => InputPattern {
                 after_source: ":step1".to_owned(),

@@ -8,7 +8,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Ledger, Making, MediaAssets, MediaKind,
-    PipelineLog, Recipe, Request, Requested, Row, StoreError, TaskKind, TaskOutcome, TaskPayload,
+    PipelineLog, Request, Requested, Row, StoreError, TaskKind, TaskOutcome, TaskPayload,
     Tessellator, WorkerName,
 };
 use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
@@ -35,9 +35,7 @@ pub struct Records {
 pub struct MillSettings {
     /// Who does it.
     pub worker: WorkerName,
-    /// How finely canonical scenes are made.
-    pub recipe: Recipe,
-    /// Which media are made; its recipe is that above.
+    /// Which media are made, and how finely.
     pub making: Making,
     /// How long a lease runs unless it is renewed, which it is thrice in that time.
     pub lease: Duration,
@@ -212,7 +210,7 @@ impl Mill {
     }
 
     /// The row of this work.
-    async fn row(&self, work: TaskPayload) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn row(&self, work: TaskPayload) -> Result<Option<Row>, StoreError> {
         let rows = self.records.ledger.rows(work.cad_file_id).await?;
         let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
         Ok(row.map(|(_, row)| row))

@@ -4,7 +4,7 @@
 use std::{collections::HashMap, env, fmt, path::PathBuf, time::Duration};
 
 use anyhow::Result;
-use cadmill_domain::MediaKind;
+use cadmill_domain::{Making, MediaKind};
 use config::{Environment, File, FileFormat};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -130,7 +130,7 @@ impl Config {
     pub(crate) fn load(arguments: &DeploymentArguments) -> Result<Self> {
         let named = arguments.config.as_ref();
         let path = named.cloned().unwrap_or_else(|| DEFAULT_FILE.into());
-        let file = File::from(path.clone())
+        let file = File::from(path)
             .format(FileFormat::Toml)
             .required(named.is_some());
         let variables = Environment::with_prefix(PREFIX)
@@ -176,6 +176,11 @@ impl Config {
             _ => return Ok(()),
         };
         Err(Failed(format!("the configuration cannot be used: {problem}")).into())
+    }
+
+    /// What is made here, and how.
+    pub(crate) fn making(&self) -> Making {
+        Making::new(self.recipe.into(), self.media.iter().copied())
     }
 
     /// How much memory the tessellator may use for one file, in bytes.

@@ -4,9 +4,7 @@ use std::{fs, path::Path, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
-use cadmill_domain::{
-    CadFile, CadFileId, CadFiles as _, Clock, Doorbell, Making, Recipe, SystemClock, WorkerName,
-};
+use cadmill_domain::{CadFile, CadFileId, CadFiles as _, Clock, Doorbell, SystemClock, WorkerName};
 use cadmill_lock::{
     DedupLock, MemoryLock,
     redis::{RedisLock, RedisSignal, Waiter},
@@ -47,11 +45,12 @@ impl Deployment {
             database.check().await?;
         }
         let bell = open_bell(&config, &database).await?;
-        let making = Making::new(
-            Recipe::from(config.recipe).fingerprint(),
-            config.media.iter().copied(),
+        let store = Store::new(
+            database,
+            config.making(),
+            Arc::new(SystemClock),
+            bell.clone(),
         );
-        let store = Store::new(database, making, Arc::new(SystemClock), bell.clone());
         Ok(Self {
             store: Arc::new(store),
             blobs: Arc::new(open_blobs(&config)?),
@@ -73,17 +72,12 @@ impl Deployment {
         })
     }
 
-    /// Whether this process may work: it can try to get the data folder, if nobody has it.
+    /// Whether this process may work in a data folder that it is to be alone in: it tries to get it.
     pub(crate) fn try_to_work(&mut self, what: &str) -> bool {
         if is_embedded(&self.config) && self.folder.is_none() {
             self.folder = lock_folder(&self.config.data_dir, what).ok();
         }
         self.folder.is_some()
-    }
-
-    /// Whether everything is in one data folder and one process.
-    pub(crate) fn is_embedded(&self) -> bool {
-        is_embedded(&self.config)
     }
 
     /// What does the work here, and the folder that it works in.
@@ -95,7 +89,6 @@ impl Deployment {
             Some(url) => Arc::new(RedisLock::connect(url.reveal(), worker.clone()).await?),
             None => Arc::new(MemoryLock::new(worker.clone())),
         };
-        let recipe = Recipe::from(config.recipe);
         let threads = (machine::cores().get() / config.slots).max(1);
         let store = &self.store;
         let mill = Mill {
@@ -111,8 +104,7 @@ impl Deployment {
             clock: Arc::new(SystemClock),
             settings: MillSettings {
                 worker: WorkerName::new(worker),
-                recipe,
-                making: Making::new(recipe.fingerprint(), config.media.iter().copied()),
+                making: config.making(),
                 lease: config.lease,
                 timeout: config.timeout,
                 memory_bytes: config.memory_bytes(),
@@ -131,7 +123,7 @@ impl Deployment {
         };
         let unknown = || {
             Failed(format!(
-                "there is no CAD file `{called}`; `cadmill status` lists them"
+                "there is no CAD file `{called}`; name it as it was brought in, or by its id"
             ))
         };
         Ok(found.ok_or_else(unknown)?)

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use cadmill_domain::{Ledger as _, RowState};
+use cadmill_domain::Ledger as _;
 
 use crate::{deployment::Deployment, interrupt::Interrupt, serve};
 
@@ -14,7 +14,7 @@ const EVERY: Duration = Duration::from_millis(250);
 /// nobody works in the data folder, this process does.
 pub(crate) async fn until_idle(deployment: &mut Deployment, what: &str) -> Result<bool> {
     let interrupt = Interrupt::listen()?;
-    if deployment.is_embedded() && deployment.try_to_work(what) {
+    if deployment.try_to_work(what) {
         let deployment = &*deployment;
         return serve::work_until(deployment, idle(deployment, &interrupt)).await;
     }
@@ -24,8 +24,7 @@ pub(crate) async fn until_idle(deployment: &mut Deployment, what: &str) -> Resul
 async fn idle(deployment: &Deployment, interrupt: &Interrupt) -> Result<bool> {
     loop {
         let counts = deployment.store.stats().await?;
-        let is_busy = |state| matches!(state, RowState::Queued | RowState::Running);
-        if !counts.iter().any(|count| is_busy(count.state)) {
+        if !counts.iter().any(|count| count.state.is_in_flight()) {
             return Ok(true);
         }
         tokio::select! {

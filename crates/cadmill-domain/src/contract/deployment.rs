@@ -30,7 +30,7 @@ pub struct Deployment {
 /// What every deployment under test makes: all kinds, by the standard recipe.
 #[must_use]
 pub fn making() -> Making {
-    Making::new(Recipe::STANDARD.fingerprint(), MediaKind::ALL)
+    Making::new(Recipe::STANDARD, MediaKind::ALL)
 }
 
 pub(super) const STEP: TaskKind = TaskKind::ProcessStep;

@@ -50,6 +50,12 @@ impl RowState {
         }
     }
 
+    /// Whether work is under way.
+    #[must_use]
+    pub const fn is_in_flight(self) -> bool {
+        matches!(self, Self::Queued | Self::Running)
+    }
+
     /// The state of this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
@@ -96,7 +102,7 @@ impl Row {
     /// Whether work on it is under way.
     #[must_use]
     pub fn is_in_flight(&self) -> bool {
-        matches!(self.state, RowState::Queued | RowState::Running)
+        self.state.is_in_flight()
     }
 
     /// Whether `wanted` is there.

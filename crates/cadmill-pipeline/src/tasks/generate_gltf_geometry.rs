@@ -25,7 +25,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         source: job.mill.blobs.fetch(&source, folder.path()).await?,
         source_hash: source.sha256,
         source_faces: declared_faces(job.file.step.as_ref()),
-        recipe: settings.recipe,
+        recipe: settings.making.recipe(),
         timeout: settings.timeout,
         memory_bytes: settings.memory_bytes,
         threads: settings.threads,
@@ -46,7 +46,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
 /// Waits for others that tessellate the same bytes by the same recipe.
 async fn content_lock(job: &Job<'_>) -> Result<Held, Failure> {
     let settings = &job.mill.settings;
-    let key = LockKey::tessellation(job.file.source.sha256, settings.making.recipe());
+    let key = LockKey::tessellation(job.file.source.sha256, settings.making.fingerprint());
     tokio::select! {
         held = Held::acquire(&job.mill.lock, &key, settings.lease) => {
             held.map_err(|error| lock_lost(&error))

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind};
+use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind, TaskPayload};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
@@ -32,16 +32,13 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
 
 /// The canonical scene of the file as it is now.
 async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
-    let records = &job.mill.records;
     let kind = TaskKind::Make(MediaKind::GltfGeometry);
     let wanted = job.mill.settings.making.input(kind, &job.file.subject());
-    let rows = records.ledger.rows(job.file.id).await?;
-    let row = rows.into_iter().find(|(found, _)| *found == kind);
-    let asset = row
-        .filter(|(_, row)| row.has(&wanted))
-        .and_then(|(_, row)| row.asset);
+    let cad_file_id = job.file.id;
+    let row = job.mill.row(TaskPayload { cad_file_id, kind }).await?;
+    let asset = row.filter(|row| row.has(&wanted)).and_then(|row| row.asset);
     let asset = match asset {
-        Some(id) => records.assets.get(id).await?,
+        Some(id) => job.mill.records.assets.get(id).await?,
         None => None,
     };
     let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");

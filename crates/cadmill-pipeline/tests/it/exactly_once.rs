@@ -129,7 +129,7 @@ async fn what_was_asked_for_by_another_recipe_is_made_once_by_ones_own() {
     assert_eq!(assets.len(), 1);
     assert_ne!(Some(&assets[0].input), asked.as_ref());
     let row = plant.row(id, GLTF).await;
-    let fingerprint = making(fine).recipe().to_string();
+    let fingerprint = making(fine).fingerprint().to_string();
     assert!(row.ready.unwrap().as_str().contains(&fingerprint));
     // It was claimed twice, and begun once.
     assert_eq!((row.fence.0, row.crashes), (2, 0));

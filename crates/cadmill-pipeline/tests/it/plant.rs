@@ -77,7 +77,6 @@ impl Plant {
             clock: clock.clone(),
             settings: MillSettings {
                 worker: WorkerName::new("worker"),
-                recipe: Recipe::STANDARD,
                 making,
                 lease: LEASE,
                 timeout: PATIENCE,
@@ -103,7 +102,6 @@ impl Plant {
         let making = making(recipe);
         self.store = self.store.shared_with(making.clone());
         self.mill.records.ledger = Arc::new(self.store.clone());
-        self.mill.settings.recipe = recipe;
         self.mill.settings.making = making;
     }
 
@@ -179,7 +177,7 @@ impl Plant {
 
 /// What is made: everything, by this recipe.
 pub(crate) fn making(recipe: Recipe) -> Making {
-    Making::new(recipe.fingerprint(), MediaKind::ALL)
+    Making::new(recipe, MediaKind::ALL)
 }
 
 /// A worker at work.

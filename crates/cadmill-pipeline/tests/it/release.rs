@@ -18,7 +18,7 @@ async fn assert_all_free(plant: &Plant, id: cadmill_domain::CadFileId) {
         .await
         .unwrap();
     let source = source.unwrap().source.sha256;
-    let content = LockKey::tessellation(source, plant.mill.settings.making.recipe());
+    let content = LockKey::tessellation(source, plant.mill.settings.making.fingerprint());
     plant.assert_is_free(&content).await;
     plant.assert_scratch_is_empty();
 }

@@ -42,7 +42,7 @@ impl Filled {
         } else {
             Arc::new(LocalDoorbell::default())
         };
-        let making = Making::new(Recipe::STANDARD.fingerprint(), MediaKind::ALL);
+        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
         let beside = connect(&url).await?;
         for sql in fill(is_postgres, &making, files) {
             beside.execute_unprepared(&sql).await?;
