@@ -55,7 +55,7 @@ impl ObjectBlobs {
         let writing = |error| Failure::writing(&format!("`{}`", folder.display()), &error);
         std::fs::create_dir_all(folder).map_err(writing)?;
         let store = LocalFileSystem::new_with_prefix(folder);
-        let store = store.map_err(|error| failure("opening the folder of blobs", &error))?;
+        let store = store.map_err(|error| failure("Opening the folder of blobs", &error))?;
         Ok(Self {
             folder: Some(folder.to_owned()),
             ..Self::new(Arc::new(store.with_automatic_cleanup(true)))
@@ -83,7 +83,7 @@ impl ObjectBlobs {
     pub fn in_s3(url: &str) -> Result<Self, Failure> {
         use object_store::{aws::AmazonS3Builder, prefix::PrefixStore};
         let store = AmazonS3Builder::from_env().with_url(url).build();
-        let store = store.map_err(|error| failure("opening the bucket of blobs", &error))?;
+        let store = store.map_err(|error| failure("Opening the bucket of blobs", &error))?;
         let path = url.splitn(4, '/').nth(3).unwrap_or_default();
         Ok(Self::new(Arc::new(PrefixStore::new(store, path))))
     }
@@ -95,7 +95,7 @@ impl ObjectBlobs {
     pub async fn ping(&self) -> Result<(), Failure> {
         match self.store.head(&key(ContentHash::of(b""))).await {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
-            Err(error) => Err(failure("asking the blob store", &error)),
+            Err(error) => Err(failure("Asking the blob store", &error)),
         }
     }
 
@@ -119,7 +119,7 @@ impl ObjectBlobs {
         let mut blobs = self.store.list(Some(&prefix)).try_chunks(BATCH);
         loop {
             let chunk = blobs.try_next().await;
-            let chunk = chunk.map_err(|error| failure("listing the blobs", &error.1))?;
+            let chunk = chunk.map_err(|error| failure("Listing the blobs", &error.1))?;
             let Some(chunk) = chunk else {
                 return Ok(swept);
             };
@@ -128,7 +128,7 @@ impl ObjectBlobs {
             let old = old.filter_map(hash_of).collect();
             for orphan in assets.orphans(old).await? {
                 let deleted = self.store.delete(&key(orphan)).await;
-                deleted.map_err(|error| failure("removing an orphan", &error))?;
+                deleted.map_err(|error| failure("Removing an orphan", &error))?;
                 swept.removed += 1;
             }
         }
@@ -140,7 +140,7 @@ impl ObjectBlobs {
         blob: &Blob,
         target: &mut (dyn AsyncWrite + Unpin + Send),
     ) -> Result<(), Failure> {
-        let what = format!("reading the blob {}", blob.sha256);
+        let what = format!("Reading the blob {}", blob.sha256);
         let found = self.store.get(&key(blob.sha256)).await;
         let mut bytes = found.map_err(|error| failure(&what, &error))?.into_stream();
         let mut hasher = Sha256::new();
@@ -164,7 +164,7 @@ impl Blobs for ObjectBlobs {
     async fn put(&self, bytes: Vec<u8>) -> Result<Blob, Failure> {
         let blob = Blob::of(&bytes);
         let put = self.store.put(&key(blob.sha256), bytes.into()).await;
-        put.map_err(|error| failure(&format!("writing the blob {}", blob.sha256), &error))?;
+        put.map_err(|error| failure(&format!("Writing the blob {}", blob.sha256), &error))?;
         Ok(blob)
     }
 
@@ -177,7 +177,7 @@ impl Blobs for ObjectBlobs {
         };
         // Its name is its hash, so it is read once for that and once to be written.
         let blob = hash_file(path).await.map_err(unreadable)?;
-        let what = format!("writing the blob {}", blob.sha256);
+        let what = format!("Writing the blob {}", blob.sha256);
         let key = key(blob.sha256);
         let upload = self.store.put_multipart(&key).await;
         let upload = upload.map_err(|error| failure(&what, &error))?;
@@ -278,11 +278,5 @@ fn failure(what: &str, error: &Error) -> Failure {
         Some(failure) => failure.code,
         None => FailureCode::Storage,
     };
-    Failure::new(code, format!("{}: {}", capital(what), sentence(error)))
-}
-
-fn capital(what: &str) -> String {
-    let mut letters = what.chars();
-    let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).collect()
+    Failure::new(code, format!("{what}: {}", sentence(error)))
 }

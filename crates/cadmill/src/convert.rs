@@ -11,7 +11,7 @@ use anyhow::{Context as _, Result};
 use cadmill_domain::{Failure, FailureCode, MaterialMaps, MediaKind, Recipe};
 use cadmill_pipeline::{Conversion, ProcessTessellator, Target};
 use futures_util::FutureExt as _;
-use tokio::{runtime::Runtime, task::JoinSet};
+use tokio::task::JoinSet;
 
 use self::{
     inputs::Inputs,
@@ -45,7 +45,7 @@ pub(crate) fn run(arguments: &ConvertArguments) -> Result<Exit> {
         report.add(refused(&path, FailureCode::Unreadable, why))?;
     }
     let sources = inputs.files.into_iter().map(|input| input.path);
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     let interrupted = runtime.block_on(mill.convert(sources.zip(targets), &mut report))?;
     // All media are written or given up by now; only the reading of an input can still hang, on a
     // share that does not answer, and it must not keep the command from its end.

@@ -2,13 +2,12 @@
 
 use std::{fmt, path::Path, sync::Arc, time::Duration};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cadmill_domain::{
     Cancelled, ContentHash, Failure, FailureCode, NoProgress, Recipe, Tessellation,
     TessellationRequest, Tessellator as _,
 };
 use cadmill_pipeline::ProcessTessellator;
-use tokio::runtime::Runtime;
 
 use crate::{
     cli::DoctorArguments,
@@ -74,7 +73,7 @@ impl fmt::Display for Check {
 /// Looks at everything, and fails if something is wrong.
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit> {
     let tessellator = tessellator::find();
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     let checks = [
         runtime.block_on(program(&tessellator)),
         runtime.block_on(conversion(&tessellator)),

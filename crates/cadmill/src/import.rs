@@ -2,12 +2,11 @@
 
 use std::path::Path;
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cadmill_domain::{
     Blobs as _, CadFileId, CadFiles as _, Ledger as _, NewCadFile, Priority, Request, RowState,
 };
 use serde::Serialize;
-use tokio::runtime::Runtime;
 
 use crate::{
     cli::ImportArguments,
@@ -15,7 +14,7 @@ use crate::{
     convert::inputs::{Input, Inputs},
     deployment::Deployment,
     exit::Exit,
-    output, waiting,
+    machine, output, waiting,
 };
 
 /// What became of the files.
@@ -44,7 +43,7 @@ enum Became {
 pub(crate) fn run(arguments: &ImportArguments) -> Result<Exit> {
     let config = Config::load(&arguments.deployment)?;
     let inputs = Inputs::find(&arguments.inputs);
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(import(arguments, config, inputs))
 }
 

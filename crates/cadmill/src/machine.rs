@@ -2,10 +2,18 @@
 
 use std::{fs, io, num::NonZero, path::Path};
 
+use anyhow::{Context as _, Result};
+use tokio::runtime::Runtime;
+
 /// What is assumed of a machine that does not tell.
 const UNKNOWN_MEMORY: u64 = 8 << 30;
 /// No kernel does anything useful with less address space.
 const LEAST_MEMORY: u64 = 1 << 30;
+
+/// What runs what waits: files, children, databases.
+pub(crate) fn runtime() -> Result<Runtime> {
+    Runtime::new().context("the runtime cannot be started")
+}
 
 /// How many threads run at once.
 pub(crate) fn cores() -> NonZero<usize> {

@@ -6,19 +6,19 @@ use anyhow::{Context as _, Result};
 use cadmill_domain::{CadFiles as _, MaterialMap, MaterialMaps, MaterialsError};
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
-use tokio::runtime::Runtime;
 
 use crate::{
     cli::MaterialsCommand,
     config::Config,
     deployment::Deployment,
     exit::{Exit, Failed, Misuse},
+    machine,
     output::{self, plain},
 };
 
 /// `cadmill materials`.
 pub(crate) fn run(command: &MaterialsCommand) -> Result<Exit> {
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     match command {
         MaterialsCommand::Set {
             file,

@@ -1,15 +1,14 @@
 //! `cadmill generate-missing`: asks for every medium of a kind that is not there.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cadmill_domain::{Ledger as _, MediaKind, Missing, MissingFilter, MissingRequest, TaskKind};
-use tokio::runtime::Runtime;
 
 use crate::{
     cli::{MissingArguments, MissingKind},
     config::Config,
     deployment::Deployment,
     exit::Exit,
-    output, waiting,
+    machine, output, waiting,
 };
 
 impl From<MissingKind> for TaskKind {
@@ -23,7 +22,7 @@ impl From<MissingKind> for TaskKind {
 
 pub(crate) fn run(arguments: &MissingArguments) -> Result<Exit> {
     let config = Config::load(&arguments.deployment)?;
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(generate(arguments, config))
 }
 

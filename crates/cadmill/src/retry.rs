@@ -1,11 +1,11 @@
 //! `cadmill retry`: asks again for what has failed.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cadmill_domain::{Ledger as _, Request, Requested, RowState, TaskPayload};
-use tokio::runtime::Runtime;
 
 use crate::{
-    cli::RetryArguments, config::Config, deployment::Deployment, exit::Exit, output, waiting,
+    cli::RetryArguments, config::Config, deployment::Deployment, exit::Exit, machine, output,
+    waiting,
 };
 
 /// How many failures are looked at at once.
@@ -13,7 +13,7 @@ const PAGE: usize = 500;
 
 pub(crate) fn run(arguments: &RetryArguments) -> Result<Exit> {
     let config = Config::load(&arguments.deployment)?;
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(async {
         let mut deployment = Deployment::open(config).await?;
         let mut queued = 0;

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use anyhow::{Context as _, Result};
 use cadmill_lock::{LockKey, run_exclusive};
 use cadmill_pipeline::{Mill, Worker, WorkerSettings};
-use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
@@ -15,7 +14,7 @@ use crate::{
     deployment::{self, Deployment},
     exit::{Exit, Failed},
     interrupt::Interrupt,
-    output,
+    machine, output,
 };
 
 /// How often blobs are swept.
@@ -40,14 +39,14 @@ pub(crate) fn worker(arguments: &DeploymentArguments) -> Result<Exit> {
 /// Brings the tables to this version.
 pub(crate) fn migrate(arguments: &DeploymentArguments) -> Result<Exit> {
     let config = Config::load(arguments)?;
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(deployment::migrate(&config))?;
     output::line("The tables are those of this version.")?;
     Ok(Exit::Ok)
 }
 
 fn work(config: Config, what: &str) -> Result<Exit> {
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(async {
         let interrupt = Interrupt::listen().context("signals cannot be listened for")?;
         let deployment = Deployment::open_to_work(config, what).await?;

@@ -1,18 +1,18 @@
 //! `cadmill status`: what is queued, running, there and failed; or the story of one file.
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 use cadmill_domain::{
     CadFile, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
     PipelineLog as _, Row, RowState, TaskKind, TaskPayload,
 };
 use serde_json::json;
-use tokio::runtime::Runtime;
 
 use crate::{
     cli::StatusArguments,
     config::Config,
     deployment::Deployment,
     exit::Exit,
+    machine,
     output::{self, plain},
     quantity,
 };
@@ -22,7 +22,7 @@ const FAILURES: usize = 20;
 
 pub(crate) fn run(arguments: &StatusArguments) -> Result<Exit> {
     let config = Config::load(&arguments.deployment)?;
-    let runtime = Runtime::new().context("the runtime cannot be started")?;
+    let runtime = machine::runtime()?;
     runtime.block_on(async {
         let deployment = Deployment::open(config).await?;
         match &arguments.file {
@@ -55,15 +55,17 @@ async fn all(deployment: &Deployment, as_json: bool) -> Result<Exit> {
 
 fn table(counts: &[Count]) -> String {
     let states = [
-        ("queued", RowState::Queued),
-        ("running", RowState::Running),
-        ("idle", RowState::Idle),
-        ("failed", RowState::Failed),
-        ("cancelled", RowState::Cancelled),
+        RowState::Queued,
+        RowState::Running,
+        RowState::Idle,
+        RowState::Failed,
+        RowState::Cancelled,
     ];
-    let head: String = states.map(|(name, _)| format!("{name:>10}")).concat();
+    let head: String = states
+        .map(|state| format!("{:>10}", state.as_str()))
+        .concat();
     let row = |kind: TaskKind| {
-        let cells = states.map(|(_, state)| {
+        let cells = states.map(|state| {
             let is_it = |count: &&Count| count.kind == kind && count.state == state;
             let rows = counts.iter().find(is_it).map_or(0, |count| count.rows);
             format!("{rows:>10}")
