@@ -35,11 +35,8 @@ struct Blob {
 }
 
 pub(super) fn run(workspace: &Workspace) -> Result<()> {
-    println!("\\nThe same samples through the pipeline, which keeps everything in cadmill-data:");
-    let show = |arguments: &[&str]| -> Result<()> {
-        println!("$ cadmill {}", arguments.join(" "));
-        process::run(&mut cadmill(workspace, arguments))
-    };
+    println!("\nThe same samples through the pipeline, which keeps everything in cadmill-data:");
+    let show = |arguments: &[&str]| process::run(&mut cadmill(workspace, arguments));
     show(&["import", SAMPLES, "--later"])?;
     let server = Server::start(cadmill(workspace, &["serve"]))?;
     for _ in 0..2 {
