@@ -47,7 +47,12 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(BUSY)
             .optimize_on_close(true, None);
-        let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+        // A file does not go away as a server does, so a connection need not be tried before use.
+        let pool = |connections| {
+            SqlitePoolOptions::new()
+                .max_connections(connections)
+                .test_before_acquire(false)
+        };
         let failed = |error| OpenError::Unreachable {
             place: format!("`{}`", path.display()),
             source: Box::<dyn std::error::Error + Send + Sync>::from(error as sea_orm::sqlx::Error),

@@ -53,6 +53,18 @@ pub(crate) fn store_error(error: DbErr) -> StoreError {
     }
 }
 
+/// Whether somebody else has written the same rows at the same time, so that another try may succeed.
+pub(crate) fn is_conflict(error: &StoreError) -> bool {
+    let StoreError::Refused(error) = error else {
+        return false;
+    };
+    let error = error.downcast_ref().and_then(underlying);
+    let code = error.and_then(sqlx::Error::as_database_error);
+    // PostgreSQL's `serialization_failure` and `deadlock_detected`.
+    code.and_then(DatabaseError::code)
+        .is_some_and(|code| code == "40001" || code == "40P01")
+}
+
 fn underlying(error: &DbErr) -> Option<&sqlx::Error> {
     match error {
         DbErr::Conn(RuntimeErr::SqlxError(error))

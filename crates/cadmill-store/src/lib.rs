@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 use cadmill_domain::{Clock, Doorbell, Making};
 use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, SqliteTransactionMode, TransactionOptions,
-    TransactionTrait as _,
+    DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait as _,
 };
 
 pub use self::{
@@ -67,7 +67,24 @@ impl Store {
     /// A transaction that may write. SQLite takes its one lock at the beginning, since it could not
     /// raise that of a reader.
     async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
+        self.begin_at(None).await
+    }
+
+    /// The same, in which every statement sees the rows as they were at the first, and what somebody
+    /// else has changed since cannot be written.
+    async fn begin_on_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
+        let is_postgres = self.database.postgres().is_some();
+        // A transaction of SQLite is alone anyway.
+        self.begin_at(is_postgres.then_some(IsolationLevel::RepeatableRead))
+            .await
+    }
+
+    async fn begin_at(
+        &self,
+        isolation_level: Option<IsolationLevel>,
+    ) -> Result<DatabaseTransaction, DbErr> {
         let options = TransactionOptions {
+            isolation_level,
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };

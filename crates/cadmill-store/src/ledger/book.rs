@@ -30,6 +30,9 @@ impl Store {
         file: CadFileId,
     ) -> Result<Option<Book<'_>>, StoreError> {
         let lock = self.dialect().lock_file;
+        if lock.is_empty() {
+            return self.look_up_book(transaction, file).await;
+        }
         let Some(subject) = self.subject(transaction, file, lock).await? else {
             return Ok(None);
         };
@@ -38,16 +41,24 @@ impl Store {
         Ok(Some(Book::open(&self.making, subject, rows, now)))
     }
 
-    /// The book of a file, only to look into: one question to the database, since most requests
-    /// need no more.
+    /// The book of a file, only to look into.
     pub(crate) async fn read_book(&self, file: CadFileId) -> Result<Option<Book<'_>>, StoreError> {
+        self.look_up_book(self.reading(), file).await
+    }
+
+    /// The book of a file as it is now, in one question to the database.
+    async fn look_up_book(
+        &self,
+        connection: &impl ConnectionTrait,
+        file: CadFileId,
+    ) -> Result<Option<Book<'_>>, StoreError> {
         let columns = COLUMNS.map(|column| format!("l.{column}")).join(", ");
         let sql = format!(
             "SELECT f.source_sha256, f.materials_fingerprint, {columns} FROM cad_file f \
              LEFT JOIN ledger l ON l.cad_file_id = f.id WHERE f.id = $1"
         );
         let statement = self.statement(&sql, [file.as_uuid().into()]);
-        let answers = self.reading().query_all_raw(statement).await;
+        let answers = connection.query_all_raw(statement).await;
         let answers = answers.map_err(store_error)?;
         let Some(first) = answers.first() else {
             return Ok(None);

@@ -1,13 +1,17 @@
 //! Asking for everything that is missing, in a few statements however many files there are.
 //!
 //! For each file the first stage of the chain is sought whose result is not there, and its row is
-//! sorted into one of four classes, as `Book::request` would do one by one.
+//! sorted into a class, as `Book::request` would do one by one.
 
 use cadmill_domain::{Making, Missing, MissingRequest, StoreError, TaskKind};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 
 use super::columns;
-use crate::{Store, dialect::Dialect, error::store_error};
+use crate::{
+    Store,
+    dialect::Dialect,
+    error::{is_conflict, store_error},
+};
 
 /// Key of the lock under which one click at a time is worked off on PostgreSQL: two that write the
 /// same rows in another order would wait for each other.
@@ -16,132 +20,153 @@ const LOCK: &str = "SELECT pg_advisory_xact_lock(13285137)";
 /// What is forgotten when work is asked for anew.
 const FORGET: &str = "crashes = 0, attempts = 0, not_before = NULL, failure = NULL";
 
+/// How often a request begins anew because somebody else has just written the same rows.
+const MOST_TRIES: usize = 16;
+
 pub(super) async fn request(
     store: &Store,
     request: &MissingRequest,
 ) -> Result<Missing, StoreError> {
-    let dialect = store.dialect();
-    let query = Query::new(store, request, dialect);
-    let counted = query.count(store.reading()).await?;
-    if request.dry_run || (counted.missing == 0 && counted.drifted == 0) {
-        return Ok(counted.answer(counted.missing));
+    let query = Query::new(store, request);
+    let mut tries = 1;
+    loop {
+        // Most clicks find nothing to do; they only read.
+        let counted = query.count(store.reading()).await?;
+        if request.dry_run || !counted.calls_for_writing() {
+            return Ok(counted.files);
+        }
+        match query.write(store).await {
+            Ok(missing) => return Ok(missing),
+            Err(error) if is_conflict(&error) && tries < MOST_TRIES => tries += 1,
+            Err(error) => return Err(error),
+        }
     }
-    let transaction = store.begin().await.map_err(store_error)?;
-    if !dialect.lock_file.is_empty() {
-        let lock = Statement::from_string(dialect.backend, LOCK);
-        transaction.execute_raw(lock).await.map_err(store_error)?;
-    }
-    let queued = query.queue(&transaction).await?;
-    if counted.drifted > 0 {
-        query.settle(&transaction).await?;
-    }
-    transaction.commit().await.map_err(store_error)?;
-    if queued > 0 {
-        store.bell.ring().await;
-    }
-    Ok(counted.answer(queued))
 }
 
 /// How many files are in each class.
 #[derive(Debug, Default)]
 struct Counted {
-    missing: u64,
-    in_flight: u64,
-    present: u64,
-    failed: u64,
+    files: Missing,
     /// Those of them that are under way with another input, or there but not at rest.
     drifted: u64,
 }
 
 impl Counted {
-    fn answer(&self, queued: u64) -> Missing {
-        Missing {
-            queued,
-            // What was queued by somebody else meanwhile is under way.
-            in_flight: self.in_flight + self.missing.saturating_sub(queued),
-            present: self.present,
-            failed: self.failed,
-        }
+    fn calls_for_writing(&self) -> bool {
+        self.files.queued > 0 || self.drifted > 0
     }
 
     fn add(&mut self, row: &QueryResult) -> Result<(), StoreError> {
         let class: String = columns::get(row, "class")?;
         let files = columns::get::<i64>(row, "file_count")? as u64;
-        self.drifted += columns::get::<i64>(row, "drifted")? as u64;
-        match class.as_str() {
-            "missing" => self.missing += files,
-            "in_flight" => self.in_flight += files,
-            "present" => self.present += files,
-            _ => self.failed += files,
+        let (class, has_drifted) = match class.strip_suffix(DRIFTED) {
+            Some(class) => (class, true),
+            None => (class.as_str(), false),
+        };
+        if has_drifted {
+            self.drifted += files;
         }
+        let total = match class {
+            "missing" => &mut self.files.queued,
+            "in_flight" => &mut self.files.in_flight,
+            "present" => &mut self.files.present,
+            _ => &mut self.files.failed,
+        };
+        *total += files;
         Ok(())
     }
 }
+
+/// Follows the class of a file whose row does not say what it should: it is under way for another
+/// input, or there but not at rest.
+const DRIFTED: &str = " drifted";
 
 /// The statements of one request.
 #[derive(Debug)]
 struct Query {
     dialect: Dialect,
-    /// Each file `f` that is meant, its `stage`, and the row `l` of that stage.
-    staged: String,
-    /// What the stage wants.
+    /// Each file `f`, and its row of each stage.
+    rows: String,
+    /// Which files are meant.
+    filter: String,
+    /// The stage of a file, in a word.
+    stage: String,
+    /// What that stage wants.
     wanted: String,
-    /// In which class that is.
+    /// In which class it is.
     class: String,
-    /// Whether it is under way for another input, or there but not at rest.
-    drifted: String,
     values: Vec<Value>,
 }
 
 impl Query {
-    fn new(store: &Store, request: &MissingRequest, dialect: Dialect) -> Self {
+    fn new(store: &Store, request: &MissingRequest) -> Self {
+        let dialect = store.dialect();
+        let stages = Stages::on_the_way_to(request.kind, &store.making);
         let name = request.filter.name_contains.as_ref();
-        let filter = if name.is_some() {
-            let Dialect {
-                position, ascii, ..
-            } = dialect;
-            format!("WHERE {position}(lower(f.name {ascii}), $2) > 0")
-        } else {
-            String::new()
+        let Dialect {
+            position, ascii, ..
+        } = dialect;
+        let filter = match name {
+            Some(_) => format!("{position}(lower(f.name {ascii}), $2) > 0"),
+            None => "1 = 1".to_owned(),
         };
-        let wanted = wanted(&store.making, request.kind);
-        let failed = if request.include_failed {
-            String::new()
-        } else {
-            format!("WHEN l.state = 'failed' AND l.desired_input = {wanted} THEN 'failed' ")
-        };
-        let in_flight = in_flight("l", &wanted);
         let now = store.clock.now().into();
         let name = name.map(|part| part.to_ascii_lowercase().into());
         Self {
             dialect,
-            staged: staged(&store.making, request.kind, &filter),
-            class: format!(
-                "CASE WHEN {in_flight} THEN 'in_flight' \
-                 WHEN l.ready_input = {wanted} THEN 'present' {failed}ELSE 'missing' END"
-            ),
-            drifted: format!(
-                "(CASE WHEN {in_flight} THEN l.desired_input <> {wanted} \
-                 ELSE l.ready_input = {wanted} AND (l.state <> 'idle' \
-                 OR l.desired_input IS NULL OR l.desired_input <> {wanted}) END)"
-            ),
-            wanted,
+            rows: stages.rows(),
+            filter,
+            stage: stages.choose(|stage| format!("'{}'", stage.kind)),
+            wanted: stages.choose(|stage| stage.wanted.clone()),
+            class: stages.choose(|stage| stage.class(request.include_failed)),
             values: [now].into_iter().chain(name).collect(),
         }
     }
 
+    /// Writes what is to be written, and says what that was. Nobody else's writing comes between
+    /// what is counted and what is written; where it would, that is a conflict.
+    async fn write(&self, store: &Store) -> Result<Missing, StoreError> {
+        let transaction = store.begin_on_snapshot().await.map_err(store_error)?;
+        let written = self.write_in(&transaction).await;
+        let closed = match &written {
+            Ok(_) => transaction.commit().await,
+            Err(_) => transaction.rollback().await,
+        };
+        let missing = written?;
+        closed.map_err(store_error)?;
+        if missing.queued > 0 {
+            store.bell.ring().await;
+        }
+        Ok(missing)
+    }
+
+    async fn write_in(&self, transaction: &DatabaseTransaction) -> Result<Missing, StoreError> {
+        if !self.dialect.lock_file.is_empty() {
+            let lock = Statement::from_string(self.dialect.backend, LOCK);
+            transaction.execute_raw(lock).await.map_err(store_error)?;
+        }
+        let counted = self.count(transaction).await?;
+        if counted.files.queued > 0 {
+            self.queue(transaction).await?;
+        }
+        if counted.drifted > 0 {
+            self.settle(transaction).await?;
+        }
+        Ok(counted.files)
+    }
+
     async fn count(&self, connection: &impl ConnectionTrait) -> Result<Counted, StoreError> {
         let Self {
-            staged,
+            rows,
+            filter,
             class,
-            drifted,
             ..
         } = self;
         // The time stands in every statement, so that each has the same values.
         let sql = format!(
-            "SELECT class, COUNT(*) AS file_count, SUM(drifted) AS drifted FROM (\
-             SELECT {class} AS class, CASE WHEN {drifted} THEN 1 ELSE 0 END AS drifted \
-             FROM {staged} WHERE $1 IS NOT NULL) AS classes GROUP BY class"
+            "SELECT class, COUNT(*) AS file_count FROM (\
+             SELECT {class} AS class FROM {rows} WHERE {filter} AND $1 IS NOT NULL) AS classes \
+             GROUP BY class"
         );
         let rows = connection.query_all_raw(self.statement(sql)).await;
         let mut counted = Counted::default();
@@ -151,10 +176,12 @@ impl Query {
         Ok(counted)
     }
 
-    /// Puts what is missing into the queue; how many rows that were.
-    async fn queue(&self, transaction: &DatabaseTransaction) -> Result<u64, StoreError> {
+    /// Puts what is missing into the queue.
+    async fn queue(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
         let Self {
-            staged,
+            rows,
+            filter,
+            stage,
             wanted,
             class,
             ..
@@ -163,31 +190,32 @@ impl Query {
         let sql = format!(
             "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, \
              crashes, attempts, requested_at) \
-             SELECT f.id, s.stage, 'queued', 0, {wanted}, 0, 0, 0, $1 FROM {staged} \
-             WHERE {class} = 'missing' {share} \
+             SELECT f.id, {stage}, 'queued', 0, {wanted}, 0, 0, 0, $1 FROM {rows} \
+             WHERE {filter} AND {class} = 'missing' {share} \
              ON CONFLICT (cad_file_id, kind) DO UPDATE SET state = 'queued', priority = 0, \
-             desired_input = excluded.desired_input, requested_at = excluded.requested_at, {FORGET} \
-             WHERE ledger.state NOT IN ('queued', 'running')"
+             desired_input = excluded.desired_input, requested_at = excluded.requested_at, {FORGET}"
         );
         let written = transaction.execute_raw(self.statement(sql)).await;
-        Ok(written.map_err(store_error)?.rows_affected())
+        written.map(drop).map_err(store_error)
     }
 
     /// Work under way gets the newest input; what is there comes to rest.
     async fn settle(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
         let Self {
-            staged,
+            rows,
+            filter,
+            stage,
             wanted,
-            drifted,
+            class,
             ..
         } = self;
         let share = self.dialect.share_files;
-        let in_flight = in_flight("ledger", "d.wanted");
         let sql = format!(
             "UPDATE ledger SET desired_input = d.wanted, {FORGET}, \
-             state = CASE WHEN {in_flight} THEN ledger.state ELSE 'idle' END \
-             FROM (SELECT f.id, s.stage, {wanted} AS wanted FROM {staged} \
-             WHERE {drifted} AND $1 IS NOT NULL {share}) AS d \
+             state = CASE d.class WHEN 'present{DRIFTED}' THEN 'idle' ELSE ledger.state END \
+             FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted, {class} AS class \
+             FROM {rows} WHERE {filter} AND {class} IN ('in_flight{DRIFTED}', 'present{DRIFTED}') \
+             AND $1 IS NOT NULL {share}) AS d \
              WHERE ledger.cad_file_id = d.id AND ledger.kind = d.stage"
         );
         let written = transaction.execute_raw(self.statement(sql)).await;
@@ -199,63 +227,82 @@ impl Query {
     }
 }
 
-/// Whether work on a row is under way. One that waits for what is there has nothing to do.
-fn in_flight(row: &str, wanted: &str) -> String {
-    format!(
-        "({row}.state = 'running' OR ({row}.state = 'queued' \
-         AND ({row}.ready_input IS NULL OR {row}.ready_input <> {wanted})))"
-    )
+/// A kind of work, the name of its row, and what it wants of the file `f`.
+#[derive(Debug)]
+struct Stage {
+    kind: TaskKind,
+    row: String,
+    wanted: String,
 }
 
-/// `kind` and what it is made of, down to the file itself.
-fn chain(kind: TaskKind) -> Vec<TaskKind> {
-    std::iter::successors(Some(kind), |kind| kind.upstream()).collect()
-}
+impl Stage {
+    fn of(kind: TaskKind, making: &Making) -> Self {
+        let pattern = making.pattern(kind);
+        let source = format!("f.source_sha256 || '{}'", pattern.after_source);
+        let wanted = match pattern.after_materials {
+            None => format!("({source})"),
+            Some(after) => format!("({source} || f.materials_fingerprint || '{after}')"),
+        };
+        let row = format!("l_{kind}");
+        Self { kind, row, wanted }
+    }
 
-/// What a kind wants of the file `f`.
-fn wanted_by(making: &Making, kind: TaskKind) -> String {
-    let pattern = making.pattern(kind);
-    let source = format!("f.source_sha256 || '{}'", pattern.after_source);
-    match pattern.after_materials {
-        None => source,
-        Some(after) => format!("{source} || f.materials_fingerprint || '{after}'"),
+    fn is_ready(&self) -> String {
+        format!("{}.ready_input = {}", self.row, self.wanted)
+    }
+
+    /// In which class a file is that is at this stage. Work that waits for what is there has nothing
+    /// to do, so that is not under way.
+    fn class(&self, include_failed: bool) -> String {
+        let Self { row, wanted, .. } = self;
+        let is_ready = self.is_ready();
+        let failed = if include_failed {
+            String::new()
+        } else {
+            format!("WHEN {row}.state = 'failed' AND {row}.desired_input = {wanted} THEN 'failed' ")
+        };
+        format!(
+            "CASE WHEN {row}.state = 'running' OR ({row}.state = 'queued' \
+             AND ({row}.ready_input IS NULL OR {row}.ready_input <> {wanted})) \
+             THEN CASE WHEN {row}.desired_input <> {wanted} THEN 'in_flight{DRIFTED}' \
+             ELSE 'in_flight' END \
+             WHEN {is_ready} THEN CASE WHEN {row}.state = 'idle' \
+             AND {row}.desired_input = {wanted} THEN 'present' ELSE 'present{DRIFTED}' END \
+             {failed}ELSE 'missing' END"
+        )
     }
 }
 
-/// What the stage `s.stage` on the way to `kind` wants of the file `f`.
-fn wanted(making: &Making, kind: TaskKind) -> String {
-    let stages = chain(kind).into_iter();
-    let stages = stages.map(|stage| format!("WHEN '{stage}' THEN {} ", wanted_by(making, stage)));
-    let stages: Vec<String> = stages.collect();
-    let stages = stages.concat();
-    format!("(CASE s.stage {stages}END)")
-}
+/// A kind and what it is made of, down to the file itself.
+#[derive(Debug)]
+struct Stages(Vec<Stage>);
 
-/// For each file that is meant, the stage that `Book::stage` would name.
-fn staged(making: &Making, kind: TaskKind, filter: &str) -> String {
-    let chain = chain(kind);
-    let is_ready = |kind: TaskKind| format!("l_{kind}.ready_input = {}", wanted_by(making, kind));
-    let reached = chain.windows(2).map(|pair| {
-        let (kind, upstream) = (pair[0], pair[1]);
-        format!(
-            "WHEN {} OR {} THEN '{kind}' ",
-            is_ready(kind),
-            is_ready(upstream)
-        )
-    });
-    let reached: String = reached.collect();
-    let joins = chain.iter().map(|kind| {
-        format!(
-            " LEFT JOIN ledger l_{kind} ON l_{kind}.cad_file_id = f.id AND l_{kind}.kind = '{kind}'"
-        )
-    });
-    let joins: String = joins.collect();
-    let first = TaskKind::ProcessStep;
-    // The first branch is for a chain of one, which has no other.
-    format!(
-        "(SELECT f.id, CASE WHEN 1 = 0 THEN '' {reached}ELSE '{first}' END AS stage \
-         FROM cad_file f{joins} {filter}) AS s \
-         JOIN cad_file f ON f.id = s.id \
-         LEFT JOIN ledger l ON l.cad_file_id = f.id AND l.kind = s.stage"
-    )
+impl Stages {
+    fn on_the_way_to(kind: TaskKind, making: &Making) -> Self {
+        let chain = std::iter::successors(Some(kind), |kind| kind.upstream());
+        Self(chain.map(|kind| Stage::of(kind, making)).collect())
+    }
+
+    fn rows(&self) -> String {
+        let joins = self.0.iter().map(|Stage { kind, row, .. }| {
+            format!(" LEFT JOIN ledger {row} ON {row}.cad_file_id = f.id AND {row}.kind = '{kind}'")
+        });
+        format!("cad_file f{}", joins.collect::<String>())
+    }
+
+    /// `what` of the stage that `Book::stage` would name: the first whose result is there, or can be
+    /// made of what is there.
+    fn choose(&self, what: impl Fn(&Stage) -> String) -> String {
+        let reached = self.0.windows(2).map(|pair| {
+            let (stage, upstream) = (&pair[0], &pair[1]);
+            let is_reached = format!("{} OR {}", stage.is_ready(), upstream.is_ready());
+            format!("WHEN {is_reached} THEN {} ", what(stage))
+        });
+        let reached: String = reached.collect();
+        let last = self.0.last().map(&what).unwrap_or_default();
+        if reached.is_empty() {
+            return format!("({last})");
+        }
+        format!("(CASE {reached}ELSE {last} END)")
+    }
 }

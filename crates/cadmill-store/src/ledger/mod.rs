@@ -77,12 +77,15 @@ impl Ledger for Store {
         worker: &WorkerName,
     ) -> Result<Option<Claim>, StoreError> {
         let skip_locked = self.dialect().skip_locked;
+        // The row is found by its key alone. A plan that was made while the queue was short would
+        // look for it all along the queue's index.
         let sql = format!(
-            "UPDATE ledger SET state = 'running', running_input = desired_input, \
+            "WITH found AS MATERIALIZED (SELECT kind, state, not_before FROM ledger \
+             WHERE cad_file_id = $1 AND kind = $2 {skip_locked}) \
+             UPDATE ledger SET state = 'running', running_input = desired_input, \
              fence = fence + 1, claimed_at = $3, worker = $4, progress = NULL \
-             WHERE cad_file_id = $1 AND kind = (SELECT kind FROM ledger \
-             WHERE cad_file_id = $1 AND kind = $2 AND state = 'queued' \
-             AND (not_before IS NULL OR not_before <= $3) {skip_locked}) RETURNING {CLAIM}"
+             WHERE cad_file_id = $1 AND kind = (SELECT kind FROM found WHERE state = 'queued' \
+             AND (not_before IS NULL OR not_before <= $3)) RETURNING {CLAIM}"
         );
         let [file, kind] = key(work);
         let now = self.clock.now();

@@ -4,17 +4,10 @@ use cadmill_domain::{
     Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
     StoreError, TaskPayload,
 };
-use sea_orm::{
-    ActiveValue::Set, ColumnTrait as _, DatabaseTransaction, EntityTrait as _, QueryFilter as _,
-    QuerySelect as _, sea_query::OnConflict,
-};
+use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
 
-use crate::{
-    Store,
-    entity::{cad_file, media_asset},
-    error::store_error,
-    media_assets,
-};
+use super::columns;
+use crate::{Store, error::store_error, media_assets};
 
 pub(super) async fn publish(
     store: &Store,
@@ -72,12 +65,10 @@ async fn keep(
 ) -> Result<Option<MediaAssetId>, StoreError> {
     let new = match product {
         Product::Step(found) => {
-            let update = cad_file::ActiveModel {
-                id: Set(claim.work.cad_file_id.as_uuid()),
-                step: Set(Some(found)),
-                ..Default::default()
-            };
-            let updated = cad_file::Entity::update(update).exec(transaction).await;
+            let file = claim.work.cad_file_id.as_uuid();
+            let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
+            let statement = store.statement(sql, [file.into(), found.into()]);
+            let updated = transaction.execute_raw(statement).await;
             updated.map_err(store_error)?;
             return Ok(None);
         }
@@ -108,7 +99,7 @@ async fn keep(
     insert(store, transaction, claim, kind, new).await.map(Some)
 }
 
-/// Inserts an asset; that of the same file, kind and input is replaced.
+/// Inserts an asset; that of the same file, kind and input is replaced, and keeps its id.
 async fn insert(
     store: &Store,
     transaction: &DatabaseTransaction,
@@ -116,40 +107,27 @@ async fn insert(
     kind: MediaKind,
     new: NewMediaAsset,
 ) -> Result<MediaAssetId, StoreError> {
-    use media_asset::{ActiveModel, Column, Entity};
-    let file = claim.work.cad_file_id.as_uuid();
-    let row = ActiveModel {
-        id: Set(MediaAssetId::generate(&*store.clock).as_uuid()),
-        cad_file_id: Set(file),
-        kind: Set(kind.as_str().to_owned()),
-        input: Set(claim.input.as_str().to_owned()),
-        sha256: Set(new.blob.sha256.to_string()),
-        bytes: Set(new.blob.bytes as i64),
-        report: Set(new.report),
-        fence: Set(claim.fence.0 as i64),
-        created_at: Set(store.clock.now()),
-    };
-    let mut conflict = OnConflict::columns([Column::CadFileId, Column::Kind, Column::Input]);
-    conflict.update_columns([
-        Column::Sha256,
-        Column::Bytes,
-        Column::Report,
-        Column::Fence,
-        Column::CreatedAt,
-    ]);
-    let insert = Entity::insert(row).on_conflict(conflict);
-    let inserted = insert.exec_without_returning(transaction).await;
-    inserted.map_err(store_error)?;
-    let id = Entity::find()
-        .select_only()
-        .column(Column::Id)
-        .filter(Column::CadFileId.eq(file))
-        .filter(Column::Kind.eq(kind.as_str()))
-        .filter(Column::Input.eq(claim.input.as_str()))
-        .into_tuple()
-        .one(transaction)
-        .await
-        .map_err(store_error)?;
-    let missing = || StoreError::Unreadable("an asset that was just inserted is gone".to_owned());
-    id.map(MediaAssetId::from_uuid).ok_or_else(missing)
+    let sql = "INSERT INTO media_asset \
+               (id, cad_file_id, kind, input, sha256, bytes, report, fence, created_at) \
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+               ON CONFLICT (cad_file_id, kind, input) DO UPDATE SET sha256 = excluded.sha256, \
+               bytes = excluded.bytes, report = excluded.report, fence = excluded.fence, \
+               created_at = excluded.created_at RETURNING id";
+    let values = [
+        MediaAssetId::generate(&*store.clock).as_uuid().into(),
+        claim.work.cad_file_id.as_uuid().into(),
+        kind.as_str().into(),
+        claim.input.as_str().into(),
+        new.blob.sha256.to_string().into(),
+        (new.blob.bytes as i64).into(),
+        new.report.into(),
+        (claim.fence.0 as i64).into(),
+        store.clock.now().into(),
+    ];
+    let inserted = transaction
+        .query_one_raw(store.statement(sql, values))
+        .await;
+    let missing = || StoreError::Unreadable("an asset was inserted and has no id".to_owned());
+    let row = inserted.map_err(store_error)?.ok_or_else(missing)?;
+    Ok(MediaAssetId::from_uuid(columns::get(&row, "id")?))
 }
