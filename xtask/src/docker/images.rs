@@ -32,13 +32,13 @@ pub(super) fn check(workspace: &Workspace, buildah: &Buildah, how: &[String]) ->
     };
     let api = build("api")?;
     let everything = build("cadmill")?;
+    buildah.prune()?;
     for image in [&api, &everything] {
         check_common(buildah, image)?;
     }
     check_without_kernel(buildah, &api)?;
     check_converting(workspace, buildah, &everything)?;
     check_serving(buildah, &api, &everything)?;
-    buildah.prune()?;
     println!("\nBoth images were built and run:");
     for image in [api, everything] {
         println!("  {image}");
