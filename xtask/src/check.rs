@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::Command};
 use anyhow::{Result, bail};
 
 use crate::{
-    arrows, house, packages,
+    arrows, book, docker, house, packages,
     packages::Consent,
     process::{cargo, output, run},
     workspace::Workspace,
@@ -15,9 +15,14 @@ use crate::{
 const CARGO_DENY: &str = "0.20.2";
 
 pub(crate) fn check(workspace: &Workspace, consent: Consent) -> Result<()> {
+    packages::ensure(
+        [packages::BUILD, packages::PYTHON].into_iter().flatten(),
+        consent,
+    )?;
     check_sources(workspace)?;
+    docker::check_files(workspace)?;
+    book::check(workspace)?;
     run(cargo(workspace).args(["fmt", "--all", "--check"]))?;
-    packages::ensure(packages::BUILD, consent)?;
     let everything = ["--workspace", "--all-targets", "--all-features", "--locked"];
     run(cargo(workspace)
         .arg("clippy")

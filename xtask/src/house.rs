@@ -45,8 +45,8 @@ const UNWANTED: &[&str] = &[
     concat!("#![al", "low("),
 ];
 
-/// What breaks a house rule among the files that git knows, each in one line.
-pub(crate) fn broken(workspace: &Workspace) -> Result<Vec<String>> {
+/// The files that git knows, or would know if they were added.
+pub(crate) fn files(workspace: &Workspace) -> Result<BTreeSet<String>> {
     let mut git = Command::new("git");
     let list = [
         "ls-files",
@@ -56,9 +56,14 @@ pub(crate) fn broken(workspace: &Workspace) -> Result<Vec<String>> {
         "--exclude-standard",
     ];
     let listed = process::output(git.args(list).current_dir(&workspace.root))?;
-    let paths: BTreeSet<&str> = listed.split_terminator('\0').collect();
+    Ok(listed.split_terminator('\0').map(str::to_owned).collect())
+}
+
+/// What breaks a house rule among the files that git knows, each in one line.
+pub(crate) fn broken(workspace: &Workspace) -> Result<Vec<String>> {
+    let paths = files(workspace)?;
     let mut broken: BTreeSet<String> = paths.iter().filter_map(|path| misplaced(path)).collect();
-    for path in paths {
+    for path in &paths {
         // A file that git knows may have been deleted, and pictures are no text.
         if let Ok(text) = fs::read_to_string(workspace.root.join(path)) {
             broken.extend(unwanted(path, &text));

@@ -2,7 +2,9 @@
 
 mod arrows;
 mod bench;
+mod book;
 mod check;
+mod docker;
 mod house;
 mod oracles;
 mod packages;
@@ -17,6 +19,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     bench::{ConvertBench, DedupBench},
+    docker::Docker,
     packages::Consent,
     workspace::Workspace,
 };
@@ -39,8 +42,10 @@ enum Task {
         /// Only tests whose path contains one of these.
         filters: Vec<String>,
     },
-    /// Checks format, lints, documentation, crate arrows, dependencies and house style.
+    /// Checks format, lints, documentation, deployment files, crate arrows, dependencies and house style.
     Check(Consent),
+    /// Checks `docker/`, then builds the images in a chroot and runs them.
+    Docker(Docker),
     /// Measures: against other programs in ratios, or against what is wanted.
     #[command(subcommand)]
     Bench(Bench),
@@ -61,6 +66,7 @@ fn main() -> anyhow::Result<()> {
         Task::Run(consent) => run::run(&workspace, consent),
         Task::Test { consent, filters } => test::test(&workspace, consent, &filters),
         Task::Check(consent) => check::check(&workspace, consent),
+        Task::Docker(docker) => docker.run(&workspace),
         Task::Bench(Bench::Convert(bench)) => bench.run(&workspace),
         Task::Bench(Bench::Dedup(bench)) => bench.run(&workspace),
     }

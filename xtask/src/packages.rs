@@ -45,15 +45,15 @@ pub(crate) const BUILD: &[Need] = &[
     },
 ];
 
-/// What the validators of the field need.
+/// What validators and linters from Python's registry need.
+pub(crate) const PYTHON: &[Need] = &[Need {
+    what: "Python with its venv module",
+    debian: &["python3", "python3-venv"],
+    is_there: |_| process::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"])),
+}];
+
+/// What the validators of the field need besides.
 pub(crate) const ORACLES: &[Need] = &[
-    Need {
-        what: "Python with its venv module",
-        debian: &["python3", "python3-venv"],
-        is_there: |_| {
-            process::succeeds(Command::new("python3").args(["-c", "import venv, ensurepip"]))
-        },
-    },
     Need {
         what: "Node.js",
         debian: &["nodejs"],
@@ -95,6 +95,20 @@ pub(crate) const SERVERS: &[Need] = &[
         what: "Redis",
         debian: &["redis-server"],
         is_there: |_| Redis::is_installed(),
+    },
+];
+
+/// What building images needs.
+pub(crate) const IMAGES: &[Need] = &[
+    Need {
+        what: "buildah",
+        debian: &["buildah"],
+        is_there: |_| process::on_path("buildah").is_some(),
+    },
+    Need {
+        what: "debootstrap",
+        debian: &["debootstrap"],
+        is_there: |_| process::on_path("debootstrap").is_some(),
     },
 ];
 
@@ -208,15 +222,17 @@ fn has_apt() -> bool {
     process::on_path("apt-get").is_some()
 }
 
+/// Whether this process may do everything.
 #[cfg(unix)]
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt;
     Path::new("/proc/self")
         .metadata()
         .is_ok_and(|process| process.uid() == 0)
 }
 
+/// Whether this process may do everything.
 #[cfg(not(unix))]
-fn is_root() -> bool {
+pub(crate) fn is_root() -> bool {
     false
 }

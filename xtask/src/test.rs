@@ -11,7 +11,12 @@ use crate::{
 };
 
 pub(crate) fn test(workspace: &Workspace, consent: Consent, filters: &[String]) -> Result<()> {
-    let needs = [packages::BUILD, packages::ORACLES, packages::SERVERS];
+    let needs = [
+        packages::BUILD,
+        packages::PYTHON,
+        packages::ORACLES,
+        packages::SERVERS,
+    ];
     packages::ensure(needs.into_iter().flatten(), consent)?;
     let oracles = oracles::ensure(workspace)?;
     // Programs and tests in one go: apart, cargo would choose other features and build twice.

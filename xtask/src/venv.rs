@@ -44,11 +44,16 @@ impl Venv {
 
     /// Its interpreter.
     pub(crate) fn python(&self) -> PathBuf {
-        self.folder.join("bin/python")
+        self.program("python")
+    }
+
+    /// A program of its packages.
+    pub(crate) fn program(&self, name: &str) -> PathBuf {
+        self.folder.join("bin").join(name)
     }
 }
 
-/// The interpreter that has wheels of Blender's module: Python 3.11, whatever it is called here.
+/// The interpreter that the committed versions were chosen for: Python 3.11, whatever it is called here.
 ///
 /// # Errors
 /// Says what is missing.
@@ -64,8 +69,8 @@ pub(crate) fn python_3_11() -> Result<PathBuf> {
     match found {
         Some(python) => Ok(python),
         None => bail!(
-            "Python 3.11 with its venv module is needed, as Blender 5.0's module has wheels for \
-             no other; Debian 12 has it as python3, elsewhere install python3.11"
+            "Python 3.11 with its venv module is needed, as some packages (Blender's module) have \
+             wheels for no other; Debian 12 has it as python3, elsewhere install python3.11"
         ),
     }
 }
