@@ -56,7 +56,9 @@ impl Side {
             files: store.clone(),
             assets: store.clone(),
             ledger: store.clone(),
-            log: store,
+            log: store.clone(),
+            tokens: store.clone(),
+            webhooks: store,
             clock: clock.clone(),
         };
         Self {
