@@ -3,7 +3,7 @@
 //! For each file the first stage of the chain is sought whose result is not there, and its row is
 //! sorted into one of four classes, as `Book::request` would do one by one.
 
-use cadmill_domain::{Making, Missing, MissingRequest, StoreError, TaskKind};
+use cadmill_domain::{Making, Missing, MissingRequest, Remnant, StoreError, TaskKind};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 
 use super::columns;
@@ -96,14 +96,13 @@ struct Query {
 impl Query {
     fn new(store: &Store, request: &MissingRequest, dialect: Dialect) -> Self {
         let name = request.filter.name_contains.as_ref();
-        let filter = if name.is_some() {
-            let Dialect {
-                position, ascii, ..
-            } = dialect;
-            format!("WHERE {position}(lower(f.name {ascii}), $2) > 0")
-        } else {
-            String::new()
-        };
+        let mut filter = "WHERE 1 = 1".to_owned();
+        if name.is_some() {
+            filter += &format!(" AND {}", dialect.is_named("$2"));
+        }
+        if let Some(only) = request.filter.only {
+            filter += &format!(" AND {}", is_left(&store.making, request.kind, only));
+        }
         let wanted = wanted(&store.making, request.kind);
         let failed = if request.include_failed {
             String::new()
@@ -213,7 +212,7 @@ fn chain(kind: TaskKind) -> Vec<TaskKind> {
 }
 
 /// What a kind wants of the file `f`.
-fn wanted_by(making: &Making, kind: TaskKind) -> String {
+pub(crate) fn wanted_by(making: &Making, kind: TaskKind) -> String {
     let pattern = making.pattern(kind);
     let source = format!("f.source_sha256 || '{}'", pattern.after_source);
     match pattern.after_materials {
@@ -229,6 +228,23 @@ fn wanted(making: &Making, kind: TaskKind) -> String {
     let stages: Vec<String> = stages.collect();
     let stages = stages.concat();
     format!("(CASE s.stage {stages}END)")
+}
+
+/// Whether something is left of an earlier try to make `kind` of the file `f`.
+fn is_left(making: &Making, kind: TaskKind, only: Remnant) -> String {
+    match only {
+        Remnant::Stale => {
+            let wanted = wanted_by(making, kind);
+            format!(
+                "l_{kind}.asset_id IS NOT NULL \
+                 AND (l_{kind}.ready_input IS NULL OR l_{kind}.ready_input <> {wanted})"
+            )
+        }
+        Remnant::Failed(None) => format!("l_{kind}.state = 'failed'"),
+        Remnant::Failed(Some(code)) => {
+            format!("l_{kind}.state = 'failed' AND l_{kind}.failure ->> 'code' = '{code}'")
+        }
+    }
 }
 
 /// For each file that is meant, the stage that `Book::stage` would name.
