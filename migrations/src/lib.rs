@@ -1,6 +1,7 @@
 //! The tables of Cadmill, step by step, for SQLite and PostgreSQL.
 
 mod m20261124_000001_ledger;
+mod m20261125_000001_service;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -11,6 +12,9 @@ pub struct Migrator;
 #[async_trait::async_trait]
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(m20261124_000001_ledger::Migration)]
+        vec![
+            Box::new(m20261124_000001_ledger::Migration),
+            Box::new(m20261125_000001_service::Migration),
+        ]
     }
 }

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CadFileId, ContentHash, MaterialMaps, Moment};
+use crate::{CadFileId, ContentHash, MaterialMaps, Moment, Revision};
 
 /// A STEP file that media are made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -20,11 +20,17 @@ pub struct CadFile {
     pub materials: MaterialMaps,
     /// When it was brought in.
     pub created_at: Moment,
-    /// When its bytes or its materials last changed.
+    /// When its bytes or its materials last changed; later with each change, if only by 1 µs.
     pub updated_at: Moment,
 }
 
 impl CadFile {
+    /// Which state of it this is.
+    #[must_use]
+    pub const fn revision(&self) -> Revision {
+        Revision::of(self.updated_at)
+    }
+
     /// What its media depend on.
     #[must_use]
     pub fn subject(&self) -> Subject {

@@ -73,6 +73,14 @@ id! {
     /// Names a media asset.
     MediaAssetId
 }
+id! {
+    /// Names an access token.
+    AccessTokenId
+}
+id! {
+    /// Names a webhook.
+    WebhookId
+}
 
 #[cfg(test)]
 mod tests {

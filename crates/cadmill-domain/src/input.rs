@@ -92,6 +92,11 @@ impl Making {
         .chain(derived)
     }
 
+    /// Every medium that is made here, in the order of the chain.
+    pub fn media(&self) -> impl Iterator<Item = MediaKind> {
+        self.kinds().filter_map(TaskKind::medium)
+    }
+
     /// What is requested when a task of `kind` has published.
     pub fn chained(&self, kind: TaskKind) -> impl Iterator<Item = TaskKind> {
         self.kinds()

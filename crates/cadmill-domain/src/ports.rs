@@ -2,17 +2,21 @@
 
 use std::{
     fmt,
+    ops::Range,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Blob, CadFile, CadFileId, ContentHash, Failure, FailureCode, Fence, Input, MaterialMap,
-    MediaAsset, MediaAssetId, MediaKind, Moment, NewCadFile, Request, TaskKind, WorkerName,
-    sentence,
+    Blob, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, ContentHash, Failure,
+    FailureCode, Fence, Input, MaterialMap, MediaAsset, MediaAssetId, MediaKind, Moment,
+    NewCadFile, Request, Revision, SaveOutcome, TaskKind, WorkerName, sentence,
 };
 
 /// The database failed.
@@ -76,8 +80,28 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<CadFile>, StoreError>;
 
+    /// The files that are asked for, each with the state of its media, page by page.
+    ///
+    /// # Errors
+    /// If the database does not answer, or the cursor belongs to another order.
+    async fn list(&self, query: &CadFileQuery) -> Result<CadFilePage, StoreError>;
+
+    /// One file with the state of its media.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn overview(&self, id: CadFileId) -> Result<Option<CadFileOverview>, StoreError>;
+
+    /// Removes a file with its rows, its assets and its events; its blobs are swept later. A worker
+    /// that is at it finds its claim gone. False if there was no such file.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn remove(&self, id: CadFileId) -> Result<bool, StoreError>;
+
     /// Gives the file new bytes, which are in the blob store: its media are stale then, and
-    /// `process_step_file` is asked for. None if there is no such file.
+    /// `process_step_file` is asked for. Nothing is done if the file is no longer at the
+    /// revision `unless_changed`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -86,10 +110,11 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         id: CadFileId,
         source: Blob,
         request: Request,
-    ) -> Result<Option<CadFile>, StoreError>;
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError>;
 
-    /// Replaces the part materials; `updated_at` moves, and media that show them are made anew. None
-    /// if there is no such file.
+    /// Replaces the part materials; `updated_at` moves, and media that show them are made anew.
+    /// Nothing is done if the file is no longer at the revision `unless_changed`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -97,10 +122,11 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         &self,
         id: CadFileId,
         materials: MaterialMap,
-    ) -> Result<Option<CadFile>, StoreError>;
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError>;
 
     /// Replaces the manual overrides; `updated_at` moves, and media that show them are made anew.
-    /// None if there is no such file.
+    /// Nothing is done if the file is no longer at the revision `unless_changed`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -108,7 +134,8 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         &self,
         id: CadFileId,
         materials: MaterialMap,
-    ) -> Result<Option<CadFile>, StoreError>;
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError>;
 }
 
 /// The media that were made.
@@ -144,7 +171,10 @@ pub trait MediaAssets: Send + Sync + fmt::Debug {
     async fn orphans(&self, blobs: Vec<ContentHash>) -> Result<Vec<ContentHash>, StoreError>;
 }
 
-/// What happened to each file, step by step.
+/// What happened to each file, step by step. With a file its events go.
+///
+/// Events become visible in the order of their numbers, so whoever has read up to one never misses
+/// an earlier one.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PipelineLog: Send + Sync + fmt::Debug {
@@ -159,13 +189,43 @@ pub trait PipelineLog: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the database does not answer.
     async fn timeline(&self, file: CadFileId) -> Result<Vec<PipelineEvent>, StoreError>;
+
+    /// The first events behind `after`, of all files or of one, in their order; at most `limit`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn events_after(
+        &self,
+        after: EventId,
+        file: Option<CadFileId>,
+        limit: usize,
+    ) -> Result<Vec<PipelineEvent>, StoreError>;
+
+    /// The number of the newest event that is there; 0 if there is none.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn last_event_id(&self) -> Result<EventId, StoreError>;
+}
+
+/// The number of an event; later ones have higher ones. 0 is before all.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct EventId(pub u64);
+
+impl fmt::Display for EventId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 /// Something that happened to a file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PipelineEvent {
-    /// Its number; later events have higher ones.
-    pub id: u64,
+    /// Its number.
+    pub id: EventId,
     /// When it happened.
     pub at: Moment,
     /// What happened.
@@ -245,6 +305,76 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     /// # Errors
     /// As [`Blobs::get`], and if the file cannot be written.
     async fn fetch(&self, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure>;
+
+    /// Begins to store bytes that come in pieces, in a few MiB of memory whatever their size.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`].
+    async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure>;
+
+    /// The bytes of a range, as they come. What of the range lies behind the end is left out. Their
+    /// hash is not checked.
+    ///
+    /// # Errors
+    /// `storage` if the blob is not there or cannot be read; in the stream, if that happens later.
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream, Failure>;
+
+    /// A URL under which anybody can get the bytes for so long, with this media type and to be saved
+    /// under this name; nothing if the store cannot give one.
+    ///
+    /// # Errors
+    /// `storage` if it could, but fails.
+    async fn direct_url(
+        &self,
+        blob: &Blob,
+        file_name: &str,
+        media_type: &str,
+        valid_for: Duration,
+    ) -> Result<Option<String>, Failure>;
+
+    /// Writes, reads and removes a few bytes.
+    ///
+    /// # Errors
+    /// `storage` or `disk_full` if any of that fails.
+    async fn probe(&self) -> Result<(), Failure>;
+}
+
+/// Bytes as they come.
+pub type ByteStream = BoxStream<'static, Result<Bytes, Failure>>;
+
+/// Bytes that are being stored. What is dropped before it is finished leaves nothing that can be
+/// read; whatever else it leaves is swept.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait BlobUpload: Send + fmt::Debug {
+    /// Takes the next piece.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`]; then it can only be aborted.
+    async fn write(&mut self, piece: Bytes) -> Result<(), Failure>;
+
+    /// Makes the whole readable under its hash.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`].
+    async fn finish(self: Box<Self>) -> Result<Blob, Failure>;
+
+    /// Forgets all pieces. Failing is not fatal, so it is only logged.
+    async fn abort(self: Box<Self>);
+}
+
+/// Something without which nothing can be done, and that can be asked whether it works.
+#[cfg_attr(feature = "mock", mockall::automock)]
+#[async_trait]
+pub trait HealthCheck: Send + Sync + fmt::Debug {
+    /// What is checked, in one word.
+    fn name(&self) -> &'static str;
+
+    /// Checks it.
+    ///
+    /// # Errors
+    /// If it does not work.
+    async fn check(&self) -> Result<(), Failure>;
 }
 
 /// Wakes workers when there is work. A ring may be lost, so workers also look by themselves.

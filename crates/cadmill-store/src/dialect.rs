@@ -12,8 +12,18 @@ pub(crate) struct Dialect {
     pub(crate) lock_rows: &'static str,
     /// Locks the rows that are read, and leaves out those that somebody else has locked.
     pub(crate) skip_locked: &'static str,
+    /// The same for the deliveries `d`.
+    pub(crate) skip_locked_deliveries: &'static str,
+    /// Makes all who would be the first to add a token take turns until they commit.
+    pub(crate) first_token: Option<&'static str>,
     /// Keeps the files that are read from changing until the transaction ends.
     pub(crate) share_files: &'static str,
+    /// Locks the events `e` that are read, as a reference to them would.
+    pub(crate) share_events: &'static str,
+    /// What is written before an insertion to make all of its kind take turns until they commit.
+    pub(crate) turn: &'static str,
+    /// How a text is compared byte by byte.
+    pub(crate) bytes: &'static str,
     /// Finds a text in another.
     pub(crate) position: &'static str,
     /// Makes `lower` change only ASCII letters, as SQLite does.
@@ -25,7 +35,12 @@ const POSTGRES: Dialect = Dialect {
     lock_file: "FOR NO KEY UPDATE",
     lock_rows: "FOR UPDATE",
     skip_locked: "FOR UPDATE SKIP LOCKED",
+    skip_locked_deliveries: "FOR UPDATE OF d SKIP LOCKED",
+    first_token: Some("SELECT pg_advisory_xact_lock(13285139)"),
     share_files: "FOR SHARE OF f",
+    share_events: "FOR KEY SHARE OF e",
+    turn: "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(13285138))",
+    bytes: "COLLATE \"C\"",
     position: "strpos",
     ascii: "COLLATE \"C\"",
 };
@@ -36,7 +51,12 @@ const SQLITE: Dialect = Dialect {
     lock_file: "",
     lock_rows: "",
     skip_locked: "",
+    skip_locked_deliveries: "",
+    first_token: None,
     share_files: "",
+    share_events: "",
+    turn: "WITH turn AS MATERIALIZED (SELECT 1)",
+    bytes: "",
     position: "instr",
     ascii: "",
 };
@@ -47,5 +67,13 @@ impl Dialect {
             DbBackend::Postgres => POSTGRES,
             _ => SQLITE,
         }
+    }
+
+    /// Whether the name of the file `f` contains the text at this place, which is in lower case.
+    pub(crate) fn is_named(self, place: &str) -> String {
+        let Self {
+            position, ascii, ..
+        } = self;
+        format!("{position}(lower(f.name {ascii}), {place}) > 0")
     }
 }

@@ -1,6 +1,7 @@
 //! Keeps Cadmill's rows in SQLite or PostgreSQL, and its bytes in a folder, in memory or in S3. Both
 //! databases run the same code; where they speak differently it is said in `dialect`.
 
+mod access_tokens;
 mod blobs;
 mod cad_files;
 mod database;
@@ -12,10 +13,12 @@ mod folder_lock;
 mod ledger;
 mod media_assets;
 mod pipeline_log;
+mod webhooks;
 
 use std::sync::Arc;
 
-use cadmill_domain::{Clock, Doorbell, Making};
+use async_trait::async_trait;
+use cadmill_domain::{Clock, Doorbell, Failure, HealthCheck, Making};
 use sea_orm::{
     DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
     TransactionOptions, TransactionTrait as _,
@@ -29,8 +32,8 @@ pub use self::{
     folder_lock::{FolderLock, FolderLockError},
 };
 
-/// All rows of a deployment: an implementation of `CadFiles`, `MediaAssets`, `Ledger` and
-/// `PipelineLog`. Clones share the connections.
+/// All rows of a deployment: an implementation of `CadFiles`, `MediaAssets`, `Ledger`, `PipelineLog`,
+/// `AccessTokens` and `Webhooks`. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
@@ -89,5 +92,16 @@ impl Store {
             ..TransactionOptions::default()
         };
         self.writing().begin_with_options(options).await
+    }
+}
+
+#[async_trait]
+impl HealthCheck for Store {
+    fn name(&self) -> &'static str {
+        "database"
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        Ok(self.database.ping().await?)
     }
 }

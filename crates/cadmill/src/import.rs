@@ -94,12 +94,12 @@ async fn bring_in(deployment: &Deployment, input: &Input, later: bool) -> Result
     let store = &deployment.store;
     let request = Request {
         priority: Priority::Asked,
-        retry_failed: false,
+        ..Request::BULK
     };
     match store.named(&name).await? {
         Some(file) if file.source == source => Ok(Became::Unchanged),
         Some(file) => {
-            store.replace_source(file.id, source, request).await?;
+            store.replace_source(file.id, source, request, None).await?;
             Ok(Became::Changed(file.id))
         }
         None => {

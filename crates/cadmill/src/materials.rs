@@ -42,12 +42,14 @@ async fn set(config: Config, called: &str, maps: GivenMaps) -> Result<Exit> {
     let store = &deployment.store;
     let gone = || Failed(format!("the CAD file `{called}` was removed meanwhile"));
     if let Some(map) = maps.part_materials {
-        let saved = store.save_part_materials(file.id, map).await?;
-        file = saved.ok_or_else(gone)?;
+        let saved = store.save_part_materials(file.id, map, None).await?;
+        file = saved.saved().ok_or_else(gone)?;
     }
     if let Some(map) = maps.manual_overrides {
-        let saved = store.save_manual_material_overrides(file.id, map).await?;
-        file = saved.ok_or_else(gone)?;
+        let saved = store
+            .save_manual_material_overrides(file.id, map, None)
+            .await?;
+        file = saved.saved().ok_or_else(gone)?;
     }
     output::line(&format!("{} changed {}", file.id, file.updated_at))?;
     Ok(Exit::Ok)

@@ -31,6 +31,7 @@ async fn generate(arguments: &MissingArguments, config: Config) -> Result<Exit> 
     let request = MissingRequest {
         filter: MissingFilter {
             name_contains: arguments.name_contains.clone(),
+            only: None,
         },
         include_failed: arguments.include_failed,
         dry_run: arguments.dry_run,

@@ -6,10 +6,11 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::{
-    Blob, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure, FailureCode, Ledger, Making,
-    MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaAssets, MediaKind,
-    Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Product, Published, Recipe,
-    Request, Requested, Row, RowState, TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
+    AccessTokens, Blob, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure, FailureCode,
+    Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaAssets,
+    MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Product, Published,
+    Recipe, Request, Requested, Row, RowState, SaveOutcome, TaskKind, TaskPayload, Webhooks,
+    WorkerName, fakes::ManualClock,
 };
 
 /// A new, empty deployment that makes what [`making`] says, by this clock.
@@ -23,6 +24,10 @@ pub struct Deployment {
     pub ledger: Arc<dyn Ledger>,
     /// The pipeline log.
     pub log: Arc<dyn PipelineLog>,
+    /// The access tokens.
+    pub tokens: Arc<dyn AccessTokens>,
+    /// The webhooks.
+    pub webhooks: Arc<dyn Webhooks>,
     /// The clock of all of them.
     pub clock: Arc<ManualClock>,
 }
@@ -119,15 +124,22 @@ impl Deployment {
                     );
                 }
                 Do::Paint(color) => {
-                    let painted = self.files.save_part_materials(id, paint(color)).await;
-                    painted.unwrap().expect("the file that is painted is there");
+                    let painted = self.files.save_part_materials(id, paint(color), None).await;
+                    assert!(
+                        matches!(painted.unwrap(), SaveOutcome::Saved(_)),
+                        "the file that is painted is there"
+                    );
                 }
                 Do::Bytes(version) => {
                     let source = bytes_of(&self.file(id).await.name, version);
-                    let replaced = self.files.replace_source(id, source, Request::BULK).await;
-                    replaced
-                        .unwrap()
-                        .expect("the file that is replaced is there");
+                    let replaced = self
+                        .files
+                        .replace_source(id, source, Request::BULK, None)
+                        .await;
+                    assert!(
+                        matches!(replaced.unwrap(), SaveOutcome::Saved(_)),
+                        "the file that is replaced is there"
+                    );
                 }
             }
         }

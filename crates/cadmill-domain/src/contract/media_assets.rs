@@ -118,7 +118,7 @@ pub async fn orphans_are_what_nothing_refers_to(deployment: &Deployment) {
     // The first materials again, made anew; and other bytes.
     let unpainted = deployment
         .files
-        .save_part_materials(file, crate::MaterialMap::new());
+        .save_part_materials(file, crate::MaterialMap::new(), None);
     unpainted.await.unwrap();
     deployment.happen(file, &[Make(USD), Bytes("B")]).await;
     let mut expected = [first.blob.sha256, bytes_of("bracket.step", "A").sha256];

@@ -13,7 +13,9 @@
 //!         files: store.clone(),
 //!         assets: store.clone(),
 //!         ledger: store.clone(),
-//!         log: store,
+//!         log: store.clone(),
+//!         tokens: store.clone(),
+//!         webhooks: store,
 //!         clock,
 //!     }
 //! }

@@ -63,7 +63,14 @@ impl<'a> Book<'a> {
 
     /// Asks for the result of `kind`, or for what it is to be made of where that is not there.
     pub fn request(&mut self, kind: TaskKind, request: Request) -> Requested {
-        let stage = self.stage(kind);
+        let lacking = kind.upstream().filter(|kind| !self.has_current(*kind));
+        let stage = match lacking {
+            // Made again it can only be of what is there; so that comes first.
+            Some(upstream) if request.again => self.stage(upstream),
+            _ => self.stage(kind),
+        };
+        let again = request.again && lacking.is_none();
+        let request = Request { again, ..request };
         self.change(stage.kind, |row, now| {
             row.request(&stage.input, request, now)
         })
@@ -98,7 +105,7 @@ impl<'a> Book<'a> {
         // What failed before has something new to work on.
         let request = Request {
             priority: self.rows[&kind].priority,
-            retry_failed: true,
+            ..Request::ASKED
         };
         Some((false, self.follow(kind, request)))
     }
@@ -127,7 +134,7 @@ impl<'a> Book<'a> {
         let stage = self.stage(kind);
         let request = Request {
             priority: self.rows[&kind].priority,
-            retry_failed: false,
+            ..Request::BULK
         };
         if stage.kind != kind {
             self.change(kind, |row, _| row.withdraw());
@@ -183,7 +190,7 @@ impl<'a> Book<'a> {
         if row.state == RowState::Idle && self.has_current(kind) {
             let request = Request {
                 priority: row.priority,
-                retry_failed: false,
+                ..Request::BULK
             };
             self.follow(kind, request);
         }
@@ -192,6 +199,8 @@ impl<'a> Book<'a> {
     /// Asks for what is made of `kind`. What is there already will not publish again, so what is
     /// made of that is asked for, too.
     fn follow(&mut self, kind: TaskKind, request: Request) -> Vec<(TaskKind, Requested)> {
+        let again = false;
+        let request = Request { again, ..request };
         let mut chained = Vec::new();
         let making = self.making;
         for next in making.chained(kind) {

@@ -14,8 +14,8 @@ pub use self::{
     row::{MOST_CRASHES, Row, RowState},
 };
 use crate::{
-    CadFileId, Failure, Input, MediaAssetId, Moment, NewMediaAsset, StoreError, TaskKind,
-    TaskPayload,
+    CadFileId, ContentHash, Failure, FailureCode, Input, MediaAssetId, MediaKind, Moment,
+    NewMediaAsset, StoreError, TaskKind, TaskPayload, WorkCursor,
 };
 
 /// What is wanted, what is being made and what is there.
@@ -36,11 +36,39 @@ pub trait Ledger: Send + Sync + fmt::Debug {
         request: Request,
     ) -> Result<Option<Requested>, StoreError>;
 
+    /// As [`Ledger::request`], but a second request of the same work with the same key within
+    /// [`RequestKey::LIFE`] does not make it [again](Request::again). The key is kept in the same
+    /// transaction.
+    ///
+    /// # Errors
+    /// If the database does not answer; then nothing was asked for.
+    async fn request_once(
+        &self,
+        work: TaskPayload,
+        request: Request,
+        key: RequestKey,
+    ) -> Result<Option<Requested>, StoreError>;
+
     /// Asks for every result of a kind that is missing, in one go.
     ///
     /// # Errors
     /// If the database does not answer; then nothing was asked for.
     async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError>;
+
+    /// Asks for every medium of this kind, or of all that are made here, of which only an older one
+    /// is there. What has failed is left alone. The kinds are asked for one after the other, so what
+    /// waits for a scene that was just queued is in flight.
+    ///
+    /// # Errors
+    /// If the database does not answer; then of some kinds nothing was asked for.
+    async fn request_stale(&self, kind: Option<MediaKind>) -> Result<Missing, StoreError>;
+
+    /// Asks again for what has failed for good; how much is in the queue now. What has failed
+    /// because what it is made of has failed follows by itself.
+    ///
+    /// # Errors
+    /// If the database does not answer; then of some kinds nothing was asked for.
+    async fn retry_failed(&self, filter: &FailedFilter) -> Result<u64, StoreError>;
 
     /// What may be claimed now: by priority, then age; at most `limit`. It is a look, not a claim.
     ///
@@ -132,6 +160,23 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the database does not answer.
     async fn stats(&self) -> Result<Vec<Count>, StoreError>;
+
+    /// How long the queue is, by kind and priority; what waits to be tried again is in it.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError>;
+
+    /// What runs, then what waits in the order of the queue; at most `limit`, from the first behind
+    /// `after`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn work(
+        &self,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<WorkItem>, StoreError>;
 }
 
 /// A number that grows by one with each claim of a row and never falls. A result is published only
@@ -216,6 +261,9 @@ pub struct Request {
     pub priority: Priority,
     /// Whether what has failed is tried again, here and upstream.
     pub retry_failed: bool,
+    /// Whether it is made though it is there, and though it was made for another file. It is dropped
+    /// where what it is made of is not there, and where it is under way anyhow.
+    pub again: bool,
 }
 
 impl Request {
@@ -223,12 +271,36 @@ impl Request {
     pub const ASKED: Self = Self {
         priority: Priority::Asked,
         retry_failed: true,
+        again: false,
     };
     /// One of many; failures are left alone.
     pub const BULK: Self = Self {
         priority: Priority::Bulk,
         retry_failed: false,
+        again: false,
     };
+}
+
+/// By what a client marks a request that it may repeat, for want of an answer. It means that one
+/// request of one piece of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RequestKey(ContentHash);
+
+impl RequestKey {
+    /// How long a key is remembered.
+    pub const LIFE: chrono::TimeDelta = chrono::TimeDelta::hours(24);
+
+    /// The one of this text of a client.
+    #[must_use]
+    pub fn of(text: &str) -> Self {
+        Self(ContentHash::of(text.as_bytes()))
+    }
+
+    /// The hash of that text, as it is kept.
+    #[must_use]
+    pub const fn as_hash(&self) -> ContentHash {
+        self.0
+    }
 }
 
 /// What became of a request.
@@ -269,6 +341,19 @@ impl MissingRequest {
             dry_run: false,
         }
     }
+
+    /// Everything of a kind of which only an older one is there.
+    #[must_use]
+    pub fn of_stale(kind: impl Into<TaskKind>) -> Self {
+        let filter = MissingFilter {
+            only: Some(Remnant::Stale),
+            ..MissingFilter::default()
+        };
+        Self {
+            filter,
+            ..Self::of(kind)
+        }
+    }
 }
 
 /// Which files are meant; all of them by default.
@@ -276,6 +361,43 @@ impl MissingRequest {
 pub struct MissingFilter {
     /// Only files whose name contains this, in upper or lower case (of ASCII letters).
     pub name_contains: Option<String>,
+    /// Only files of which this is left.
+    pub only: Option<Remnant>,
+}
+
+/// What is left of an earlier try to make something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Remnant {
+    /// A medium that is not the newest.
+    Stale,
+    /// A failure for good, with this code or any.
+    Failed(Option<FailureCode>),
+}
+
+/// Which failures are tried again; all of them by default.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FailedFilter {
+    /// Only of this kind.
+    pub kind: Option<TaskKind>,
+    /// Only with this code.
+    pub code: Option<FailureCode>,
+    /// Only of files whose name contains this, in upper or lower case (of ASCII letters).
+    pub name_contains: Option<String>,
+}
+
+impl FailedFilter {
+    /// The request that tries again what has failed of a kind.
+    #[must_use]
+    pub fn request(&self, kind: TaskKind) -> MissingRequest {
+        MissingRequest {
+            filter: MissingFilter {
+                name_contains: self.name_contains.clone(),
+                only: Some(Remnant::Failed(self.code)),
+            },
+            include_failed: true,
+            ..MissingRequest::of(kind)
+        }
+    }
 }
 
 /// What became of the files that were meant.
@@ -291,6 +413,15 @@ pub struct Missing {
     pub failed: u64,
 }
 
+impl std::ops::AddAssign for Missing {
+    fn add_assign(&mut self, other: Self) {
+        self.queued += other.queued;
+        self.in_flight += other.in_flight;
+        self.present += other.present;
+        self.failed += other.failed;
+    }
+}
+
 /// The right to publish a result, as long as its fence is the newest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
@@ -304,6 +435,8 @@ pub struct Claim {
     pub worker: WorkerName,
     /// How often it was tried for this input before, be it that it failed or that its worker died.
     pub tries: u32,
+    /// Whether it is to be made though it may be there.
+    pub forced: bool,
 }
 
 /// What a task publishes.
@@ -365,4 +498,41 @@ pub struct Count {
     pub rows: u64,
     /// When the oldest of them was asked for.
     pub oldest: Option<Moment>,
+}
+
+/// How much of one kind waits with one priority.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueueDepth {
+    /// The kind of work.
+    pub kind: TaskKind,
+    /// The priority.
+    pub priority: Priority,
+    /// How many rows.
+    pub rows: u64,
+    /// When the oldest of them was asked for.
+    pub oldest: Option<Moment>,
+}
+
+/// Work that runs or waits.
+#[derive(Debug, Clone, PartialEq)]
+pub struct WorkItem {
+    /// What is done.
+    pub work: TaskPayload,
+    /// The name of the file.
+    pub file_name: String,
+    /// Its row.
+    pub row: Row,
+}
+
+impl WorkItem {
+    /// The place behind it.
+    #[must_use]
+    pub const fn cursor(&self) -> WorkCursor {
+        WorkCursor {
+            state: self.row.state,
+            priority: self.row.priority,
+            requested_at: self.row.requested_at,
+            work: self.work,
+        }
+    }
 }

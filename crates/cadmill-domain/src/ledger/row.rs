@@ -96,6 +96,9 @@ pub struct Row {
     pub progress: Option<Progress>,
     /// How it failed last, until it succeeds or is asked for again.
     pub failure: Option<Failure>,
+    /// Whether it is made though it was there. Only what is in flight is, and until it is published
+    /// nothing counts as ready; the asset stays to be shown.
+    pub forced: bool,
 }
 
 impl Row {
@@ -117,6 +120,12 @@ impl Row {
         self.state == RowState::Failed && self.desired.as_ref() == Some(wanted)
     }
 
+    /// How often it was tried for what is wanted, be it that it failed or that its worker died.
+    #[must_use]
+    pub const fn tries(&self) -> u32 {
+        self.crashes + self.attempts
+    }
+
     /// Asks for `wanted`.
     pub fn request(&mut self, wanted: &Input, request: Request, now: Moment) -> Requested {
         // Whoever waits for what is there needs no run; whoever runs is left to finish.
@@ -133,7 +142,7 @@ impl Row {
             self.priority = self.priority.max(request.priority);
             return Requested::InFlight;
         }
-        if self.has(wanted) {
+        if self.has(wanted) && !request.again {
             self.state = RowState::Idle;
             self.desired = Some(wanted.clone());
             self.forget_trouble();
@@ -147,6 +156,10 @@ impl Row {
         self.desired = Some(wanted.clone());
         self.requested_at = Some(now);
         self.forget_trouble();
+        if request.again {
+            self.forced = true;
+            self.ready = None;
+        }
         Requested::Queued
     }
 
@@ -189,6 +202,7 @@ impl Row {
         }
         self.ready = self.running.take();
         self.asset = asset;
+        self.forced = false;
         self.progress = None;
         self.forget_trouble();
         let again = self.desired != self.ready;
@@ -221,7 +235,10 @@ impl Row {
                 self.not_before = Some(at);
                 self.attempts += 1;
             }
-            None => self.state = RowState::Failed,
+            None => {
+                self.state = RowState::Failed;
+                self.forced = false;
+            }
         }
         true
     }
@@ -248,6 +265,7 @@ impl Row {
             return Recovered::Requeued;
         }
         self.state = RowState::Failed;
+        self.forced = false;
         let worker = self.worker.as_ref().map_or("?", WorkerName::as_str);
         let detail = format!("It died {MOST_CRASHES} times, last on {worker}.");
         self.failure = Some(Failure::new(FailureCode::WorkerCrash, detail));
@@ -259,6 +277,7 @@ impl Row {
         let was_in_flight = self.is_in_flight();
         if was_in_flight {
             self.state = RowState::Cancelled;
+            self.forced = false;
             self.running = None;
             self.progress = None;
         }
@@ -268,6 +287,7 @@ impl Row {
     /// Takes it out of the queue because it has to be asked for anew later.
     pub(super) fn withdraw(&mut self) {
         self.state = RowState::Idle;
+        self.forced = false;
         self.desired.clone_from(&self.ready);
         self.running = None;
         self.progress = None;
@@ -283,7 +303,8 @@ impl Row {
             fence: self.fence,
             input,
             worker: self.worker.clone().unwrap_or_else(|| WorkerName::new("?")),
-            tries: self.crashes + self.attempts,
+            tries: self.tries(),
+            forced: self.forced,
         })
     }
 

@@ -39,7 +39,9 @@ fn deployment() -> Ready<Deployment> {
         files: store.clone(),
         assets: store.clone(),
         ledger: store.clone(),
-        log: store,
+        log: store.clone(),
+        tokens: store.clone(),
+        webhooks: store,
         clock,
     })
 }

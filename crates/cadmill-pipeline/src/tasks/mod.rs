@@ -38,8 +38,12 @@ pub(crate) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     }
 }
 
-/// The medium of this kind that was made of the same, of this file or of any other.
+/// The medium of this kind that was made of the same, of this file or of any other; none if it is to
+/// be made again all the same.
 async fn cached(job: &Job<'_>, kind: MediaKind) -> Result<Option<Made>, Failure> {
+    if job.claim.forced {
+        return Ok(None);
+    }
     let found = job.mill.records.assets.made_of(kind, &job.claim.input);
     Ok(found.await?.map(|asset| Product::Cached(asset.id).into()))
 }

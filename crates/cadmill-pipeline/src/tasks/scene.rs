@@ -30,17 +30,18 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
     Ok(store(job, bytes, report).await?.into())
 }
 
-/// The canonical scene of the file as it is now.
+/// The canonical scene of the file as it is now. One that is being made again still serves: its
+/// bytes will be the same.
 async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
     let kind = TaskKind::Make(MediaKind::GltfGeometry);
     let wanted = job.mill.settings.making.input(kind, &job.file.subject());
     let cad_file_id = job.file.id;
     let row = job.mill.row(TaskPayload { cad_file_id, kind }).await?;
-    let asset = row.filter(|row| row.has(&wanted)).and_then(|row| row.asset);
-    let asset = match asset {
+    let asset = match row.and_then(|row| row.asset) {
         Some(id) => job.mill.records.assets.get(id).await?,
         None => None,
     };
+    let asset = asset.filter(|asset| asset.input == wanted);
     let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");
     job.mill.blobs.get(&asset.ok_or_else(no_scene)?.blob).await
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, Doorbell as _, Ledger as _, MissingRequest, Request, RowState,
-    StepEvent, TaskKind, WorkerName,
+    SaveOutcome, StepEvent, TaskKind, WorkerName,
 };
 use tokio::time::Instant;
 
@@ -159,12 +159,14 @@ async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_w
     let other = step("other");
     let blob = plant.blobs.put(other.into()).await.unwrap();
     let again = Request::ASKED;
-    plant.store.replace_source(id, blob, again).await.unwrap();
+    let replaced = plant.store.replace_source(id, blob, again, None).await;
+    assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     plant.bell.ring().await;
     let call = calls.next().await;
     let back = Blob::of(step("third").as_bytes());
     plant.blobs.put(step("third").into()).await.unwrap();
-    plant.store.replace_source(id, back, again).await.unwrap();
+    let replaced = plant.store.replace_source(id, back, again, None).await;
+    assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     plant.bell.ring().await;
     plant
         .journal

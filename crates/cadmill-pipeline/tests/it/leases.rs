@@ -10,7 +10,7 @@ use std::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, Doorbell as _, FailureCode, Ledger as _, MockLedger, NewPipelineEvent,
+    CadFileId, Doorbell as _, EventId, FailureCode, Ledger as _, MockLedger, NewPipelineEvent,
     PipelineEvent, PipelineLog, RowState, StepEvent, StoreError, TaskOutcome, WorkerName,
 };
 use cadmill_pipeline::Mill;
@@ -167,6 +167,19 @@ impl PipelineLog for SlowLog {
 
     async fn timeline(&self, _: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
         Ok(Vec::new())
+    }
+
+    async fn events_after(
+        &self,
+        _: EventId,
+        _: Option<CadFileId>,
+        _: usize,
+    ) -> Result<Vec<PipelineEvent>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    async fn last_event_id(&self) -> Result<EventId, StoreError> {
+        Ok(EventId::default())
     }
 }
 

@@ -295,8 +295,12 @@ async fn new_materials_make_what_shows_them_anew_without_tessellating() {
     let before = CadFiles::get(&plant.store, id).await.unwrap().unwrap();
     tokio::time::advance(LEASE).await;
     let red: MaterialMap = serde_json::from_value(json!({"cube": {"color": "#ff0000"}})).unwrap();
-    let saved = plant.store.save_part_materials(id, red).await.unwrap();
-    assert!(saved.unwrap().updated_at > before.updated_at);
+    let saved = plant
+        .store
+        .save_part_materials(id, red, None)
+        .await
+        .unwrap();
+    assert!(saved.saved().unwrap().updated_at > before.updated_at);
     let scene = plant.assets(id, GLTF).await;
     let plain = plant.assets(id, USD).await;
     let made = run(&plant.mill, id, USD).await;

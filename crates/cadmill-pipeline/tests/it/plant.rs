@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blobs as _, CadFileId, CadFiles as _, Clock, Doorbell, Ledger as _, Making, MediaAsset,
-    MediaAssets as _, MediaKind, Moment, NewCadFile, NewPipelineEvent, PipelineEvent, PipelineLog,
-    Priority, Recipe, Request, Row, StepEvent, StoreError, TaskKind, TaskPayload, Tessellator,
-    WorkerName,
+    Blobs as _, CadFileId, CadFiles as _, Clock, Doorbell, EventId, Ledger as _, Making,
+    MediaAsset, MediaAssets as _, MediaKind, Moment, NewCadFile, NewPipelineEvent, PipelineEvent,
+    PipelineLog, Priority, Recipe, Request, Row, StepEvent, StoreError, TaskKind, TaskPayload,
+    Tessellator, WorkerName,
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::{DedupLock as _, LockKey, MemoryLock};
@@ -40,7 +40,7 @@ pub(crate) const THUMBNAIL: TaskKind = TaskKind::Make(MediaKind::Thumbnail);
 /// Somebody has brought a file in.
 pub(crate) const UPLOAD: Request = Request {
     priority: Priority::Upload,
-    retry_failed: true,
+    ..Request::ASKED
 };
 
 pub(crate) struct Plant {
@@ -312,5 +312,18 @@ impl PipelineLog for Journal {
 
     async fn timeline(&self, file: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
         self.store.timeline(file).await
+    }
+
+    async fn events_after(
+        &self,
+        after: EventId,
+        file: Option<CadFileId>,
+        limit: usize,
+    ) -> Result<Vec<PipelineEvent>, StoreError> {
+        self.store.events_after(after, file, limit).await
+    }
+
+    async fn last_event_id(&self) -> Result<EventId, StoreError> {
+        self.store.last_event_id().await
     }
 }

@@ -99,7 +99,7 @@ async fn duplicates(store: &Arc<Store>, files: &[CadFileId]) -> Outcome {
 async fn uploads(store: &Arc<Store>) -> Outcome {
     let urgent = Request {
         priority: Priority::Upload,
-        retry_failed: true,
+        ..Request::ASKED
     };
     let begun = Instant::now();
     for number in 0..UPLOADS {

@@ -1,7 +1,7 @@
 //! The table `pipeline_event`.
 
 use cadmill_domain::{
-    CadFileId, Fence, NewPipelineEvent, PipelineEvent, StepEvent, StoreError, WorkerName,
+    CadFileId, EventId, Fence, NewPipelineEvent, PipelineEvent, StepEvent, StoreError, WorkerName,
 };
 use sea_orm::{
     entity::prelude::*,
@@ -38,19 +38,24 @@ impl TryFrom<Model> for PipelineEvent {
     type Error = StoreError;
 
     fn try_from(row: Model) -> Result<Self, StoreError> {
-        let known = StepEvent::ALL.into_iter();
-        let event = known.into_iter().find(|event| event.as_str() == row.event);
         Ok(Self {
-            id: row.id as u64,
+            id: EventId(row.id as u64),
             at: row.at,
             event: NewPipelineEvent {
                 cad_file_id: CadFileId::from_uuid(row.cad_file_id),
                 task: understood(row.task.parse())?,
-                event: event.ok_or_else(|| StoreError::Unreadable(row.event.clone()))?,
+                event: step_event(&row.event)?,
                 fence: row.fence.map(|fence| Fence(fence as u64)),
                 worker: WorkerName::new(row.worker),
                 result: row.result,
             },
         })
     }
+}
+
+/// The event of this name.
+pub(crate) fn step_event(name: &str) -> Result<StepEvent, StoreError> {
+    let mut known = StepEvent::ALL.into_iter();
+    let event = known.find(|event| event.as_str() == name);
+    event.ok_or_else(|| StoreError::Unreadable(name.to_owned()))
 }

@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::store_error;
 
 /// All columns, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 17] = [
+pub(crate) const COLUMNS: [&str; 18] = [
     "cad_file_id",
     "kind",
     "state",
@@ -31,6 +31,7 @@ pub(crate) const COLUMNS: [&str; 17] = [
     "worker",
     "progress",
     "failure",
+    "forced",
 ];
 
 /// The values of a row, in the order of [`COLUMNS`].
@@ -57,6 +58,7 @@ pub(crate) fn values(file: CadFileId, kind: TaskKind, row: &Row) -> [Value; COLU
             .into(),
         json(row.progress.as_ref()),
         json(row.failure.as_ref()),
+        row.forced.into(),
     ]
 }
 
@@ -88,6 +90,7 @@ pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
         worker: get::<Option<String>>(answer, "worker")?.map(WorkerName::new),
         progress: from_json(answer, "progress")?,
         failure: from_json(answer, "failure")?,
+        forced: get(answer, "forced")?,
     };
     Ok((kind(answer)?, row))
 }
@@ -109,6 +112,7 @@ pub(crate) fn claim(answer: &QueryResult) -> Result<Claim, StoreError> {
         input: Input::from_text(get::<String>(answer, "running_input")?),
         worker: WorkerName::new(get::<String>(answer, "worker")?),
         tries: tries as u32,
+        forced: get(answer, "forced")?,
     })
 }
 

@@ -3,7 +3,7 @@
 //! For each file the first stage of the chain is sought whose result is not there, and its row is
 //! sorted into a class, as `Book::request` would do one by one.
 
-use cadmill_domain::{Making, Missing, MissingRequest, StoreError, TaskKind};
+use cadmill_domain::{Making, Missing, MissingRequest, Remnant, StoreError, TaskKind};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
 
 use super::columns;
@@ -103,13 +103,13 @@ impl Query {
         let dialect = store.dialect();
         let stages = Stages::on_the_way_to(request.kind, &store.making);
         let name = request.filter.name_contains.as_ref();
-        let Dialect {
-            position, ascii, ..
-        } = dialect;
-        let filter = match name {
-            Some(_) => format!("{position}(lower(f.name {ascii}), $2) > 0"),
-            None => "1 = 1".to_owned(),
-        };
+        let mut filter = "1 = 1".to_owned();
+        if name.is_some() {
+            filter += &format!(" AND {}", dialect.is_named("$2"));
+        }
+        if let Some(only) = request.filter.only {
+            filter += &format!(" AND {}", is_left(&store.making, request.kind, only));
+        }
         let now = store.clock.now().into();
         let name = name.map(|part| part.to_ascii_lowercase().into());
         Self {
@@ -227,6 +227,33 @@ impl Query {
     }
 }
 
+/// Whether something is left of an earlier try to make `kind` of the file `f`.
+fn is_left(making: &Making, kind: TaskKind, only: Remnant) -> String {
+    match only {
+        Remnant::Stale => {
+            let wanted = wanted_by(making, kind);
+            format!(
+                "l_{kind}.asset_id IS NOT NULL \
+                 AND (l_{kind}.ready_input IS NULL OR l_{kind}.ready_input <> {wanted})"
+            )
+        }
+        Remnant::Failed(None) => format!("l_{kind}.state = 'failed'"),
+        Remnant::Failed(Some(code)) => {
+            format!("l_{kind}.state = 'failed' AND l_{kind}.failure ->> 'code' = '{code}'")
+        }
+    }
+}
+
+/// What a kind wants of the file `f`.
+pub(crate) fn wanted_by(making: &Making, kind: TaskKind) -> String {
+    let pattern = making.pattern(kind);
+    let source = format!("f.source_sha256 || '{}'", pattern.after_source);
+    match pattern.after_materials {
+        None => format!("({source})"),
+        Some(after) => format!("({source} || f.materials_fingerprint || '{after}')"),
+    }
+}
+
 /// A kind of work, the name of its row, and what it wants of the file `f`.
 #[derive(Debug)]
 struct Stage {
@@ -237,12 +264,7 @@ struct Stage {
 
 impl Stage {
     fn of(kind: TaskKind, making: &Making) -> Self {
-        let pattern = making.pattern(kind);
-        let source = format!("f.source_sha256 || '{}'", pattern.after_source);
-        let wanted = match pattern.after_materials {
-            None => format!("({source})"),
-            Some(after) => format!("({source} || f.materials_fingerprint || '{after}')"),
-        };
+        let wanted = wanted_by(making, kind);
         let row = format!("l_{kind}");
         Self { kind, row, wanted }
     }

@@ -3,14 +3,16 @@
 
 mod book;
 pub(crate) mod columns;
-mod missing;
+pub(crate) mod missing;
+mod once;
 mod publish;
+mod work;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, Claim, Count, Failure, Ledger, Missing, MissingRequest, Moment, Product, Progress,
-    Published, Recovered, Request, Requested, Row, RowState, StoreError, TaskKind, TaskPayload,
-    WorkerName,
+    CadFileId, Claim, Count, FailedFilter, Failure, Ledger, MediaKind, Missing, MissingRequest,
+    Moment, Product, Progress, Published, QueueDepth, Recovered, Request, RequestKey, Requested,
+    Row, RowState, StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkerName,
 };
 use sea_orm::{
     ConnectionTrait as _, Statement, Value,
@@ -21,7 +23,7 @@ use self::columns::COLUMNS;
 use crate::{Store, dialect::Dialect, error::store_error};
 
 /// The columns of a claim.
-const CLAIM: &str = "cad_file_id, kind, fence, running_input, worker, crashes, attempts";
+const CLAIM: &str = "cad_file_id, kind, fence, running_input, worker, crashes, attempts, forced";
 
 #[async_trait]
 impl Ledger for Store {
@@ -44,6 +46,37 @@ impl Ledger for Store {
 
     async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError> {
         missing::request(self, request).await
+    }
+
+    async fn request_once(
+        &self,
+        work: TaskPayload,
+        request: Request,
+        key: RequestKey,
+    ) -> Result<Option<Requested>, StoreError> {
+        if request.again {
+            once::request(self, work, request, key).await
+        } else {
+            self.request(work, request).await
+        }
+    }
+
+    async fn request_stale(&self, kind: Option<MediaKind>) -> Result<Missing, StoreError> {
+        let mut stale = Missing::default();
+        let media = self.making.media();
+        for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
+            stale += missing::request(self, &MissingRequest::of_stale(medium)).await?;
+        }
+        Ok(stale)
+    }
+
+    async fn retry_failed(&self, filter: &FailedFilter) -> Result<u64, StoreError> {
+        let mut queued = 0;
+        let kinds = self.making.kinds();
+        for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
+            queued += missing::request(self, &filter.request(kind)).await?.queued;
+        }
+        Ok(queued)
     }
 
     async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
@@ -203,14 +236,30 @@ impl Ledger for Store {
         counts.sort_by_key(|count| (count.kind, count.state));
         Ok(counts)
     }
+
+    async fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError> {
+        work::queue_depths(self).await
+    }
+
+    async fn work(
+        &self,
+        after: Option<WorkCursor>,
+        limit: usize,
+    ) -> Result<Vec<WorkItem>, StoreError> {
+        work::page(self, after, limit).await
+    }
 }
 
 impl Store {
-    fn dialect(&self) -> Dialect {
+    pub(crate) fn dialect(&self) -> Dialect {
         Dialect::of(self.writing().get_database_backend())
     }
 
-    fn statement<const N: usize>(&self, sql: &str, values: [Value; N]) -> Statement {
+    pub(crate) fn statement(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Statement {
         Statement::from_sql_and_values(self.dialect().backend, sql, values)
     }
 }

@@ -85,7 +85,9 @@ pub(crate) async fn deployment(database: Database, clock: Arc<ManualClock>) -> D
         files: store.clone(),
         assets: store.clone(),
         ledger: store.clone(),
-        log: store,
+        log: store.clone(),
+        tokens: store.clone(),
+        webhooks: store,
         clock,
     }
 }

@@ -1,7 +1,7 @@
 //! A file gets other bytes.
 
 use crate::{
-    Clock as _, Priority, Request, RowState,
+    Clock as _, Priority, Request, RowState, SaveOutcome,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Claim, Delay, Make, MakeAllFor, Paint},
@@ -27,15 +27,15 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
     expected.updated_at = deployment.clock.now();
     let request = Request {
         priority: Priority::Upload,
-        retry_failed: true,
+        ..Request::ASKED
     };
     let replaced = deployment
         .files
-        .replace_source(file, expected.source, request)
+        .replace_source(file, expected.source, request, None)
         .await;
     assert_eq!(
-        replaced.unwrap().as_ref(),
-        Some(&expected),
+        replaced.unwrap(),
+        SaveOutcome::Saved(expected.clone()),
         "what is given back"
     );
     assert_eq!(deployment.file(file).await, expected, "what is stored");

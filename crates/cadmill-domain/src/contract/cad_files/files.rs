@@ -2,7 +2,7 @@
 
 use super::materials::MAPS;
 use crate::{
-    CadFileId, Clock as _, MissingRequest, NewCadFile, Priority, Request, RowState,
+    CadFileId, Clock as _, MissingRequest, NewCadFile, Priority, Request, RowState, SaveOutcome,
     contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, making, paint},
 };
 
@@ -68,11 +68,11 @@ pub async fn an_unknown_file_is_none(deployment: &Deployment) {
     assert_eq!(files.get(id).await.unwrap(), None, "get");
     assert_eq!(files.named("unknown").await.unwrap(), None, "named");
     let source = bytes_of("unknown", "A");
-    let replaced = files.replace_source(id, source, Request::ASKED).await;
-    assert_eq!(replaced.unwrap(), None, "replace_source");
+    let replaced = files.replace_source(id, source, Request::ASKED, None).await;
+    assert_eq!(replaced.unwrap(), SaveOutcome::NotThere, "replace_source");
     for map in MAPS {
         let saved = map.save(files, id, paint("#ff0000")).await;
-        assert_eq!(saved.unwrap(), None, "{map:?}");
+        assert_eq!(saved.unwrap(), SaveOutcome::NotThere, "{map:?}");
     }
     assert_eq!(deployment.everything().await, before, "nothing is written");
 }

@@ -6,7 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     CadFile, CadFileId, CadFiles, Clock as _, MaterialKey, MaterialMap, Priority, RowState,
-    StoreError,
+    SaveOutcome, StoreError,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
@@ -29,7 +29,11 @@ pub async fn a_map_of_materials_is_replaced(deployment: &Deployment) {
             *map.of(&mut expected) = materials.clone();
             expected.updated_at = deployment.clock.now();
             let saved = map.save(&deployment.files, file, materials).await.unwrap();
-            assert_eq!(saved.as_ref(), Some(&expected), "what {map:?} gives back");
+            assert_eq!(
+                saved,
+                SaveOutcome::Saved(expected.clone()),
+                "what {map:?} gives back"
+            );
             assert_eq!(
                 deployment.file(file).await,
                 expected,
@@ -49,7 +53,7 @@ pub async fn maps_saved_at_once_do_not_undo_each_other(deployment: &Deployment) 
         let maps = MAPS.into_iter().cycle().take(10);
         let saves = maps.map(|map| map.save(&deployment.files, file, paint(&color)));
         for saved in join_all(saves).await {
-            saved.unwrap().expect("the file is there");
+            saved.unwrap().saved().expect("the file is there");
         }
         let found = deployment.file(file).await;
         assert_eq!(
@@ -95,7 +99,7 @@ pub async fn materials_make_stale_what_shows_them(deployment: &Deployment) {
             ];
             deployment.later(1);
             let saved = map.save(&deployment.files, file, paint("#ff0000")).await;
-            let saved = saved.unwrap().expect("the file is there");
+            let saved = saved.unwrap().saved().expect("the file is there");
             let states = [
                 (USD, expected),
                 (WEB, RowState::Queued),
@@ -216,10 +220,14 @@ impl Map {
         files: &Arc<dyn CadFiles>,
         id: CadFileId,
         materials: MaterialMap,
-    ) -> Result<Option<CadFile>, StoreError> {
+    ) -> Result<SaveOutcome, StoreError> {
         match self {
-            Self::Parts => files.save_part_materials(id, materials).await,
-            Self::Overrides => files.save_manual_material_overrides(id, materials).await,
+            Self::Parts => files.save_part_materials(id, materials, None).await,
+            Self::Overrides => {
+                files
+                    .save_manual_material_overrides(id, materials, None)
+                    .await
+            }
         }
     }
 }

@@ -67,7 +67,7 @@ pub async fn a_cached_medium_of_its_own_stays(deployment: &Deployment) {
     let file = deployment.add_with("bracket.step", &story).await;
     let restored = deployment
         .files
-        .save_part_materials(file, crate::MaterialMap::new());
+        .save_part_materials(file, crate::MaterialMap::new(), None);
     restored.await.unwrap();
     let claim = deployment.claim(file, USD).await;
     let before = deployment.assets.of_file(file).await.unwrap();
@@ -126,7 +126,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
         .await;
     let unpainted = deployment
         .files
-        .save_part_materials(file, crate::MaterialMap::new());
+        .save_part_materials(file, crate::MaterialMap::new(), None);
     unpainted.await.unwrap();
     deployment.later(1);
     let claim = deployment.claim(file, USD).await;

@@ -307,7 +307,10 @@ async fn mixed(deployment: &Deployment) {
 fn named(request: &MissingRequest, part: &str) -> MissingRequest {
     let name_contains = Some(part.to_owned());
     MissingRequest {
-        filter: MissingFilter { name_contains },
+        filter: MissingFilter {
+            name_contains,
+            ..MissingFilter::default()
+        },
         ..request.clone()
     }
 }
@@ -331,8 +334,8 @@ async fn oracle(
 ) {
     let making = making();
     let how = Request {
-        priority: Priority::Bulk,
         retry_failed: request.include_failed,
+        ..Request::BULK
     };
     let (mut missing, mut all) = (Missing::default(), Vec::new());
     for file in deployment.files.page(None, 10_000).await.unwrap() {

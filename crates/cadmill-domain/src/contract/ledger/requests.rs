@@ -251,7 +251,7 @@ pub async fn a_medium_follows_its_scene_with_its_priority(deployment: &Deploymen
         .await;
     let request = Request {
         priority: Priority::Upload,
-        retry_failed: false,
+        ..Request::BULK
     };
     deployment.request(file, USD, request).await;
     let scene = deployment.claim(file, GLB).await;

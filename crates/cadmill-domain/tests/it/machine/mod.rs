@@ -126,9 +126,11 @@ fn any_kind() -> impl Strategy<Value = TaskKind> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
-    (priority, any::<bool>()).prop_map(|(priority, retry_failed)| Request {
+    let again = proptest::bool::weighted(0.2);
+    (priority, any::<bool>(), again).prop_map(|(priority, retry_failed, again)| Request {
         priority,
         retry_failed,
+        again,
     })
 }
 

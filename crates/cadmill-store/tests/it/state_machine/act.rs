@@ -54,6 +54,7 @@ pub(crate) struct Ticket {
     pub(crate) input: Input,
     pub(crate) worker: WorkerName,
     pub(crate) tries: u32,
+    pub(crate) forced: bool,
 }
 
 /// What an operation answers.

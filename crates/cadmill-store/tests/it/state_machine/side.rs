@@ -56,7 +56,9 @@ impl Side {
             files: store.clone(),
             assets: store.clone(),
             ledger: store.clone(),
-            log: store,
+            log: store.clone(),
+            tokens: store.clone(),
+            webhooks: store,
             clock: clock.clone(),
         };
         Self {
@@ -132,16 +134,16 @@ impl Side {
             } => {
                 let (id, paint) = (self.ids[*file], paint(*tone));
                 let saved = if *by_hand {
-                    files.save_manual_material_overrides(id, paint).await
+                    files.save_manual_material_overrides(id, paint, None).await
                 } else {
-                    files.save_part_materials(id, paint).await
+                    files.save_part_materials(id, paint, None).await
                 };
-                Answer::File(saved.unwrap().map(|file| self.file(file)))
+                Answer::File(saved.unwrap().saved().map(|file| self.file(file)))
             }
             Act::Bytes(file, version, request) => {
                 let (id, source) = (self.ids[*file], bytes(*version));
-                let replaced = files.replace_source(id, source, *request).await;
-                Answer::File(replaced.unwrap().map(|file| self.file(file)))
+                let replaced = files.replace_source(id, source, *request, None).await;
+                Answer::File(replaced.unwrap().saved().map(|file| self.file(file)))
             }
         }
     }
@@ -255,6 +257,7 @@ impl Side {
             input: ticket.input.clone(),
             worker: ticket.worker.clone(),
             tries: ticket.tries,
+            forced: ticket.forced,
         }
     }
 
@@ -266,6 +269,7 @@ impl Side {
             input: claim.input.clone(),
             worker: claim.worker.clone(),
             tries: claim.tries,
+            forced: claim.forced,
         }
     }
 

@@ -1,7 +1,8 @@
 //! What stories are made of: steps that are drawn before it is known what there will be to act on.
 
 use cadmill_domain::{
-    MissingFilter, MissingRequest, Moment, Priority, Request, TaskKind, WorkerName,
+    FailureCode, MissingFilter, MissingRequest, Moment, Priority, Remnant, Request, TaskKind,
+    WorkerName,
 };
 use chrono::TimeDelta;
 use proptest::{
@@ -175,20 +176,32 @@ fn any_claim() -> impl Strategy<Value = Which> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
-    (priority, any::<bool>()).prop_map(|(priority, retry_failed)| Request {
+    let again = proptest::bool::weighted(0.3);
+    (priority, any::<bool>(), again).prop_map(|(priority, retry_failed, again)| Request {
         priority,
         retry_failed,
+        again,
     })
 }
 
 fn any_missing() -> impl Strategy<Value = MissingRequest> {
     let names = vec![None, None, Some("bracket"), Some("T 1.Step"), Some("gear")];
     let flags = (any::<bool>(), proptest::bool::weighted(0.2));
-    (any_kind(), select(names), flags).prop_map(|(kind, name, (include_failed, dry_run))| {
+    let only = vec![
+        None,
+        None,
+        Some(Remnant::Stale),
+        Some(Remnant::Failed(None)),
+        Some(Remnant::Failed(Some(FailureCode::KernelError))),
+        Some(Remnant::Failed(Some(FailureCode::KernelCrash))),
+    ];
+    let filter = (select(names), select(only));
+    (any_kind(), filter, flags).prop_map(|(kind, (name, only), (include_failed, dry_run))| {
         MissingRequest {
             kind,
             filter: MissingFilter {
                 name_contains: name.map(str::to_owned),
+                only,
             },
             include_failed,
             dry_run,

@@ -1,9 +1,12 @@
 //! The port `CadFiles`.
 
+mod list;
+
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Book, CadFile, CadFileId, CadFiles, MaterialMap, MaterialMaps, NewCadFile, Request,
-    StoreError, TaskKind,
+    Blob, Book, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
+    FileChange, MaterialMap, MaterialMaps, NewCadFile, Request, Revision, SaveOutcome, StoreError,
+    TaskKind,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
@@ -71,59 +74,81 @@ impl CadFiles for Store {
         rows.into_iter().map(CadFile::try_from).collect()
     }
 
+    async fn list(&self, query: &CadFileQuery) -> Result<CadFilePage, StoreError> {
+        list::page(self, query).await
+    }
+
+    async fn overview(&self, id: CadFileId) -> Result<Option<CadFileOverview>, StoreError> {
+        let Some(file) = CadFiles::get(self, id).await? else {
+            return Ok(None);
+        };
+        let rows = self.rows_of(self.reading(), id, "").await?;
+        Ok(Some(CadFileOverview::of(&self.making, file, rows)))
+    }
+
+    async fn remove(&self, id: CadFileId) -> Result<bool, StoreError> {
+        let delete = Entity::delete_by_id(id.as_uuid());
+        let deleted = delete.exec(self.writing()).await.map_err(store_error)?;
+        Ok(deleted.rows_affected > 0)
+    }
+
     async fn replace_source(
         &self,
         id: CadFileId,
         source: Blob,
         request: Request,
-    ) -> Result<Option<CadFile>, StoreError> {
-        let change = |file: &mut CadFile| file.source = source;
-        self.change(id, change, |book| book.source_changed(request))
-            .await
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        let change = FileChange::Source(source, request);
+        self.change(id, &change, unless_changed).await
     }
 
     async fn save_part_materials(
         &self,
         id: CadFileId,
         materials: MaterialMap,
-    ) -> Result<Option<CadFile>, StoreError> {
-        let change = |file: &mut CadFile| file.materials.part_materials = materials;
-        self.change(id, change, dress_anew).await
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        let change = FileChange::PartMaterials(materials);
+        self.change(id, &change, unless_changed).await
     }
 
     async fn save_manual_material_overrides(
         &self,
         id: CadFileId,
         materials: MaterialMap,
-    ) -> Result<Option<CadFile>, StoreError> {
-        let change = |file: &mut CadFile| file.materials.manual_overrides = materials;
-        self.change(id, change, dress_anew).await
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        let change = FileChange::ManualOverrides(materials);
+        self.change(id, &change, unless_changed).await
     }
 }
 
 impl Store {
-    /// Changes a file, moves its `updated_at`, and lets `follow` run on its book, all in one
-    /// transaction.
+    /// Changes a file, and asks for what follows, in one transaction.
     async fn change(
         &self,
         id: CadFileId,
-        change: impl FnOnce(&mut CadFile) + Send,
-        follow: impl FnOnce(&mut Book<'_>) + Send,
-    ) -> Result<Option<CadFile>, StoreError> {
+        change: &FileChange,
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
         let transaction = self.begin().await.map_err(store_error)?;
         let Some(mut file) = locked(&transaction, id).await? else {
-            return Ok(None);
+            return Ok(SaveOutcome::NotThere);
         };
+        if unless_changed.is_some_and(|expected| expected != file.revision()) {
+            transaction.rollback().await.map_err(store_error)?;
+            return Ok(SaveOutcome::Changed(file));
+        }
         let now = self.clock.now();
-        change(&mut file);
-        file.updated_at = now;
+        change.apply(&mut file, now);
         let update = Entity::update(row_of(&file)).exec(&transaction).await;
         update.map_err(store_error)?;
         let rows = self.rows_for_update(&transaction, id).await?;
         let mut book = Book::open(&self.making, file.subject(), rows, now);
-        follow(&mut book);
+        change.follow(&mut book);
         self.close(transaction, &book).await?;
-        Ok(Some(file))
+        Ok(SaveOutcome::Saved(file))
     }
 }
 
@@ -135,10 +160,6 @@ async fn locked(
     let query = Entity::find_by_id(id.as_uuid()).lock(LockType::NoKeyUpdate);
     let row = query.one(connection).await.map_err(store_error)?;
     row.map(CadFile::try_from).transpose()
-}
-
-fn dress_anew(book: &mut Book<'_>) {
-    book.materials_changed();
 }
 
 fn row_of(file: &CadFile) -> ActiveModel {

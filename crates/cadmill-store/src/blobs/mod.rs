@@ -1,49 +1,54 @@
 //! Bytes under their hash, in a folder, in memory or in S3, by `object_store`.
 
+#[cfg(feature = "s3")]
+mod signed;
+mod sweep;
+mod upload;
+
 use std::{
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use cadmill_domain::{
-    Blob, Blobs, ContentHash, Failure, FailureCode, MediaAssets, Moment, sentence,
+    Blob, BlobUpload, Blobs, ByteStream, ContentHash, Failure, FailureCode, HealthCheck, sentence,
 };
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{
-    Error, ObjectMeta, ObjectStore, ObjectStoreExt as _, WriteMultipart, local::LocalFileSystem,
-    memory::InMemory, path::Path as Key,
+    Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, WriteMultipart,
+    local::LocalFileSystem, memory::InMemory, path::Path as Key,
 };
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{
     fs::File,
     io::{AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    task::spawn_blocking,
 };
-use tracing::warn;
+use uuid::Uuid;
+
+pub use self::sweep::Sweep;
+use self::upload::Upload;
 
 /// What all blobs lie under.
 const PREFIX: &str = "sha256";
+/// What uploads lie under until they are ended.
+const INCOMING: &str = "incoming";
+/// What is written to see whether that works.
+const PROBES: &str = "probe";
 /// How much of a file is read at once.
 const CHUNK: usize = 1 << 20;
-/// How many blobs are swept at once.
-const BATCH: usize = 1000;
 
 /// Blobs in an object store.
 #[derive(Debug, Clone)]
 pub struct ObjectBlobs {
     store: Arc<dyn ObjectStore>,
     folder: Option<PathBuf>,
-}
-
-/// What a sweep did.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Sweep {
-    /// Blobs that were looked at.
-    pub seen: u64,
-    /// Blobs that nothing refers to any more, and that were removed.
-    pub removed: u64,
+    #[cfg(feature = "s3")]
+    bucket: Option<signed::Bucket>,
 }
 
 impl ObjectBlobs {
@@ -70,8 +75,12 @@ impl ObjectBlobs {
 
     /// Blobs in any object store.
     pub fn new(store: Arc<dyn ObjectStore>) -> Self {
-        let folder = None;
-        Self { store, folder }
+        Self {
+            store,
+            folder: None,
+            #[cfg(feature = "s3")]
+            bucket: None,
+        }
     }
 
     /// Blobs in an S3 bucket, named by `s3://bucket/prefix`; keys, region and endpoint come from
@@ -85,7 +94,14 @@ impl ObjectBlobs {
         let store = AmazonS3Builder::from_env().with_url(url).build();
         let store = store.map_err(|error| failure("Opening the bucket of blobs", &error))?;
         let path = url.splitn(4, '/').nth(3).unwrap_or_default();
-        Ok(Self::new(Arc::new(PrefixStore::new(store, path))))
+        let bucket = signed::Bucket {
+            store: Arc::new(store.clone()),
+            prefix: Key::from(path),
+        };
+        Ok(Self {
+            bucket: Some(bucket),
+            ..Self::new(Arc::new(PrefixStore::new(store, path)))
+        })
     }
 
     /// Checks that the store answers.
@@ -96,41 +112,6 @@ impl ObjectBlobs {
         match self.store.head(&key(ContentHash::of(b""))).await {
             Ok(_) | Err(Error::NotFound { .. }) => Ok(()),
             Err(error) => Err(failure("Asking the blob store", &error)),
-        }
-    }
-
-    /// Removes blobs that nothing in `assets` refers to and that were written before `older_than`:
-    /// those of a worker that died before it published, and of files that are gone. What is being
-    /// made now is younger than that.
-    ///
-    /// # Errors
-    /// If the store or the database does not answer; then some orphans are left.
-    pub async fn sweep(
-        &self,
-        assets: &dyn MediaAssets,
-        older_than: Moment,
-    ) -> Result<Sweep, Failure> {
-        if let Some(folder) = self.folder.clone() {
-            let swept = spawn_blocking(move || remove_torn(&folder, older_than)).await;
-            swept.map_err(|error| Failure::new(FailureCode::Storage, error.to_string()))?;
-        }
-        let mut swept = Sweep::default();
-        let prefix = Key::from(PREFIX);
-        let mut blobs = self.store.list(Some(&prefix)).try_chunks(BATCH);
-        loop {
-            let chunk = blobs.try_next().await;
-            let chunk = chunk.map_err(|error| failure("Listing the blobs", &error.1))?;
-            let Some(chunk) = chunk else {
-                return Ok(swept);
-            };
-            swept.seen += chunk.len() as u64;
-            let old = chunk.iter().filter(|meta| meta.last_modified < older_than);
-            let old = old.filter_map(hash_of).collect();
-            for orphan in assets.orphans(old).await? {
-                let deleted = self.store.delete(&key(orphan)).await;
-                deleted.map_err(|error| failure("Removing an orphan", &error))?;
-                swept.removed += 1;
-            }
         }
     }
 
@@ -222,33 +203,93 @@ impl Blobs for ObjectBlobs {
         self.copy(blob, &mut File::from_std(file)).await?;
         path.keep().map_err(|error| writing(error.error))
     }
+
+    async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure> {
+        let upload = Upload::begin(self.store.clone()).await?;
+        Ok(Box::new(upload))
+    }
+
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream, Failure> {
+        let what = format!("Reading the blob {}", blob.sha256);
+        let key = key(blob.sha256);
+        let range = range.start..range.end.min(blob.bytes);
+        if range.is_empty() {
+            let found = self.store.head(&key).await;
+            found.map_err(|error| failure(&what, &error))?;
+            return Ok(stream::empty().boxed());
+        }
+        let options = GetOptions {
+            range: Some(GetRange::Bounded(range)),
+            ..GetOptions::default()
+        };
+        let found = self.store.get_opts(&key, options).await;
+        let found = found.map_err(|error| failure(&what, &error))?;
+        let bytes = found.into_stream();
+        Ok(bytes.map_err(move |error| failure(&what, &error)).boxed())
+    }
+
+    #[cfg(feature = "s3")]
+    async fn direct_url(
+        &self,
+        blob: &Blob,
+        file_name: &str,
+        media_type: &str,
+        valid_for: Duration,
+    ) -> Result<Option<String>, Failure> {
+        let Some(bucket) = &self.bucket else {
+            return Ok(None);
+        };
+        let key = key(blob.sha256);
+        let url = bucket.url(&key, file_name, media_type, valid_for);
+        let url = url.await;
+        url.map(Some)
+            .map_err(|error| failure(&format!("Signing the blob {}", blob.sha256), &error))
+    }
+
+    #[cfg(not(feature = "s3"))]
+    async fn direct_url(
+        &self,
+        _blob: &Blob,
+        _file_name: &str,
+        _media_type: &str,
+        _valid_for: Duration,
+    ) -> Result<Option<String>, Failure> {
+        Ok(None)
+    }
+
+    async fn probe(&self) -> Result<(), Failure> {
+        let key = Key::from(format!("{PROBES}/{}", Uuid::now_v7()));
+        let written = Bytes::from_static(b"cadmill");
+        let put = self.store.put(&key, written.clone().into()).await;
+        put.map_err(|error| failure("Writing to the blob store", &error))?;
+        let read = async { self.store.get(&key).await?.bytes().await };
+        let read = read.await;
+        let removed = self.store.delete(&key).await;
+        let read = read.map_err(|error| failure("Reading from the blob store", &error))?;
+        removed.map_err(|error| failure("Removing from the blob store", &error))?;
+        if read == written {
+            return Ok(());
+        }
+        let detail = "The blob store gives back other bytes than were written.";
+        Err(Failure::new(FailureCode::Storage, detail))
+    }
+}
+
+#[async_trait]
+impl HealthCheck for ObjectBlobs {
+    fn name(&self) -> &'static str {
+        "blobs"
+    }
+
+    async fn check(&self) -> Result<(), Failure> {
+        self.probe().await
+    }
 }
 
 fn key(hash: ContentHash) -> Key {
     let hash = hash.to_string();
     // No folder shall have a hundred thousand files.
     Key::from(format!("{PREFIX}/{}/{hash}", &hash[..2]))
-}
-
-fn hash_of(meta: &ObjectMeta) -> Option<ContentHash> {
-    meta.location.filename()?.parse().ok()
-}
-
-/// Removes what was being written when a process died: the store gives such a file the name of the
-/// blob with `#` and a number, and never shows it. What cannot be removed is left for the next time.
-fn remove_torn(folder: &Path, older_than: Moment) {
-    let files = walkdir::WalkDir::new(folder)
-        .into_iter()
-        .filter_map(Result::ok);
-    let torn = files.filter(|file| file.file_name().to_string_lossy().contains('#'));
-    for file in torn {
-        let modified = file.metadata().ok().and_then(|found| found.modified().ok());
-        if modified.is_some_and(|modified| Moment::from(modified) < older_than)
-            && let Err(error) = std::fs::remove_file(file.path())
-        {
-            warn!(path = %file.path().display(), %error, "A torn blob could not be removed.");
-        }
-    }
 }
 
 async fn hash_file(path: &Path) -> std::io::Result<Blob> {

@@ -1,0 +1,191 @@
+//! The CAD files, in memory.
+
+use std::collections::BTreeSet;
+
+use async_trait::async_trait;
+
+use super::{MemoryStore, Tables};
+use crate::{
+    Blob, CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
+    CursorError, Direction, EventId, FileChange, MaterialMap, MediaKind, MediaState, NewCadFile,
+    Request, Revision, SaveOutcome, StoreError, TaskKind, TaskPayload,
+};
+
+#[async_trait]
+impl CadFiles for MemoryStore {
+    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
+        let now = self.clock.now();
+        let file = CadFile {
+            id: CadFileId::generate(&*self.clock),
+            name: file.name,
+            source: file.source,
+            step: None,
+            materials: crate::MaterialMaps::default(),
+            created_at: now,
+            updated_at: now,
+        };
+        let mut tables = self.tables();
+        tables.files.insert(file.id, file.clone());
+        if let Some(request) = request {
+            tables.with_book(&self.making, file.id, now, |book| {
+                book.request(TaskKind::ProcessStep, request)
+            });
+        }
+        Ok(file)
+    }
+
+    async fn get(&self, id: CadFileId) -> Result<Option<CadFile>, StoreError> {
+        Ok(self.tables().files.get(&id).cloned())
+    }
+
+    async fn named(&self, name: &str) -> Result<Option<CadFile>, StoreError> {
+        let tables = self.tables();
+        let newest = tables.files.values().rev().find(|file| file.name == name);
+        Ok(newest.cloned())
+    }
+
+    async fn page(
+        &self,
+        after: Option<CadFileId>,
+        limit: usize,
+    ) -> Result<Vec<CadFile>, StoreError> {
+        let tables = self.tables();
+        let files = tables.files.values();
+        let files = files.filter(|file| after.is_none_or(|after| file.id > after));
+        Ok(files.take(limit).cloned().collect())
+    }
+
+    async fn list(&self, query: &CadFileQuery) -> Result<CadFilePage, StoreError> {
+        let order = query.order;
+        let after = query.after.as_ref();
+        if after.is_some_and(|after| after.order() != order) {
+            return Err(StoreError::Refused(CursorError::OtherOrder.into()));
+        }
+        let tables = self.tables();
+        let place = |file: &CadFile| (order.value(file), file.id);
+        let after = after.map(|after| (after.value().clone(), after.id()));
+        let mut files: Vec<_> = tables
+            .files
+            .values()
+            .filter(|file| {
+                is_named(file, query.name_contains.as_deref())
+                    && query.created.contains(file.created_at)
+                    && query.updated.contains(file.updated_at)
+                    && self.stand_so(&tables, file, &query.media)
+            })
+            .filter(|file| {
+                after.as_ref().is_none_or(|after| match order.direction {
+                    Direction::Ascending => place(file) > *after,
+                    Direction::Descending => place(file) < *after,
+                })
+            })
+            .collect();
+        files.sort_by_key(|file| place(file));
+        if order.direction == Direction::Descending {
+            files.reverse();
+        }
+        let has_more = files.len() > query.limit;
+        files.truncate(query.limit);
+        let last = files.last().filter(|_| has_more);
+        Ok(CadFilePage {
+            next: last.map(|file| CadFileCursor::behind(file, order)),
+            files: files
+                .into_iter()
+                .map(|file| self.overview_of(&tables, file))
+                .collect(),
+        })
+    }
+
+    async fn overview(&self, id: CadFileId) -> Result<Option<CadFileOverview>, StoreError> {
+        let tables = self.tables();
+        let file = tables.files.get(&id);
+        Ok(file.map(|file| self.overview_of(&tables, file)))
+    }
+
+    async fn remove(&self, id: CadFileId) -> Result<bool, StoreError> {
+        let mut tables = self.tables();
+        let tables = &mut *tables;
+        tables.rows.retain(|work, _| work.cad_file_id != id);
+        tables.assets.retain(|_, asset| asset.cad_file_id != id);
+        tables.keys.retain(|(work, _), _| work.cad_file_id != id);
+        tables.events.retain(|event| event.event.cad_file_id != id);
+        let events: BTreeSet<_> = tables.events.iter().map(|event| event.id).collect();
+        let is_there = |event: EventId| events.contains(&event);
+        tables
+            .deliveries
+            .retain(|_, kept| kept.delivery.event.is_none_or(is_there));
+        Ok(tables.files.remove(&id).is_some())
+    }
+
+    async fn replace_source(
+        &self,
+        id: CadFileId,
+        source: Blob,
+        request: Request,
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        Ok(self.change_file(id, &FileChange::Source(source, request), unless_changed))
+    }
+
+    async fn save_part_materials(
+        &self,
+        id: CadFileId,
+        materials: MaterialMap,
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        Ok(self.change_file(id, &FileChange::PartMaterials(materials), unless_changed))
+    }
+
+    async fn save_manual_material_overrides(
+        &self,
+        id: CadFileId,
+        materials: MaterialMap,
+        unless_changed: Option<Revision>,
+    ) -> Result<SaveOutcome, StoreError> {
+        Ok(self.change_file(id, &FileChange::ManualOverrides(materials), unless_changed))
+    }
+}
+
+impl MemoryStore {
+    fn change_file(
+        &self,
+        id: CadFileId,
+        change: &FileChange,
+        unless_changed: Option<Revision>,
+    ) -> SaveOutcome {
+        let now = self.clock.now();
+        let mut tables = self.tables();
+        let Some(file) = tables.files.get_mut(&id) else {
+            return SaveOutcome::NotThere;
+        };
+        if unless_changed.is_some_and(|expected| expected != file.revision()) {
+            return SaveOutcome::Changed(file.clone());
+        }
+        change.apply(file, now);
+        let file = file.clone();
+        tables.with_book(&self.making, id, now, |book| change.follow(book));
+        SaveOutcome::Saved(file)
+    }
+
+    fn overview_of(&self, tables: &Tables, file: &CadFile) -> CadFileOverview {
+        CadFileOverview::of(&self.making, file.clone(), tables.rows_of(file.id))
+    }
+
+    fn stand_so(&self, tables: &Tables, file: &CadFile, media: &[(MediaKind, MediaState)]) -> bool {
+        media.iter().all(|(medium, state)| {
+            let kind = TaskKind::Make(*medium);
+            let work = TaskPayload {
+                cad_file_id: file.id,
+                kind,
+            };
+            let row = tables.rows.get(&work).cloned().unwrap_or_default();
+            MediaState::of(&row, &self.making.input(kind, &file.subject())) == *state
+        })
+    }
+}
+
+/// Whether the name of a file contains a text, in upper or lower case.
+pub(super) fn is_named(file: &CadFile, part: Option<&str>) -> bool {
+    let name = file.name.to_ascii_lowercase();
+    part.is_none_or(|part| name.contains(&part.to_ascii_lowercase()))
+}

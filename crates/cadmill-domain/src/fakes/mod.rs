@@ -1,0 +1,173 @@
+//! In-memory stand-ins for the ports. They keep state as the real ones do, and pass the same
+//! contract suites.
+
+mod access_tokens;
+mod blobs;
+mod cad_files;
+mod clock;
+mod ledger;
+mod media_assets;
+mod pipeline_log;
+mod webhooks;
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub use self::{blobs::MemoryBlobs, clock::ManualClock};
+use crate::{
+    AccessToken, AccessTokenId, Book, CadFile, CadFileId, Claim, Clock, DeliveryId, EventId,
+    Making, MediaAsset, MediaAssetId, Moment, NewMediaAsset, PipelineEvent, Product, RequestKey,
+    Row, StoreError, TaskKind, TaskPayload, TokenHash, Webhook, WebhookId,
+};
+
+/// All rows of a deployment, in memory. Clones share them.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    making: Making,
+    clock: Arc<dyn Clock>,
+    tables: Arc<Mutex<Tables>>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Tables {
+    files: BTreeMap<CadFileId, CadFile>,
+    rows: BTreeMap<TaskPayload, Row>,
+    assets: BTreeMap<MediaAssetId, MediaAsset>,
+    events: Vec<PipelineEvent>,
+    /// The number of the newest event that ever was.
+    last_event: EventId,
+    /// When each key was used.
+    keys: BTreeMap<(TaskPayload, RequestKey), Moment>,
+    tokens: BTreeMap<AccessTokenId, (TokenHash, AccessToken)>,
+    webhooks: BTreeMap<WebhookId, (Webhook, EventId)>,
+    deliveries: BTreeMap<DeliveryId, webhooks::Kept>,
+    last_delivery: u64,
+}
+
+impl MemoryStore {
+    /// An empty store.
+    pub fn new(making: Making, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            making,
+            clock,
+            tables: Arc::default(),
+        }
+    }
+
+    /// The same rows, as a deployment sees them that makes something else of them.
+    #[must_use]
+    pub fn shared_with(&self, making: Making) -> Self {
+        Self {
+            making,
+            ..self.clone()
+        }
+    }
+
+    /// A copy of all rows, which goes its own way from now on.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        Self {
+            tables: Arc::new(Mutex::new(self.tables().clone())),
+            ..self.clone()
+        }
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        locked(&self.tables)
+    }
+
+    /// Lets `work` run on the book of a file and stores what it changed.
+    fn with_book<T>(&self, id: CadFileId, work: impl FnOnce(&mut Book<'_>) -> T) -> Option<T> {
+        self.tables()
+            .with_book(&self.making, id, self.clock.now(), work)
+    }
+}
+
+impl Tables {
+    fn with_book<T>(
+        &mut self,
+        making: &Making,
+        id: CadFileId,
+        now: Moment,
+        work: impl FnOnce(&mut Book<'_>) -> T,
+    ) -> Option<T> {
+        let file = self.files.get(&id)?.subject();
+        let mut book = Book::open(making, file, self.rows_of(id), now);
+        let done = work(&mut book);
+        let changes = book.changes();
+        let changes = changes.map(|(kind, row)| (kind, row.clone())).collect();
+        self.write(id, changes);
+        Some(done)
+    }
+
+    fn write(&mut self, cad_file_id: CadFileId, rows: Vec<(TaskKind, Row)>) {
+        let rows = rows.into_iter();
+        let rows = rows.map(|(kind, row)| (TaskPayload { cad_file_id, kind }, row));
+        self.rows.extend(rows);
+    }
+
+    fn rows_of(&self, id: CadFileId) -> Vec<(TaskKind, Row)> {
+        let rows = self.rows.iter().filter(|(work, _)| work.cad_file_id == id);
+        rows.map(|(work, row)| (work.kind, row.clone())).collect()
+    }
+
+    /// Stores a product; an asset of the same input is replaced.
+    fn store(
+        &mut self,
+        claim: &Claim,
+        product: Product,
+        new_id: MediaAssetId,
+        now: Moment,
+    ) -> Result<Option<MediaAssetId>, StoreError> {
+        let TaskPayload { cad_file_id, kind } = claim.work;
+        let same = |asset: &&MediaAsset| {
+            TaskPayload::of(asset) == claim.work && asset.input == claim.input
+        };
+        let mine = self.assets.values().find(same).map(|asset| asset.id);
+        let NewMediaAsset { blob, report } = match product {
+            Product::Step(found) => {
+                if let Some(file) = self.files.get_mut(&cad_file_id) {
+                    file.step = Some(found);
+                }
+                return Ok(None);
+            }
+            Product::Asset(new) => new,
+            Product::Cached(id) if mine == Some(id) => return Ok(mine),
+            Product::Cached(id) => {
+                let found = self.assets.get(&id);
+                let found = found
+                    .filter(|found| kind.medium() == Some(found.kind) && found.input == claim.input)
+                    .ok_or_else(|| {
+                        let text = format!("the asset {id} is not there, or of something else");
+                        StoreError::Refused(text.into())
+                    })?;
+                NewMediaAsset {
+                    blob: found.blob,
+                    report: found.report.clone(),
+                }
+            }
+        };
+        let Some(medium) = kind.medium() else {
+            return Ok(None);
+        };
+        let id = mine.unwrap_or(new_id);
+        let asset = MediaAsset {
+            id,
+            cad_file_id,
+            kind: medium,
+            input: claim.input.clone(),
+            blob,
+            report,
+            fence: claim.fence,
+            created_at: now,
+        };
+        self.assets.insert(id, asset);
+        Ok(Some(id))
+    }
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,49 @@
+//! The pipeline log, in memory.
+
+use async_trait::async_trait;
+
+use super::MemoryStore;
+use crate::{CadFileId, EventId, NewPipelineEvent, PipelineEvent, PipelineLog, StoreError};
+
+#[async_trait]
+impl PipelineLog for MemoryStore {
+    async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError> {
+        let at = self.clock.now();
+        let mut tables = self.tables();
+        if !tables.files.contains_key(&event.cad_file_id) {
+            return Err(StoreError::Refused("there is no such file".into()));
+        }
+        let id = EventId(tables.last_event.0 + 1);
+        tables.last_event = id;
+        tables.events.push(PipelineEvent { id, at, event });
+        Ok(())
+    }
+
+    async fn timeline(&self, file: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
+        let tables = self.tables();
+        let events = tables.events.iter();
+        Ok(events
+            .filter(|event| event.event.cad_file_id == file)
+            .cloned()
+            .collect())
+    }
+
+    async fn events_after(
+        &self,
+        after: EventId,
+        file: Option<CadFileId>,
+        limit: usize,
+    ) -> Result<Vec<PipelineEvent>, StoreError> {
+        let tables = self.tables();
+        let events = tables.events.iter().filter(|event| {
+            event.id > after && file.is_none_or(|file| event.event.cad_file_id == file)
+        });
+        Ok(events.take(limit).cloned().collect())
+    }
+
+    async fn last_event_id(&self) -> Result<EventId, StoreError> {
+        let tables = self.tables();
+        let last = tables.events.last();
+        Ok(last.map_or(EventId::default(), |event| event.id))
+    }
+}

@@ -1,0 +1,192 @@
+//! Pages of files: two statements, one for the files and one for the rows of their media.
+
+use std::collections::BTreeMap;
+
+use cadmill_domain::{
+    CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CursorError,
+    Direction, Making, MediaKind, MediaState, Period, Row, SortKey, SortValue, StoreError,
+    TaskKind,
+};
+use sea_orm::{ConnectionTrait as _, EntityTrait as _, Statement, Value};
+
+use crate::{
+    Store,
+    dialect::Dialect,
+    entity::cad_file::{Column, Entity},
+    error::store_error,
+    ledger::{
+        columns::{self, COLUMNS},
+        missing::wanted_by,
+    },
+};
+
+pub(super) async fn page(store: &Store, query: &CadFileQuery) -> Result<CadFilePage, StoreError> {
+    let order = query.order;
+    if query
+        .after
+        .as_ref()
+        .is_some_and(|after| after.order() != order)
+    {
+        return Err(StoreError::Refused(CursorError::OtherOrder.into()));
+    }
+    let select = Select::new(&store.making, store.dialect(), query);
+    let rows = Entity::find().from_raw_sql(select.statement(query.limit));
+    let rows = rows.all(store.reading()).await.map_err(store_error)?;
+    let files: Result<Vec<_>, _> = rows.into_iter().map(CadFile::try_from).collect();
+    let mut files = files?;
+    let has_more = files.len() > query.limit;
+    files.truncate(query.limit);
+    let last = files.last().filter(|_| has_more);
+    let next = last.map(|file| CadFileCursor::behind(file, order));
+    let mut rows = rows_of_files(store, &files).await?;
+    let files = files.into_iter().map(|file| {
+        let rows = rows.remove(&file.id).unwrap_or_default();
+        CadFileOverview::of(&store.making, file, rows)
+    });
+    let files = files.collect();
+    Ok(CadFilePage { files, next })
+}
+
+/// The statement that finds the files, piece by piece.
+#[derive(Debug)]
+struct Select {
+    dialect: Dialect,
+    joins: String,
+    conditions: String,
+    order: String,
+    values: Vec<Value>,
+}
+
+impl Select {
+    fn new(making: &Making, dialect: Dialect, query: &CadFileQuery) -> Self {
+        let (key, than, direction) = match query.order.direction {
+            Direction::Ascending => (query.order.key, ">", "ASC"),
+            Direction::Descending => (query.order.key, "<", "DESC"),
+        };
+        let key = match key {
+            SortKey::Name => format!("f.name {}", dialect.bytes),
+            SortKey::CreatedAt => "f.created_at".to_owned(),
+            SortKey::UpdatedAt => "f.updated_at".to_owned(),
+        };
+        let mut select = Self {
+            dialect,
+            joins: String::new(),
+            conditions: String::new(),
+            order: format!("{key} {direction}, f.id {direction}"),
+            values: Vec::new(),
+        };
+        if let Some(part) = &query.name_contains {
+            let place = select.place(part.to_ascii_lowercase().into());
+            let is_named = dialect.is_named(&place);
+            select.require(&is_named);
+        }
+        select.within("f.created_at", query.created);
+        select.within("f.updated_at", query.updated);
+        for (number, (kind, state)) in query.media.iter().enumerate() {
+            select.stands(making, &format!("l{number}"), *kind, *state);
+        }
+        if let Some(after) = &query.after {
+            let value = match after.value() {
+                SortValue::Name(name) => name.clone().into(),
+                SortValue::Moment(moment) => (*moment).into(),
+            };
+            let value = select.place(value);
+            let id = select.place(after.id().as_uuid().into());
+            select.require(&format!("({key}, f.id) {than} ({value}, {id})"));
+        }
+        select
+    }
+
+    /// Finds one more than so many files: whether there is a next page.
+    fn statement(mut self, limit: usize) -> Statement {
+        let limit = i64::try_from(limit.saturating_add(1)).unwrap_or(i64::MAX);
+        let limit = self.place(limit.into());
+        let Self {
+            dialect,
+            joins,
+            conditions,
+            order,
+            values,
+        } = self;
+        let columns = columns_of_files();
+        let sql = format!(
+            "SELECT {columns} FROM cad_file f{joins} WHERE 1 = 1{conditions} \
+             ORDER BY {order} LIMIT {limit}"
+        );
+        Statement::from_sql_and_values(dialect.backend, sql, values)
+    }
+
+    /// Takes a value; where it stands in the statement.
+    fn place(&mut self, value: Value) -> String {
+        self.values.push(value);
+        format!("${}", self.values.len())
+    }
+
+    fn require(&mut self, condition: &str) {
+        self.conditions += &format!(" AND {condition}");
+    }
+
+    fn within(&mut self, column: &str, period: Period) {
+        for (moment, than) in [(period.from, ">="), (period.until, "<")] {
+            if let Some(moment) = moment {
+                let place = self.place(moment.into());
+                self.require(&format!("{column} {than} {place}"));
+            }
+        }
+    }
+
+    /// Only files of which this medium stands so, as `MediaState::of` tells it.
+    fn stands(&mut self, making: &Making, row: &str, kind: MediaKind, state: MediaState) {
+        let wanted = wanted_by(making, TaskKind::Make(kind));
+        let of = format!("{row}.cad_file_id = f.id AND {row}.kind = '{kind}'");
+        // Where the state of the row is known, an index of few rows may find them.
+        self.joins += &match state {
+            MediaState::Queued
+            | MediaState::Running
+            | MediaState::Failed
+            | MediaState::Cancelled => {
+                format!(" JOIN ledger {row} ON {of} AND {row}.state = '{state}'")
+            }
+            MediaState::Missing | MediaState::Ready | MediaState::Stale => {
+                format!(" LEFT JOIN ledger {row} ON {of}")
+            }
+        };
+        self.require(&format!(
+            "CASE WHEN {row}.state IN ('queued', 'running') THEN {row}.state \
+             WHEN {row}.ready_input = {wanted} THEN 'ready' \
+             WHEN {row}.state IN ('failed', 'cancelled') AND {row}.desired_input = {wanted} \
+             THEN {row}.state WHEN {row}.asset_id IS NOT NULL THEN 'stale' \
+             ELSE 'missing' END = '{state}'"
+        ));
+    }
+}
+
+fn columns_of_files() -> String {
+    use sea_orm::{Iden as _, Iterable as _};
+    let columns = Column::iter().map(|column| format!("f.{}", column.unquoted()));
+    columns.collect::<Vec<_>>().join(", ")
+}
+
+/// The rows of these files, in one statement.
+async fn rows_of_files(
+    store: &Store,
+    files: &[CadFile],
+) -> Result<BTreeMap<CadFileId, Vec<(TaskKind, Row)>>, StoreError> {
+    let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    if files.is_empty() {
+        return Ok(found);
+    }
+    let places: Vec<_> = (1..=files.len()).map(|place| format!("${place}")).collect();
+    let sql = format!(
+        "SELECT {} FROM ledger WHERE cad_file_id IN ({})",
+        COLUMNS.join(", "),
+        places.join(", ")
+    );
+    let values = files.iter().map(|file| file.id.as_uuid().into());
+    let answers = store.reading().query_all_raw(store.statement(&sql, values));
+    for answer in answers.await.map_err(store_error)? {
+        let file = columns::work(&answer)?.cad_file_id;
+        found.entry(file).or_default().push(columns::row(&answer)?);
+    }
+    Ok(found)
+}

@@ -1,0 +1,224 @@
+//! The deliveries: put into the outbox once, claimed for a lease, and noted under the number of the
+//! try.
+
+use std::collections::BTreeMap;
+
+use cadmill_domain::{
+    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryState, Moment,
+    PipelineEvent, StoreError, Webhook, WebhookId,
+};
+use chrono::TimeDelta;
+use sea_orm::{
+    ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, Value, prelude::Json,
+};
+
+use crate::{
+    Store,
+    entity::{pipeline_event, webhook, webhook_delivery},
+    error::store_error,
+    ledger::columns,
+};
+
+/// Whether an enabled webhook has not been told of the newest event.
+const IS_BEHIND: &str = "SELECT 1 AS behind FROM webhook WHERE enabled \
+     AND last_event_id < (SELECT COALESCE(MAX(id), 0) FROM pipeline_event) LIMIT 1";
+
+pub(super) async fn enqueue_events(store: &Store) -> Result<u64, StoreError> {
+    let reading = store.reading();
+    let behind = reading.query_one_raw(store.statement(IS_BEHIND, [])).await;
+    if behind.map_err(store_error)?.is_none() {
+        return Ok(0);
+    }
+    let dialect = store.dialect();
+    let transaction = store.begin().await.map_err(store_error)?;
+    // One at a time. What is read after that was committed by whoever came before.
+    let lock = format!(
+        "SELECT id FROM webhook WHERE enabled ORDER BY id {}",
+        dialect.lock_file
+    );
+    let locked = transaction.query_all_raw(store.statement(&lock, [])).await;
+    locked.map_err(store_error)?;
+    let last = "SELECT COALESCE(MAX(id), 0) AS last FROM pipeline_event";
+    let last = transaction.query_one_raw(store.statement(last, [])).await;
+    let last = match last.map_err(store_error)? {
+        Some(row) => columns::get::<i64>(&row, "last")?,
+        None => 0,
+    };
+    let insert = format!(
+        "INSERT INTO webhook_delivery \
+         (webhook_id, event_id, payload, state, attempts, created_at, next_attempt_at) \
+         SELECT w.id, e.id, $3, 'pending', 0, $1, $1 FROM webhook w \
+         JOIN pipeline_event e ON e.id > w.last_event_id AND e.id <= $2 \
+         WHERE w.enabled AND (w.events IS NULL OR {}(w.events, ',' || e.event || ',') > 0) \
+         ORDER BY e.id {} ON CONFLICT (event_id, webhook_id) DO NOTHING",
+        dialect.position, dialect.share_events
+    );
+    let values: [Value; 3] = [store.clock.now().into(), last.into(), Json::Null.into()];
+    let inserted = transaction
+        .execute_raw(store.statement(&insert, values))
+        .await;
+    let inserted = inserted.map_err(store_error)?.rows_affected();
+    let update = "UPDATE webhook SET last_event_id = $1 WHERE enabled AND last_event_id < $1";
+    let updated = transaction.execute_raw(store.statement(update, [last.into()]));
+    updated.await.map_err(store_error)?;
+    transaction.commit().await.map_err(store_error)?;
+    Ok(inserted)
+}
+
+pub(super) async fn enqueue_test(
+    store: &Store,
+    webhook: WebhookId,
+    payload: Json,
+) -> Result<Option<DeliveryId>, StoreError> {
+    let sql = "INSERT INTO webhook_delivery \
+               (webhook_id, payload, state, attempts, created_at, next_attempt_at) \
+               SELECT id, $2, 'pending', 0, $3, $3 FROM webhook WHERE id = $1 RETURNING id";
+    let now = store.clock.now();
+    let values = [webhook.as_uuid().into(), payload.into(), now.into()];
+    let inserted = store.writing().query_one_raw(store.statement(sql, values));
+    let inserted = inserted.await.map_err(store_error)?;
+    let id = |row| columns::get::<i64>(row, "id");
+    let id = inserted.as_ref().map(id).transpose()?;
+    Ok(id.map(|id| DeliveryId(id as u64)))
+}
+
+pub(super) async fn claim(
+    store: &Store,
+    lease: TimeDelta,
+    limit: usize,
+) -> Result<Vec<DeliveryClaim>, StoreError> {
+    let now = store.clock.now();
+    let sql = format!(
+        "WITH due AS MATERIALIZED (SELECT d.id FROM webhook_delivery d \
+         JOIN webhook w ON w.id = d.webhook_id \
+         WHERE d.state = 'pending' AND d.next_attempt_at <= $1 AND w.enabled \
+         ORDER BY d.next_attempt_at, d.id LIMIT $3 {}) \
+         UPDATE webhook_delivery SET attempts = attempts + 1, attempted_at = $1, \
+         next_attempt_at = $2 WHERE id IN (SELECT id FROM due) RETURNING *",
+        store.dialect().skip_locked_deliveries
+    );
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let values = [now.into(), (now + lease).into(), limit.into()];
+    let rows = webhook_delivery::Entity::find().from_raw_sql(store.statement(&sql, values));
+    let rows = rows.all(store.writing()).await.map_err(store_error)?;
+    let (webhooks, events) = (
+        webhooks_of(store, &rows).await?,
+        events_of(store, &rows).await?,
+    );
+    let mut claims = Vec::new();
+    for row in rows {
+        let content = match row.event_id {
+            None => Some(DeliveryContent::Test(row.payload)),
+            Some(id) => events.get(&id).cloned().map(DeliveryContent::Event),
+        };
+        // What is gone meanwhile takes its delivery with it.
+        let webhook = webhooks.get(&WebhookId::from_uuid(row.webhook_id));
+        if let (Some(content), Some(webhook)) = (content, webhook) {
+            claims.push(DeliveryClaim {
+                id: DeliveryId(row.id as u64),
+                attempt: row.attempts as u32,
+                webhook: webhook.clone(),
+                content,
+            });
+        }
+    }
+    claims.sort_by_key(|claim| claim.id);
+    Ok(claims)
+}
+
+async fn webhooks_of(
+    store: &Store,
+    deliveries: &[webhook_delivery::Model],
+) -> Result<BTreeMap<WebhookId, Webhook>, StoreError> {
+    let ids = deliveries.iter().map(|delivery| delivery.webhook_id);
+    let rows = webhook::Entity::find().filter(webhook::Column::Id.is_in(ids));
+    let rows = rows.all(store.reading()).await.map_err(store_error)?;
+    let webhooks = rows.into_iter().map(|row| {
+        let webhook = Webhook::try_from(row)?;
+        Ok((webhook.id, webhook))
+    });
+    webhooks.collect()
+}
+
+async fn events_of(
+    store: &Store,
+    deliveries: &[webhook_delivery::Model],
+) -> Result<BTreeMap<i64, PipelineEvent>, StoreError> {
+    let ids = deliveries.iter().filter_map(|delivery| delivery.event_id);
+    let rows = pipeline_event::Entity::find().filter(pipeline_event::Column::Id.is_in(ids));
+    let rows = rows.all(store.reading()).await.map_err(store_error)?;
+    let events = rows.into_iter().map(|row| Ok((row.id, row.try_into()?)));
+    events.collect()
+}
+
+pub(super) async fn delivered(
+    store: &Store,
+    claim: &DeliveryClaim,
+    status: u16,
+) -> Result<bool, StoreError> {
+    let sql = "UPDATE webhook_delivery SET state = 'delivered', status = $3, error = NULL \
+               WHERE id = $1 AND attempts = $2 AND state = 'pending'";
+    let [id, attempt] = key(claim);
+    let values = [id, attempt, i32::from(status).into()];
+    let updated = store.writing().execute_raw(store.statement(sql, values));
+    Ok(updated.await.map_err(store_error)?.rows_affected() == 1)
+}
+
+pub(super) async fn failed(
+    store: &Store,
+    claim: &DeliveryClaim,
+    failure: &DeliveryFailure,
+) -> Result<bool, StoreError> {
+    let state = match failure.retry_at {
+        Some(_) => DeliveryState::Pending,
+        None => DeliveryState::Failed,
+    };
+    let sql = "UPDATE webhook_delivery SET state = $3, status = $4, error = $5, \
+               next_attempt_at = COALESCE($6, next_attempt_at) \
+               WHERE id = $1 AND attempts = $2 AND state = 'pending'";
+    let [id, attempt] = key(claim);
+    let values = [
+        id,
+        attempt,
+        state.as_str().into(),
+        failure.status.map(i32::from).into(),
+        failure.error.clone().into(),
+        failure.retry_at.into(),
+    ];
+    let updated = store.writing().execute_raw(store.statement(sql, values));
+    Ok(updated.await.map_err(store_error)?.rows_affected() == 1)
+}
+
+/// The number of a delivery and of the try.
+fn key(claim: &DeliveryClaim) -> [Value; 2] {
+    [(claim.id.0 as i64).into(), (claim.attempt as i32).into()]
+}
+
+pub(super) async fn deliveries(
+    store: &Store,
+    webhook: WebhookId,
+    before: Option<DeliveryId>,
+    limit: usize,
+) -> Result<Vec<Delivery>, StoreError> {
+    use webhook_delivery::{Column, Entity};
+    let mut deliveries = Entity::find()
+        .filter(Column::WebhookId.eq(webhook.as_uuid()))
+        .order_by_desc(Column::Id)
+        .limit(limit as u64);
+    if let Some(before) = before {
+        let before = i64::try_from(before.0).unwrap_or(i64::MAX);
+        deliveries = deliveries.filter(Column::Id.lt(before));
+    }
+    let rows = deliveries.all(store.reading()).await.map_err(store_error)?;
+    rows.into_iter().map(Delivery::try_from).collect()
+}
+
+pub(super) async fn purge(store: &Store, before: Moment) -> Result<u64, StoreError> {
+    use webhook_delivery::{Column, Entity};
+    let delete = Entity::delete_many()
+        .filter(Column::CreatedAt.lt(before))
+        .filter(Column::State.ne(DeliveryState::Pending.as_str()));
+    let deleted = delete.exec(store.writing()).await.map_err(store_error)?;
+    Ok(deleted.rows_affected)
+}
