@@ -26,6 +26,10 @@ const ALLOWED: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "cadmill-api",
+        &["cadmill-domain", "cadmill-lock", "cadmill-scene"],
+    ),
+    (
         "cadmill",
         &[
             "cadmill-domain",
@@ -36,6 +40,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
             "cadmill-scene",
             "cadmill-usd",
             "cadmill-pipeline",
+            "cadmill-api",
         ],
     ),
     ("cadmill-acceptance", &[]),

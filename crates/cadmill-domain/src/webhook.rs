@@ -272,7 +272,7 @@ pub trait Webhooks: Send + Sync + fmt::Debug {
     ) -> Result<Option<DeliveryId>, StoreError>;
 
     /// Claims up to `limit` deliveries of enabled webhooks that are due, the longest due first, for
-    /// `lease`. What is neither noted as delivered nor as failed by then is due again.
+    /// `lease`; they are given in the order of their numbers. What is neither noted as delivered nor as failed by then is due again.
     ///
     /// # Errors
     /// If the database does not answer.

@@ -4,6 +4,7 @@
 mod backoff;
 mod convert;
 mod failpoint;
+mod figures;
 mod meter;
 mod mill;
 mod process;
@@ -16,6 +17,7 @@ pub use convert::{
     Record, Stage, Target,
 };
 pub use failpoint::Failpoint;
+pub use figures::describe_figures;
 pub use mill::{Mill, MillSettings, Records, TaskError};
 pub use process::ProcessTessellator;
 pub use scratch::Scratch;

@@ -1,49 +1,58 @@
-//! Tells the ledger how far the work is, and hears from it whether the work is still wanted.
+//! Tells the ledger how far the work is, and hears from it whether the work is still wanted. Takes
+//! the time of each phase on the way.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
-use cadmill_domain::{Claim, Ledger, Phase, Progress, ProgressSink};
+use cadmill_domain::{Claim, Ledger, Phase, Progress, ProgressSink, TaskKind};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::warn;
 
-use crate::Failpoint;
+use crate::{Failpoint, figures};
 
 /// How often the ledger is told.
 const EVERY: Duration = Duration::from_secs(1);
+
+/// The phase in which the work began.
+const FIRST: &str = "start";
 
 /// Reports for one claim, until it is stopped or dropped. When the ledger says that the claim no
 /// longer holds, the work is cancelled.
 #[derive(Debug)]
 pub(crate) struct Meter {
-    progress: watch::Sender<Progress>,
+    phases: Arc<Phases>,
     reporting: AbortOnDropHandle<()>,
 }
 
 impl Meter {
     pub(crate) fn start(ledger: Arc<dyn Ledger>, claim: Claim, work: CancellationToken) -> Self {
         let (progress, told) = watch::channel(Progress {
-            phase: "start".to_owned(),
+            phase: FIRST.to_owned(),
             fraction: 0.0,
+        });
+        let phases = Arc::new(Phases {
+            task: claim.work.kind,
+            progress,
+            since: Mutex::new(Instant::now()),
         });
         let reporting = tokio::spawn(report(ledger, claim, work, told));
         Self {
-            progress,
+            phases,
             reporting: AbortOnDropHandle::new(reporting),
         }
     }
 
     /// The work is in `phase` now.
     pub(crate) fn enter(&self, phase: &str) {
-        self.progress.send_replace(Progress {
-            phase: phase.to_owned(),
-            fraction: 0.0,
-        });
+        self.phases.reach(phase, 0.0);
     }
 
     /// The same for the tessellator.
     pub(crate) fn sink(&self) -> Arc<dyn ProgressSink> {
-        Arc::new(Sink(self.progress.clone()))
+        self.phases.clone()
     }
 
     /// Stops reporting, so that nothing is told of a claim that is closed. Says whether the claim
@@ -55,9 +64,42 @@ impl Meter {
     }
 }
 
-struct Sink(watch::Sender<Progress>);
+/// Which phase the work is in, and since when.
+#[derive(Debug)]
+struct Phases {
+    task: TaskKind,
+    progress: watch::Sender<Progress>,
+    since: Mutex<Instant>,
+}
 
-impl ProgressSink for Sink {
+impl Phases {
+    fn reach(&self, phase: &str, fraction: f64) {
+        let progress = Progress {
+            phase: phase.to_owned(),
+            fraction,
+        };
+        let before = self.progress.send_replace(progress);
+        if before.phase != phase {
+            self.end(&before.phase);
+        }
+    }
+
+    /// This phase has ended.
+    fn end(&self, phase: &str) {
+        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        figures::phase(self.task, phase, since.elapsed());
+        *since = Instant::now();
+    }
+}
+
+impl Drop for Phases {
+    fn drop(&mut self) {
+        let last = self.progress.borrow().phase.clone();
+        self.end(&last);
+    }
+}
+
+impl ProgressSink for Phases {
     fn report(&self, phase: Phase, fraction: f64) {
         let phase = match phase {
             Phase::Read => "read",
@@ -65,10 +107,7 @@ impl ProgressSink for Sink {
             Phase::Mesh => "mesh",
             Phase::Write => "write",
         };
-        self.0.send_replace(Progress {
-            phase: phase.to_owned(),
-            fraction,
-        });
+        self.reach(phase, fraction);
         if phase == "mesh" {
             Failpoint::DuringTessellation.reach();
         }

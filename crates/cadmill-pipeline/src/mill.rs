@@ -15,7 +15,7 @@ use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{Failpoint, backoff, meter::Meter};
+use crate::{Failpoint, backoff, figures, meter::Meter};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -110,6 +110,7 @@ impl Mill {
             .exclusively(work, |lost| self.run_locked(work, seen, lost, stop))
             .await?;
         if ran == TaskOutcome::Skipped {
+            figures::duplicate(work.kind);
             self.tell_duplicate(work).await;
         }
         Ok(ran)

@@ -44,7 +44,7 @@ use cadmill_domain::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::scratch;
+use crate::{figures, scratch};
 
 use self::{
     child::{Child, Pipes},
@@ -132,6 +132,17 @@ impl ProcessTessellator {
 
     /// One try by one recipe.
     async fn attempt(
+        &self,
+        request: &TessellationRequest,
+        progress: Arc<dyn ProgressSink>,
+        cancelled: Cancelled,
+    ) -> Result<Tessellation, Failure> {
+        let ended = self.run_child(request, progress, cancelled).await;
+        figures::child_ended(ended.as_ref().err().map(|failure| failure.code));
+        ended
+    }
+
+    async fn run_child(
         &self,
         request: &TessellationRequest,
         progress: Arc<dyn ProgressSink>,

@@ -16,7 +16,7 @@ mod tidy;
 pub mod web;
 
 pub use error::{MeshProblem, SceneError};
-pub use overlay::Overlay;
+pub use overlay::{MaterialSource, MaterialSources, Overlay};
 pub use scene::{
     Material, MaterialIndex, Occurrence, OccurrenceIndex, OccurrenceKey, Part, PartIndex, PartKey,
     PhysicalMaterial, Primitive, Provenance, Scene,

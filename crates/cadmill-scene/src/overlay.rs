@@ -1,9 +1,12 @@
 //! Which material each part and occurrence gets: manual override → part material → STEP colour.
 
+mod sources;
+
 use std::collections::BTreeSet;
 
 use cadmill_domain::{MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, Specificity};
 
+pub use self::sources::{MaterialSource, MaterialSources};
 use crate::{Material, MaterialIndex, OccurrenceIndex, PartIndex, Scene};
 
 /// The materials that maps give to a scene, on top of its own.
@@ -46,7 +49,9 @@ impl Overlay {
         let mut overlay = Self::default();
         let [strong, weak] = &choices;
         for (strong, weak) in strong.parts.iter().zip(&weak.parts) {
-            let material = strong.or(*weak).map(|(_, spec)| overlay.add(scene, spec));
+            let material = strong
+                .or(*weak)
+                .map(|choice| overlay.add(scene, choice.spec));
             overlay.parts.push(material);
         }
         for (index, occurrence) in scene.occurrences.iter().enumerate() {
@@ -54,10 +59,10 @@ impl Overlay {
                 let verdict = choices
                     .iter()
                     .find_map(|choices| choices.judge(index, part))?;
-                let Verdict::Own(spec) = verdict else {
+                let Verdict::Own(own) = verdict else {
                     return None;
                 };
-                let material = overlay.add(scene, spec);
+                let material = overlay.add(scene, own.spec);
                 // What the part has anyway needs no variant of its own.
                 (overlay.parts[part.0] != Some(material)).then_some(material)
             });
@@ -114,7 +119,12 @@ impl Overlay {
 }
 
 /// The entry of a map that is for something, and how specifically its key says so.
-type Choice<'a> = (Specificity, &'a MaterialSpec);
+#[derive(Clone, Copy)]
+struct Choice<'a> {
+    specificity: Specificity,
+    key: &'a MaterialKey,
+    spec: &'a MaterialSpec,
+}
 
 /// What one map chooses for each part and occurrence.
 struct Choices<'a> {
@@ -126,10 +136,11 @@ impl<'a> Choices<'a> {
     /// What this map says of the occurrence of `part`, if anything.
     fn judge(&self, occurrence: usize, part: PartIndex) -> Option<Verdict<'a>> {
         use Specificity::{Exact, Glob};
-        match (self.occurrences[occurrence], self.parts[part.0]) {
-            (Some((Glob { .. }, _)), Some((Exact, _))) | (None, Some(_)) => Some(Verdict::AsPart),
-            (Some((_, own)), _) => Some(Verdict::Own(own)),
-            (None, None) => None,
+        let (own, of_part) = (self.occurrences[occurrence], self.parts[part.0]);
+        let specificity = |choice: Option<Choice<'_>>| choice.map(|choice| choice.specificity);
+        match (specificity(own), specificity(of_part)) {
+            (Some(Glob { .. }), Some(Exact)) | (None, Some(_)) => Some(Verdict::AsPart),
+            _ => own.map(Verdict::Own),
         }
     }
 }
@@ -137,7 +148,7 @@ impl<'a> Choices<'a> {
 /// What a map says of an occurrence.
 enum Verdict<'a> {
     /// It alone has this material.
-    Own(&'a MaterialSpec),
+    Own(Choice<'a>),
     /// It has what the map gives to its part.
     AsPart,
 }
@@ -178,7 +189,9 @@ impl<'a> Rules<'a> {
         for occurrence in &scene.occurrences {
             let own = most_specific(map, occurrence_globs, &[occurrence.key.as_str()], used);
             let above = occurrence.parent.and_then(|p| occurrences[p.0]);
-            let above_wins = own.zip(above).is_some_and(|(own, above)| above.0 > own.0);
+            let above_wins = own
+                .zip(above)
+                .is_some_and(|(own, above)| above.specificity > own.specificity);
             occurrences.push(if above_wins { above } else { own.or(above) });
         }
         Choices { parts, occurrences }
@@ -198,7 +211,7 @@ fn most_specific<'a>(
     names: &[&str],
     used: &mut BTreeSet<&'a MaterialKey>,
 ) -> Option<Choice<'a>> {
-    let mut best: Option<(Specificity, &MaterialKey)> = None;
+    let mut best: Option<(Specificity, &'a MaterialKey)> = None;
     for name in names {
         let exact = map
             .get_key_value(&MaterialKey::new(*name))
@@ -214,7 +227,11 @@ fn most_specific<'a>(
             }
         }
     }
-    best.map(|(specificity, key)| (specificity, &map[key]))
+    best.map(|(specificity, key)| Choice {
+        specificity,
+        key,
+        spec: &map[key],
+    })
 }
 
 impl From<&MaterialSpec> for Material {

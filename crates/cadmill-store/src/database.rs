@@ -1,13 +1,18 @@
 //! The connections to SQLite or PostgreSQL, and the state of its tables.
 
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr as _,
+    time::{Duration, Instant},
+};
 
 use cadmill_migrations::Migrator;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector,
     SqlxSqliteConnector, Statement, TransactionTrait as _,
     sqlx::{
-        PgPool,
+        self, PgPool, SqlitePool,
+        error::DatabaseError,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
     },
@@ -20,6 +25,8 @@ use crate::error::{OpenError, open_error};
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Another process on the same SQLite file may write as long as this.
 const BUSY: Duration = Duration::from_secs(30);
+/// How long one waits before a file that is locked is opened again.
+const PAUSE: Duration = Duration::from_millis(20);
 /// Readers of SQLite beside the one writer.
 const SQLITE_READERS: u32 = 4;
 /// Key of the lock under which one process at a time migrates a PostgreSQL database.
@@ -59,9 +66,9 @@ impl Database {
         };
         // SQLite has one writer at a time; waiting for it in a queue is fairer than by chance.
         let writer = pool(1).acquire_timeout(BUSY);
-        let writer = writer.connect_with(options.clone()).await.map_err(failed)?;
+        let writer = connect(writer, &options).await.map_err(failed)?;
         let readers = pool(SQLITE_READERS).acquire_timeout(BUSY);
-        let readers = readers.connect_with(options).await.map_err(failed)?;
+        let readers = connect(readers, &options).await.map_err(failed)?;
         Ok(Self {
             reading: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
             writing: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
@@ -179,6 +186,31 @@ impl Database {
     pub(crate) const fn postgres(&self) -> Option<&PgPool> {
         self.postgres.as_ref()
     }
+}
+
+/// Opens SQLite connections. While another process opens or closes the same file, SQLite may call it
+/// locked without waiting; that passes.
+async fn connect(
+    pool: SqlitePoolOptions,
+    options: &SqliteConnectOptions,
+) -> Result<SqlitePool, sqlx::Error> {
+    let begun = Instant::now();
+    loop {
+        let connected = pool.clone().connect_with(options.clone()).await;
+        match connected {
+            Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
+                tokio::time::sleep(PAUSE).await;
+            }
+            connected => return connected,
+        }
+    }
+}
+
+fn is_busy(error: &sqlx::Error) -> bool {
+    // SQLITE_BUSY; the extended codes have it in their lowest byte.
+    let code = error.as_database_error().and_then(DatabaseError::code);
+    let code = code.and_then(|code| code.parse::<u32>().ok());
+    code.is_some_and(|code| code & 0xff == 5)
 }
 
 fn failed(error: DbErr) -> OpenError {

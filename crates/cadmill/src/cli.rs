@@ -1,13 +1,14 @@
 //! The command line.
 
-use std::{num::NonZero, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, num::NonZero, path::PathBuf, time::Duration};
 
-use cadmill_domain::{MediaKind, Recipe, RecipeError};
+use anyhow::Result;
+use cadmill_domain::{MediaKind, Recipe, RecipeError, Role};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
-use crate::quantity;
+use crate::{config::Config, quantity};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all went well, 1 failure, 2 wrong usage, 3 some files failed, 130 interrupted.
@@ -26,6 +27,9 @@ pub(crate) struct Cli {
     /// Logs more on standard error; twice and thrice even more.
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
+    /// Logs one JSON object a line.
+    #[arg(long, global = true)]
+    pub(crate) log_json: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -36,10 +40,12 @@ pub(crate) enum Command {
     Convert(Box<ConvertArguments>),
     /// Tells what STEP files hold, without a geometry kernel.
     Inspect(InspectArguments),
-    /// Runs the pipeline in one process: everything is kept in one folder.
-    Serve(DeploymentArguments),
+    /// Runs the API and the pipeline in one process: everything is kept in one folder.
+    Serve(ServeArguments),
+    /// Runs the API alone, over PostgreSQL and Redis.
+    Api(ServeArguments),
     /// Runs one of many workers over PostgreSQL and Redis.
-    Worker(DeploymentArguments),
+    Worker(WorkerArguments),
     /// Brings the tables of the database to this version.
     Migrate(DeploymentArguments),
     /// Brings STEP files into the pipeline, each once.
@@ -50,6 +56,11 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Asks again for what has failed.
     Retry(RetryArguments),
+    /// Makes, lists and revokes the tokens by which the API is used.
+    #[command(subcommand)]
+    Token(TokenCommand),
+    /// Asks a server whether it lives; fails if it does not.
+    Health(HealthArguments),
     /// Shows and replaces the materials of a file.
     #[command(subcommand)]
     Materials(MaterialsCommand),
@@ -198,6 +209,8 @@ pub(crate) struct DoctorArguments {
     /// The output folder whose disk is checked.
     #[arg(short, long, value_name = "DIR", default_value = ".")]
     pub(crate) output: PathBuf,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
 }
 
 /// Which deployment is meant, and how it is set up.
@@ -318,11 +331,110 @@ pub(crate) enum MaterialsCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Where the API listens [default: 127.0.0.1:8080].
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<SocketAddr>,
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+}
+
+impl ServeArguments {
+    pub(crate) fn config(&self) -> Result<Config> {
+        let mut config = Config::load(&self.deployment)?;
+        config.listen = self.listen.unwrap_or(config.listen);
+        Ok(config)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct WorkerArguments {
+    /// Where `/healthz` and `/metrics` of this worker are told; nowhere if nothing is said.
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) metrics_listen: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    /// Makes a token, and prints it: it is shown only this once.
+    Create {
+        /// For whom or what it is.
+        #[arg(long)]
+        name: String,
+        /// What it allows.
+        #[arg(long, default_value = "viewer")]
+        role: NamedRole,
+        /// For how long it is good, such as `720h`; for ever if nothing is said.
+        #[arg(long, value_name = "TIME", value_parser = quantity::duration)]
+        expires_in: Option<Duration>,
+        /// Prints one JSON object.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        deployment: DeploymentArguments,
+    },
+    /// Lists all tokens, without what is secret of them.
+    List {
+        /// Prints one JSON array.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        deployment: DeploymentArguments,
+    },
+    /// Makes a token worthless.
+    Revoke {
+        /// Its id, as `token list` tells it.
+        id: String,
+        #[command(flatten)]
+        deployment: DeploymentArguments,
+    },
+}
+
+impl TokenCommand {
+    pub(crate) const fn deployment(&self) -> &DeploymentArguments {
+        match self {
+            Self::Create { deployment, .. }
+            | Self::List { deployment, .. }
+            | Self::Revoke { deployment, .. } => deployment,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum NamedRole {
+    /// Looks and downloads.
+    Viewer,
+    /// Brings files in, changes them and asks for media, too.
+    Editor,
+    /// Everything.
+    Admin,
+}
+
+impl From<NamedRole> for Role {
+    fn from(role: NamedRole) -> Self {
+        match role {
+            NamedRole::Viewer => Self::Viewer,
+            NamedRole::Editor => Self::Editor,
+            NamedRole::Admin => Self::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct HealthArguments {
+    /// What is asked, by plain HTTP.
+    #[arg(value_name = "URL", default_value = "http://127.0.0.1:8080/healthz")]
+    pub(crate) url: String,
+}
+
 impl Command {
     /// How much is logged without being asked: what runs for days tells what it does.
     pub(crate) const fn verbosity(&self) -> u8 {
         match self {
-            Self::Serve(_) | Self::Worker(_) => 1,
+            Self::Serve(_) | Self::Api(_) | Self::Worker(_) => 1,
             _ => 0,
         }
     }

@@ -1,11 +1,19 @@
 //! The configuration of a deployment: a file, then `CADMILL_…` variables, then flags; the later
 //! wins. A key that nobody knows is an error, for it is most often a mistyped one.
 
-use std::{collections::HashMap, env, fmt, path::PathBuf, time::Duration};
+use std::{
+    collections::HashMap,
+    env, fmt,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use anyhow::Result;
+use axum::http::HeaderValue;
 use cadmill_domain::{Making, MediaKind};
 use config::{Environment, File, FileFormat};
+use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 use crate::{
@@ -69,6 +77,36 @@ pub(crate) struct Config {
     pub(crate) grace: Duration,
     /// What this worker is called.
     pub(crate) name: Option<String>,
+    /// Where the API listens.
+    pub(crate) listen: SocketAddr,
+    /// Whether the API asks for tokens.
+    pub(crate) access: AccessMode,
+    /// Whether `/metrics` can be read without one.
+    pub(crate) open_metrics: bool,
+    /// Pages of these origins may call the API.
+    #[serde(deserialize_with = "origins")]
+    pub(crate) cors_origins: Vec<HeaderValue>,
+    /// Whether clients are told apart by what a proxy in front says of them.
+    pub(crate) behind_proxy: bool,
+    /// The greatest STEP file that the API takes, in bytes.
+    #[serde(deserialize_with = "limit")]
+    pub(crate) upload_limit: u64,
+    /// For how long clients get addresses of the bucket itself; all bytes come through the API if
+    /// nothing is said.
+    #[serde(deserialize_with = "some_duration")]
+    pub(crate) redirect_downloads: Option<Duration>,
+    /// Networks that are not public and into which webhooks may be sent all the same.
+    pub(crate) webhook_networks: Vec<IpNet>,
+}
+
+/// Whether the API asks for tokens.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum AccessMode {
+    /// It does.
+    Tokens,
+    /// It does not; then only this machine may reach it.
+    Open,
 }
 
 /// What wakes workers.
@@ -121,6 +159,14 @@ impl Default for Config {
             poll: Duration::from_secs(5),
             grace: Duration::from_secs(30),
             name: None,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
+            access: AccessMode::Tokens,
+            open_metrics: false,
+            cors_origins: Vec::new(),
+            behind_proxy: false,
+            upload_limit: 4 << 30,
+            redirect_downloads: None,
+            webhook_networks: Vec::new(),
         }
     }
 }
@@ -138,7 +184,9 @@ impl Config {
             .source(Some(variables()))
             .try_parsing(true)
             .list_separator(",")
-            .with_list_parse_key("media");
+            .with_list_parse_key("media")
+            .with_list_parse_key("cors_origins")
+            .with_list_parse_key("webhook_networks");
         let mut builder = config::Config::builder()
             .add_source(file)
             .add_source(variables);
@@ -216,4 +264,24 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     bytes
         .map(Some)
         .map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+}
+
+fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    duration(deserializer).map(Some)
+}
+
+fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let limit = bytes(deserializer)?;
+    limit.ok_or_else(|| D::Error::custom("a size is missing"))
+}
+
+fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderValue>, D::Error> {
+    let origins = Vec::<String>::deserialize(deserializer)?;
+    let parse = |origin: String| {
+        let parsed = HeaderValue::try_from(&origin);
+        let is_origin = origin.contains("://") && !origin.ends_with('/');
+        let parsed = parsed.ok().filter(|_| is_origin);
+        parsed.ok_or_else(|| D::Error::custom(format!("`{origin}` is no origin (`https://host`)")))
+    };
+    origins.into_iter().map(parse).collect()
 }

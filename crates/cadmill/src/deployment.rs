@@ -80,15 +80,24 @@ impl Deployment {
         self.folder.is_some()
     }
 
+    /// What keeps two from doing the same.
+    pub(crate) async fn lock(&self) -> Result<Arc<dyn DedupLock>> {
+        self.lock_of(&machine::process_name()).await
+    }
+
+    async fn lock_of(&self, owner: &str) -> Result<Arc<dyn DedupLock>> {
+        Ok(match &self.config.redis_url {
+            Some(url) => Arc::new(RedisLock::connect(url.reveal(), owner.to_owned()).await?),
+            None => Arc::new(MemoryLock::new(owner.to_owned())),
+        })
+    }
+
     /// What does the work here, and the folder that it works in.
     pub(crate) async fn mill(&self) -> Result<(Mill, Scratch)> {
         let config = &self.config;
         let worker = config.name.clone().unwrap_or_else(machine::process_name);
         let scratch = Scratch::open(&config.data_dir.join("scratch"))?;
-        let lock: Arc<dyn DedupLock> = match &config.redis_url {
-            Some(url) => Arc::new(RedisLock::connect(url.reveal(), worker.clone()).await?),
-            None => Arc::new(MemoryLock::new(worker.clone())),
-        };
+        let lock = self.lock_of(&worker).await?;
         let threads = (machine::cores().get() / config.slots).max(1);
         let store = &self.store;
         let mill = Mill {

@@ -10,7 +10,10 @@ use cadmill_domain::{
 use cadmill_pipeline::ProcessTessellator;
 
 use crate::{
+    checks,
     cli::DoctorArguments,
+    config::Config,
+    deployment::Deployment,
     exit::Exit,
     machine,
     output::{self, counted},
@@ -38,6 +41,12 @@ struct Check {
 }
 
 impl Check {
+    fn of_error(what: &'static str, error: &anyhow::Error) -> Self {
+        let remedy = "Check the configuration, and that what it names runs and can be reached.";
+        let found = Err((format!("{error:#}."), remedy.to_owned()));
+        Self { what, found }
+    }
+
     fn of_failure(what: &'static str, found: Result<String, Failure>) -> Self {
         let found = found.map_err(|failure| {
             let problem = failure.to_string();
@@ -73,14 +82,16 @@ impl fmt::Display for Check {
 /// Looks at everything, and fails if something is wrong.
 pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit> {
     let tessellator = tessellator::find();
+    let config = Config::load(&arguments.deployment)?;
     let runtime = machine::runtime()?;
-    let checks = [
+    let mut checks = vec![
         runtime.block_on(program(&tessellator)),
         runtime.block_on(conversion(&tessellator)),
         memory(),
         disk("scratch", &std::env::temp_dir()),
         disk("output", &arguments.output),
     ];
+    checks.extend(runtime.block_on(pipeline(config)));
     for check in &checks {
         output::line(&check.to_string())?;
     }
@@ -151,6 +162,35 @@ fn memory() -> Check {
         what: "memory",
         found,
     }
+}
+
+/// What the pipeline keeps everything in, if there is a deployment.
+async fn pipeline(config: Config) -> Vec<Check> {
+    if config.database_url.is_none() && !config.data_dir.is_dir() {
+        let folder = config.data_dir.display();
+        let found = format!("none in {folder} yet; `cadmill serve` makes one");
+        return vec![Check {
+            what: "pipeline",
+            found: Ok(found),
+        }];
+    }
+    let deployment = match Deployment::open(config).await {
+        Ok(deployment) => deployment,
+        Err(error) => return vec![Check::of_error("database", &error)],
+    };
+    let lock = match deployment.lock().await {
+        Ok(lock) => lock,
+        Err(error) => return vec![Check::of_error("lock", &error)],
+    };
+    let mut found = Vec::new();
+    for check in checks::of(&deployment, lock, None) {
+        let checked = check.check().await;
+        found.push(Check::of_failure(
+            check.name(),
+            checked.map(|()| "works".to_owned()),
+        ));
+    }
+    found
 }
 
 /// Whether files can be made in `folder`, and how much room they have.

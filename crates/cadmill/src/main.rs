@@ -1,14 +1,19 @@
 //! The `cadmill` command.
 
+mod api;
+mod checks;
 mod cli;
 mod config;
 mod convert;
 mod deployment;
 mod doctor;
 mod exit;
+mod figures;
+mod health;
 mod import;
 mod inspect;
 mod interrupt;
+mod listener;
 mod logging;
 mod machine;
 mod materials;
@@ -21,6 +26,7 @@ mod serve;
 mod shell;
 mod status;
 mod tessellator;
+mod token;
 mod waiting;
 
 use std::process::ExitCode;
@@ -31,6 +37,6 @@ use crate::{cli::Cli, exit::Exit};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose + cli.command.verbosity());
+    logging::start(cli.verbose + cli.command.verbosity(), cli.log_json);
     Exit::of(run::command(&cli.command)).into()
 }

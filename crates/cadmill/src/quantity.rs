@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 /// Units of time, in seconds.
-const TIMES: [(&str, f64); 5] = [
+const TIMES: [(&str, f64); 6] = [
     ("ms", 0.001),
     ("s", 1.0),
     ("m", 60.0),
     ("min", 60.0),
     ("h", 3600.0),
+    ("d", 86400.0),
 ];
 
 /// Units of size, in bytes.

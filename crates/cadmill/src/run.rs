@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    cli::Command, convert, doctor, exit::Exit, import, inspect, materials, missing, retry, serve,
-    shell, status,
+    cli::Command, convert, doctor, exit::Exit, health, import, inspect, materials, missing, retry,
+    serve, shell, status, token,
 };
 
 /// Runs a command.
@@ -13,12 +13,15 @@ pub(crate) fn command(command: &Command) -> Result<Exit> {
         Command::Convert(arguments) => convert::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
         Command::Serve(arguments) => serve::serve(arguments),
+        Command::Api(arguments) => serve::api(arguments),
         Command::Worker(arguments) => serve::worker(arguments),
         Command::Migrate(arguments) => serve::migrate(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::GenerateMissing(arguments) => missing::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Retry(arguments) => retry::run(arguments),
+        Command::Token(command) => token::run(command),
+        Command::Health(arguments) => health::run(arguments),
         Command::Materials(command) => materials::run(command),
         Command::Doctor(arguments) => doctor::run(arguments),
         Command::Completions { shell } => shell::completions(*shell),

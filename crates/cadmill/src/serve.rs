@@ -1,6 +1,6 @@
-//! `cadmill serve` and `cadmill worker`: work until told to stop.
+//! `cadmill serve`, `api` and `worker`: the API, the work or both, until told to stop.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use cadmill_lock::{LockKey, run_exclusive};
@@ -9,35 +9,76 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::{
-    cli::DeploymentArguments,
+    api, checks,
+    cli::{ServeArguments, WorkerArguments},
     config::Config,
     deployment::{self, Deployment},
     exit::{Exit, Failed},
+    figures,
     interrupt::Interrupt,
-    machine, output,
+    listener, machine, output, tessellator,
 };
 
 /// How often blobs are swept.
 const SWEEP: Duration = Duration::from_hours(1);
 
-/// Everything in one folder and one process.
-pub(crate) fn serve(arguments: &DeploymentArguments) -> Result<Exit> {
-    work(Config::load(arguments)?, "`cadmill serve`")
+/// The API and the workers in one process.
+pub(crate) fn serve(arguments: &ServeArguments) -> Result<Exit> {
+    let config = arguments.config()?;
+    until_stopped(config, "`cadmill serve`", async |deployment, stop| {
+        let render = figures::record()?;
+        let listener = listener::bind(&deployment.config).await?;
+        let (mill, _scratch) = deployment.mill().await?;
+        let mill = Arc::new(mill);
+        let checks = checks::of(deployment, mill.lock.clone(), Some(tessellator::find()));
+        api::greet(deployment, &listener).await?;
+        let served = api::serve(
+            deployment,
+            mill.lock.clone(),
+            checks,
+            render,
+            listener,
+            &stop,
+        );
+        let worked = work(deployment, &mill, &stop);
+        tokio::try_join!(worked, served).map(drop)
+    })
+}
+
+/// The API alone.
+pub(crate) fn api(arguments: &ServeArguments) -> Result<Exit> {
+    let config = arguments.config()?;
+    refuse_embedded(&config, "an API")?;
+    until_stopped(config, "`cadmill api`", async |deployment, stop| {
+        let render = figures::record()?;
+        let listener = listener::bind(&deployment.config).await?;
+        let lock = deployment.lock().await?;
+        let checks = checks::of(deployment, lock.clone(), None);
+        api::greet(deployment, &listener).await?;
+        api::serve(deployment, lock, checks, render, listener, &stop).await
+    })
 }
 
 /// One of many workers.
-pub(crate) fn worker(arguments: &DeploymentArguments) -> Result<Exit> {
-    let config = Config::load(arguments)?;
-    if config.database_url.is_none() {
-        let text = "a worker of its own needs `database_url` and `redis_url`; with everything in \
-                    one folder, start `cadmill serve`";
-        return Err(Failed(text.to_owned()).into());
-    }
-    work(config, "`cadmill worker`")
+pub(crate) fn worker(arguments: &WorkerArguments) -> Result<Exit> {
+    let config = Config::load(&arguments.deployment)?;
+    refuse_embedded(&config, "a worker")?;
+    let metrics = arguments.metrics_listen;
+    until_stopped(config, "`cadmill worker`", async |deployment, stop| {
+        let (mill, _scratch) = deployment.mill().await?;
+        let mill = Arc::new(mill);
+        let telling = async {
+            match metrics {
+                Some(address) => tell_figures(address, &stop).await,
+                None => Ok(()),
+            }
+        };
+        tokio::try_join!(work(deployment, &mill, &stop), telling).map(drop)
+    })
 }
 
 /// Brings the tables to this version.
-pub(crate) fn migrate(arguments: &DeploymentArguments) -> Result<Exit> {
+pub(crate) fn migrate(arguments: &crate::cli::DeploymentArguments) -> Result<Exit> {
     let config = Config::load(arguments)?;
     let runtime = machine::runtime()?;
     runtime.block_on(deployment::migrate(&config))?;
@@ -45,30 +86,55 @@ pub(crate) fn migrate(arguments: &DeploymentArguments) -> Result<Exit> {
     Ok(Exit::Ok)
 }
 
-fn work(config: Config, what: &str) -> Result<Exit> {
+fn refuse_embedded(config: &Config, what: &str) -> Result<()> {
+    if config.database_url.is_some() {
+        return Ok(());
+    }
+    let text = format!(
+        "{what} of its own needs `database_url` and `redis_url`; with everything in one folder, \
+         start `cadmill serve`"
+    );
+    Err(Failed(text).into())
+}
+
+/// Opens a deployment, and lets `run` have it until the process is told to stop.
+fn until_stopped(
+    config: Config,
+    what: &str,
+    run: impl AsyncFnOnce(&Deployment, CancellationToken) -> Result<()>,
+) -> Result<Exit> {
     let runtime = machine::runtime()?;
     runtime.block_on(async {
         let interrupt = Interrupt::listen().context("signals cannot be listened for")?;
         let deployment = Deployment::open_to_work(config, what).await?;
-        let (mill, _scratch) = deployment.mill().await?;
-        output::line(&format!(
-            "Milling with {} in `{}`; Ctrl-C stops.",
-            output::counted(deployment.config.slots as u64, "slot"),
-            deployment.config.data_dir.display()
-        ))?;
-        let mill = Arc::new(mill);
-        let worker = worker_of(&deployment, &mill);
-        tokio::select! {
-            () = worker.run(interrupt.token()) => {}
-            () = sweep(&deployment, &mill) => {}
-        }
-        Ok::<_, anyhow::Error>(())
+        run(&deployment, interrupt.token()).await
     })?;
     // Whatever still reads from a share that does not answer shall not keep us from the end.
     runtime.shutdown_background();
     Ok(Exit::Ok)
 }
 
+/// Works until told to stop.
+async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToken) -> Result<()> {
+    output::line(&format!(
+        "Milling with {} in `{}`; Ctrl-C stops.",
+        output::counted(deployment.config.slots as u64, "slot"),
+        deployment.config.data_dir.display()
+    ))?;
+    let worker = worker_of(deployment, mill);
+    tokio::select! {
+        () = worker.run(stop.clone()) => {}
+        () = sweep(deployment, mill) => {}
+    }
+    Ok(())
+}
+
+/// Tells the figures of a worker until told to stop.
+async fn tell_figures(address: SocketAddr, stop: &CancellationToken) -> Result<()> {
+    let render = figures::record()?;
+    let listener = listener::at(address).await?;
+    api::serve_figures(render, listener, stop).await
+}
 /// The worker of a deployment.
 pub(crate) fn worker_of(deployment: &Deployment, mill: &Arc<Mill>) -> Worker {
     let config = &deployment.config;

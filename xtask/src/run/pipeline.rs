@@ -1,7 +1,7 @@
-//! The embedded pipeline on the samples: missing scenes are asked for twice and made once.
+//! The server on the samples: missing scenes are asked for twice and made once.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, IsTerminal as _, stdin},
     process::{Child, Command, Stdio},
 };
 
@@ -38,12 +38,11 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
     println!("\nThe same samples through the pipeline, which keeps everything in cadmill-data:");
     let show = |arguments: &[&str]| process::run(&mut cadmill(workspace, arguments));
     show(&["import", SAMPLES, "--later"])?;
-    let server = Server::start(cadmill(workspace, &["serve"]))?;
+    let server = Server::start(cadmill(workspace, &["serve", "--listen", "127.0.0.1:0"]))?;
     for _ in 0..2 {
         show(&["generate-missing", "canonical-scenes"])?;
     }
     show(&["generate-missing", "usd-masters", "--wait"])?;
-    server.stop()?;
     let samples = workspace.root.join(SAMPLES);
     let mut names: Vec<_> = samples
         .read_dir()?
@@ -61,7 +60,37 @@ pub(super) fn run(workspace: &Workspace) -> Result<()> {
             serde_json::from_str(&status).context("the status is not as expected")?;
         println!("  {}", story.in_words());
     }
-    Ok(())
+    let token = process::output(&mut cadmill(workspace, TOKEN))?;
+    println!("\n{}", guide(&server.address, token.trim()));
+    // Nobody who is not there can stop it.
+    if stdin().is_terminal() {
+        println!("The server goes on until Ctrl-C.");
+        return server.wait();
+    }
+    server.stop()
+}
+
+/// A token to try the API with.
+const TOKEN: &[&str] = &[
+    "token",
+    "create",
+    "--name",
+    "to try",
+    "--role",
+    "admin",
+    "--expires-in",
+    "1d",
+];
+
+/// What one can try.
+fn guide(address: &str, token: &str) -> String {
+    let curl = format!("curl -sS -H 'Authorization: Bearer {token}'");
+    format!(
+        "{address}/docs shows what can be asked. The token, good for a day, is {token}. Try:\n\n\
+         {curl} '{address}/api/cad?limit=2'\n\
+         {curl} -F 'file=@{SAMPLES}/gearbox.step' {address}/api/cad\n\
+         {curl} -X POST {address}/api/admin/generate-missing-usd-masters"
+    )
 }
 
 impl Story {
@@ -76,7 +105,11 @@ impl Story {
 }
 
 /// `cadmill serve`, which is stopped when this is dropped.
-struct Server(Child);
+struct Server {
+    child: Child,
+    /// Such as `http://127.0.0.1:8080`.
+    address: String,
+}
 
 impl Server {
     /// Starts it and waits until it works.
@@ -87,36 +120,44 @@ impl Server {
             .spawn()
             .context("`cadmill serve` cannot be started")?;
         let output = child.stdout.take().context("it has no output")?;
-        let server = Self(child);
+        let mut server = Self {
+            child,
+            address: String::new(),
+        };
         let mut line = String::new();
         BufReader::new(output).read_line(&mut line)?;
-        ensure!(
-            !line.is_empty(),
-            "`cadmill serve` ended at once; run it by hand to see why"
-        );
+        let address = line
+            .split([' ', ';'])
+            .find(|word| word.starts_with("http://"));
+        let ended = "`cadmill serve` ended at once; run it by hand to see why";
+        address.context(ended)?.clone_into(&mut server.address);
         print!("{line}");
         Ok(server)
     }
 
-    fn stop(mut self) -> Result<()> {
+    fn stop(self) -> Result<()> {
         self.terminate();
-        let status = self.0.wait()?;
+        self.wait()
+    }
+
+    fn wait(mut self) -> Result<()> {
+        let status = self.child.wait()?;
         ensure!(status.success(), "`cadmill serve` ended with {status}");
         Ok(())
     }
 
     fn terminate(&self) {
         // If there is no `kill`, it is killed when this is dropped.
-        process::succeeds(Command::new("kill").arg(self.0.id().to_string()));
+        process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
         // It may have ended by itself.
-        if let Ok(None) = self.0.try_wait() {
-            drop(self.0.kill());
-            drop(self.0.wait());
+        if let Ok(None) = self.child.try_wait() {
+            drop(self.child.kill());
+            drop(self.child.wait());
         }
     }
 }

@@ -2,7 +2,8 @@
 
 use std::{fs, path::Path};
 
-use futures_util::future::join_all;
+use bytes::Bytes;
+use futures_util::{TryStreamExt as _, future::join_all};
 use tempfile::tempdir;
 
 use crate::{Blob, Blobs, FailureCode};
@@ -14,6 +15,12 @@ suite! { $ blobs, blobs_contract:
     the_same_at_once_is_fine
     what_is_not_there_is_told
     an_unreadable_file_is_told
+    pieces_are_put_together
+    an_upload_that_is_not_finished_leaves_nothing
+    uploads_at_once_do_not_mix
+    ranges_are_read
+    a_range_of_what_is_not_there_is_told_at_once
+    a_probe_leaves_nothing
 }
 
 /// Whole, under the hash of what they are; empty or large.
@@ -86,6 +93,103 @@ pub async fn an_unreadable_file_is_told(blobs: &dyn Blobs) {
         let failure = blobs.put_file(path).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::Unreadable, "{}", path.display());
     }
+}
+
+/// Whatever their sizes.
+pub async fn pieces_are_put_together(blobs: &dyn Blobs) {
+    for bytes in samples() {
+        for size in [1 + bytes.len() / 3, 64 << 10, 8 << 20] {
+            let mut upload = blobs.begin().await.unwrap();
+            upload.write(Bytes::new()).await.unwrap();
+            for piece in bytes.chunks(size) {
+                upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            }
+            assert_eq!(upload.finish().await.unwrap(), Blob::of(&bytes));
+            check(blobs, &bytes).await;
+        }
+    }
+}
+
+/// Be it dropped or aborted, early or late.
+pub async fn an_upload_that_is_not_finished_leaves_nothing(blobs: &dyn Blobs) {
+    let bytes = &samples()[3];
+    for pieces in [0, 1, 5] {
+        for is_aborted in [false, true] {
+            let mut upload = blobs.begin().await.unwrap();
+            for piece in bytes.chunks(1 << 20).take(pieces) {
+                upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+            }
+            if is_aborted {
+                upload.abort().await;
+            } else {
+                drop(upload);
+            }
+        }
+    }
+    check_refused(blobs, &Blob::of(bytes)).await;
+    check_refused(blobs, &Blob::of(b"")).await;
+}
+
+/// Of the same bytes and of others.
+pub async fn uploads_at_once_do_not_mix(blobs: &dyn Blobs) {
+    let bytes = &samples()[3];
+    let uploads = (0..8_usize).map(async |number| {
+        let mine = &bytes[number / 2..];
+        let mut upload = blobs.begin().await.unwrap();
+        for piece in mine.chunks(100_000) {
+            upload.write(Bytes::copy_from_slice(piece)).await.unwrap();
+        }
+        assert_eq!(upload.finish().await.unwrap(), Blob::of(mine));
+    });
+    join_all(uploads).await;
+    for number in 0..4 {
+        check(blobs, &bytes[number..]).await;
+    }
+}
+
+/// From anywhere to anywhere; what lies behind the end is left out.
+pub async fn ranges_are_read(blobs: &dyn Blobs) {
+    for bytes in samples() {
+        let blob = blobs.put(bytes.clone()).await.unwrap();
+        let end = blob.bytes;
+        let ranges = [
+            (0, end),
+            (0, 1),
+            (end / 2, end),
+            (end / 3, end / 2 + 1),
+            (end.saturating_sub(1), end + 10),
+            (end, end + 1),
+            (end + 5, u64::MAX),
+            (0, u64::MAX),
+            (0, 0),
+        ];
+        for (from, to) in ranges {
+            let read = blobs.read(&blob, from..to).await.unwrap();
+            let pieces: Vec<Bytes> = read.try_collect().await.unwrap();
+            let last = to.min(end) as usize;
+            let expected = &bytes[(from as usize).min(last)..last];
+            assert!(pieces.concat() == expected, "{from}..{to} of {end} bytes");
+        }
+    }
+}
+
+/// Before anything is sent.
+pub async fn a_range_of_what_is_not_there_is_told_at_once(blobs: &dyn Blobs) {
+    for bytes in [&b"missing"[..], b""] {
+        for range in [0..3, 0..0, 2..100] {
+            let read = blobs.read(&Blob::of(bytes), range).await;
+            let failure = read.err().expect("nothing can be read");
+            assert_eq!(failure.code, FailureCode::Storage);
+        }
+    }
+}
+
+/// Also many at once.
+pub async fn a_probe_leaves_nothing(blobs: &dyn Blobs) {
+    for probed in join_all((0..5).map(|_| blobs.probe())).await {
+        probed.unwrap();
+    }
+    check_refused(blobs, &Blob::of(b"cadmill")).await;
 }
 
 /// Not in the list, since only the implementation knows how to damage what it keeps: `blob` was put,

@@ -51,6 +51,7 @@ macro_rules! suite {
     };
 }
 
+pub mod access_tokens;
 pub mod blobs;
 pub mod cad_files;
 mod deployment;
@@ -58,5 +59,6 @@ pub mod doorbell;
 pub mod ledger;
 pub mod media_assets;
 pub mod pipeline_log;
+pub mod webhooks;
 
 pub use deployment::{Deployment, making};

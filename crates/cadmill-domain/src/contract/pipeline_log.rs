@@ -1,10 +1,10 @@
 //! What every [`PipelineLog`](crate::PipelineLog) must do.
 
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::{
-    CadFileId, Clock as _, Fence, NewPipelineEvent, StepEvent, TaskKind, WorkerName,
+    CadFileId, Clock as _, EventId, Fence, NewPipelineEvent, StepEvent, TaskKind, WorkerName,
     contract::deployment::{Deployment, GLB},
 };
 
@@ -12,6 +12,8 @@ suite! { $ pipeline_log, pipeline_log_contract:
     a_timeline_tells_events_as_they_were_appended
     a_timeline_is_of_one_file
     events_at_once_are_all_kept
+    events_are_followed_by_their_numbers
+    whoever_follows_misses_nothing
 }
 
 /// In their order, even within one moment, with all that they hold.
@@ -78,7 +80,77 @@ pub async fn events_at_once_are_all_kept(deployment: &Deployment) {
     assert_eq!(ids.len(), 20, "events of twenty workers at once");
 }
 
-fn an_event(cad_file_id: CadFileId) -> NewPipelineEvent {
+/// Of all files or of one, page by page.
+pub async fn events_are_followed_by_their_numbers(deployment: &Deployment) {
+    let log = &deployment.log;
+    assert_eq!(log.last_event_id().await.unwrap(), EventId::default());
+    let [first, second] = [deployment.add("a").await, deployment.add("b").await];
+    for file in [first, second, first, first, second] {
+        log.append(an_event(file)).await.unwrap();
+    }
+    for file in [None, Some(first), Some(second)] {
+        let after = async |after, limit| log.events_after(after, file, limit).await.unwrap();
+        let all = after(EventId::default(), 100).await;
+        let expected = [5, 3, 2][usize::from(file.is_some()) + usize::from(file == Some(second))];
+        assert_eq!(all.len(), expected, "{file:?}");
+        assert!(all.windows(2).all(|pair| pair[0].id < pair[1].id));
+        assert!(
+            all.iter()
+                .all(|event| file.is_none_or(|file| event.event.cad_file_id == file))
+        );
+        for limit in [1, 2, 100] {
+            let (mut found, mut last) = (Vec::new(), EventId::default());
+            while let page = after(last, limit).await
+                && let Some(newest) = page.last()
+            {
+                assert!(page.len() <= limit);
+                last = newest.id;
+                found.extend(page);
+            }
+            assert_eq!(found, all, "{file:?}, pages of {limit}");
+        }
+        assert_eq!(after(EventId(u64::MAX), 10).await, [], "behind all");
+        assert_eq!(after(EventId::default(), 0).await, []);
+    }
+    let newest = log.timeline(second).await.unwrap().pop().unwrap();
+    assert_eq!(log.last_event_id().await.unwrap(), newest.id);
+}
+
+/// However many write meanwhile: what has a lower number was seen before.
+pub async fn whoever_follows_misses_nothing(deployment: &Deployment) {
+    const WRITERS: usize = 16;
+    const EACH: usize = 25;
+    let file = deployment.add("bracket.step").await;
+    let write = async || {
+        for _ in 0..EACH {
+            deployment.log.append(an_event(file)).await.unwrap();
+        }
+    };
+    let follow = async {
+        let (mut seen, mut last) = (Vec::new(), EventId::default());
+        // The newest number tells when all were written, even if some were missed.
+        loop {
+            let events = deployment.log.events_after(last, None, 1_000);
+            let events = events.await.unwrap();
+            if let Some(newest) = events.last() {
+                last = newest.id;
+                seen.extend(events.into_iter().map(|event| event.id));
+                continue;
+            }
+            let written = deployment.log.timeline(file).await.unwrap();
+            if written.len() == WRITERS * EACH && written.last().map(|event| event.id) == Some(last)
+            {
+                return (seen, written);
+            }
+        }
+    };
+    let writers = join_all((0..WRITERS).map(|_| write()));
+    let (_, (seen, written)) = join(writers, follow).await;
+    let written: Vec<_> = written.into_iter().map(|event| event.id).collect();
+    assert_eq!(seen, written, "the follower has seen every event");
+}
+
+pub(super) fn an_event(cad_file_id: CadFileId) -> NewPipelineEvent {
     NewPipelineEvent {
         cad_file_id,
         task: GLB,

@@ -146,7 +146,9 @@ impl Webhooks for MemoryStore {
                 content,
             })
         });
-        Ok(claims.collect())
+        let mut claims: Vec<_> = claims.collect();
+        claims.sort_by_key(|claim| claim.id);
+        Ok(claims)
     }
 
     async fn delivered(&self, claim: &DeliveryClaim, status: u16) -> Result<bool, StoreError> {

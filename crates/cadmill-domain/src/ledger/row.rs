@@ -229,16 +229,13 @@ impl Row {
             return true;
         }
         self.failure = Some(failure.clone());
-        match retry_at {
-            Some(at) => {
-                self.state = RowState::Queued;
-                self.not_before = Some(at);
-                self.attempts += 1;
-            }
-            None => {
-                self.state = RowState::Failed;
-                self.forced = false;
-            }
+        if retry_at.is_some() {
+            self.state = RowState::Queued;
+            self.not_before = retry_at;
+            self.attempts += 1;
+        } else {
+            self.state = RowState::Failed;
+            self.forced = false;
         }
         true
     }

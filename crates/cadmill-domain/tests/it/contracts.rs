@@ -25,6 +25,12 @@ mod ledger {
 mod pipeline_log {
     cadmill_domain::pipeline_log_contract!(super::deployment());
 }
+mod access_tokens {
+    cadmill_domain::access_tokens_contract!(super::deployment());
+}
+mod webhooks {
+    cadmill_domain::webhooks_contract!(super::deployment());
+}
 mod blobs {
     cadmill_domain::blobs_contract!(super::blobs_of_memory());
 }

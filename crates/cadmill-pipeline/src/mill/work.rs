@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Job, Mill, insist};
-use crate::{Failpoint, backoff, meter::Meter, tasks};
+use crate::{Failpoint, backoff, figures, meter::Meter, tasks};
 
 impl Mill {
     /// Works on a claim and closes it.
@@ -72,6 +72,7 @@ impl Mill {
         let never = CancellationToken::new();
         let held = insist(&never, || self.records.ledger.hand_back(claim)).await?;
         if lost.is_cancelled() {
+            figures::lease_lost(claim.work.kind);
             warn!(
                 cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,
                 "{}: the lease was lost, so the work was stopped", claim.work.kind.task_name(),
@@ -131,6 +132,7 @@ impl Mill {
             result.insert("chained".to_owned(), json!(chained));
             result.insert("again".to_owned(), json!(again));
         }
+        figures::published(claim.work.kind, is_cached);
         self.tell(claim, StepEvent::StepDone, result).await;
         info!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, cached = is_cached,
@@ -146,6 +148,7 @@ impl Mill {
     }
 
     async fn refused(&self, claim: &Claim) -> TaskOutcome {
+        figures::refused(claim.work.kind);
         warn!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0,
             "{}: the claim is no longer the newest, so its result was refused",
@@ -164,6 +167,7 @@ impl Mill {
         lost: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         let code = failure.code;
+        figures::failed(claim.work.kind, code);
         let retry = code.retry() == Retry::Later;
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
         let ledger = &self.records.ledger;

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    CadFileId, Clock as _, FailureCode, Input, Ledger as _, MockBlobs, MockLedger, RowState,
-    StepEvent, TaskOutcome,
+    CadFileId, Clock as _, FailureCode, Input, Ledger as _, MockBlobs, MockLedger, MockMediaAssets,
+    RowState, StepEvent, TaskOutcome,
 };
 use chrono::TimeDelta;
 use tokio::time::Instant;
@@ -117,14 +117,16 @@ async fn bytes_that_are_not_those_that_were_brought_in_are_refused() {
 async fn nothing_is_made_of_a_scene_of_something_else() {
     let plant = Plant::new(Kernel::prompt());
     let id = plant.ready_for(USD).await;
-    let mut scene = plant.row(id, GLTF).await;
-    scene.ready = Some(Input::from_text("of other bytes"));
-    let mut ledger = MockLedger::new();
-    ledger
-        .expect_rows()
-        .returning(move |_| Ok(vec![(GLTF, scene.clone())]));
+    let mut scene = plant.assets(id, GLTF).await.remove(0);
+    scene.input = Input::from_text("of other bytes");
+    let mut assets = MockMediaAssets::new();
+    assets.expect_made_of().returning(|_, _| Ok(None));
+    assets
+        .expect_get()
+        .times(1)
+        .returning(move |_| Ok(Some(scene.clone())));
     let mut mill = plant.mill.clone();
-    mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
+    mill.records.assets = Arc::new(assets);
     let (code, retry) = (FailureCode::NoScene, false);
     let outcome = run(&mill, id, USD).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry });

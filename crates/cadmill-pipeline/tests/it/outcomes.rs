@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger as _, MaterialMap, MockBlobs, MockCadFiles, MockLedger,
-    MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent, PipelineLog as _,
+    MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent, PipelineLog as _, Request,
     Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
@@ -311,6 +311,55 @@ async fn new_materials_make_what_shows_them_anew_without_tessellating() {
     assert_eq!(usd.len(), 2);
     assert_ne!(usd[0].blob, plain[0].blob);
     assert_eq!(usd[0].report["unmatched_materials"], json!([]));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_there_is_tessellated_again_if_somebody_insists() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.upload("part.step").await;
+    for kind in TaskKind::ALL {
+        run(&plant.mill, id, kind).await;
+    }
+    let [scene] = plant.assets(id, GLTF).await.try_into().unwrap();
+    let again = Request {
+        again: true,
+        ..Request::ASKED
+    };
+    let requested = plant.store.request(work(id, GLTF), again).await;
+    assert_eq!(requested.unwrap(), Some(Requested::Queued));
+    let made = run(&plant.mill, id, GLTF).await;
+    assert_eq!(made, TaskOutcome::Made(scene.id), "it is no cache hit");
+    assert_eq!(kernel.runs(), 2);
+    let [remade] = plant.assets(id, GLTF).await.try_into().unwrap();
+    assert_eq!(
+        (remade.id, remade.blob),
+        (scene.id, scene.blob),
+        "the same bytes come out"
+    );
+    assert_eq!(
+        run(&plant.mill, id, GLTF).await,
+        TaskOutcome::Cached(scene.id)
+    );
+    assert_eq!(kernel.runs(), 2, "once is once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scene_that_is_being_made_again_still_serves() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(USD).await;
+    let again = Request {
+        again: true,
+        ..Request::ASKED
+    };
+    plant.store.request(work(id, GLTF), again).await.unwrap();
+    let made = run(&plant.mill, id, USD).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    let usd = plant.assets(id, USD).await;
+    let made = run(&plant.mill, id, GLTF).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(plant.row(id, USD).await.state, RowState::Idle);
+    assert_eq!(plant.assets(id, USD).await, usd, "it is not made anew");
 }
 
 #[tokio::test(start_paused = true)]

@@ -2,7 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::{
@@ -20,6 +20,13 @@ pub(crate) struct Overheard {
 
 impl Overheard {
     pub(crate) fn from_now_on() -> Self {
+        // `tracing` remembers of each place whether anybody listens to it. Somebody who always does
+        // keeps one test's end from deafening another that runs beside it.
+        static LISTENING: Once = Once::new();
+        LISTENING.call_once(|| {
+            let anybody = tracing::subscriber::set_global_default(tracing_subscriber::registry());
+            anybody.expect("nobody else listens to the whole process");
+        });
         let sentences = Arc::<Mutex<Vec<_>>>::default();
         let subscriber = tracing_subscriber::registry().with(Ear(Arc::clone(&sentences)));
         Self {

@@ -74,6 +74,18 @@ pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
     }
 }
 
+/// How many bytes of the JSON chunk follow the first 20 of a GLB.
+pub(crate) fn json_length(head: &[u8; 20]) -> Result<u32, SceneError> {
+    if head[..4] != MAGIC || word(&head[4..]) != 2 || head[16..] != JSON {
+        return Err(SceneError::NotGlb("it does not begin as one of version 2"));
+    }
+    let length = word(&head[12..]);
+    if u64::from(length) + 20 > u64::from(word(&head[8..])) {
+        return Err(SceneError::NotGlb("a chunk is cut off"));
+    }
+    Ok(length)
+}
+
 /// The document in the JSON chunk of a canonical scene.
 pub(crate) fn parse_document(json: &[u8]) -> Result<Document, SceneError> {
     serde_json::from_slice(json).map_err(|error| {

@@ -6,6 +6,7 @@
 //! ```
 
 mod filled;
+mod pages;
 
 use std::{
     env,
@@ -46,6 +47,7 @@ async fn main() -> Outcome {
     clicks(&filled).await?;
     let store = Arc::new(filled.store.clone());
     duplicates(&store, &filled.files).await?;
+    pages::pages(&store).await?;
     uploads(&store).await
 }
 

@@ -89,7 +89,7 @@ mod tests {
             prefix: Key::from("cadmill/blobs"),
         };
         let key = Key::from("sha256/ab/abcd");
-        let minute = Duration::from_secs(60);
+        let minute = Duration::from_mins(1);
         let url = bucket
             .url(&key, "a b.glb", "model/gltf-binary", minute)
             .await

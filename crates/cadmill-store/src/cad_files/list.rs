@@ -51,8 +51,8 @@ pub(super) async fn page(store: &Store, query: &CadFileQuery) -> Result<CadFileP
 #[derive(Debug)]
 struct Select {
     dialect: Dialect,
-    joins: String,
-    conditions: String,
+    joins: Vec<String>,
+    conditions: Vec<String>,
     order: String,
     values: Vec<Value>,
 }
@@ -70,15 +70,15 @@ impl Select {
         };
         let mut select = Self {
             dialect,
-            joins: String::new(),
-            conditions: String::new(),
+            joins: Vec::new(),
+            conditions: vec!["1 = 1".to_owned()],
             order: format!("{key} {direction}, f.id {direction}"),
             values: Vec::new(),
         };
         if let Some(part) = &query.name_contains {
             let place = select.place(part.to_ascii_lowercase().into());
             let is_named = dialect.is_named(&place);
-            select.require(&is_named);
+            select.conditions.push(is_named);
         }
         select.within("f.created_at", query.created);
         select.within("f.updated_at", query.updated);
@@ -92,7 +92,8 @@ impl Select {
             };
             let value = select.place(value);
             let id = select.place(after.id().as_uuid().into());
-            select.require(&format!("({key}, f.id) {than} ({value}, {id})"));
+            let is_behind = format!("({key}, f.id) {than} ({value}, {id})");
+            select.conditions.push(is_behind);
         }
         select
     }
@@ -109,8 +110,9 @@ impl Select {
             values,
         } = self;
         let columns = columns_of_files();
+        let (joins, conditions) = (joins.concat(), conditions.join(" AND "));
         let sql = format!(
-            "SELECT {columns} FROM cad_file f{joins} WHERE 1 = 1{conditions} \
+            "SELECT {columns} FROM cad_file f{joins} WHERE {conditions} \
              ORDER BY {order} LIMIT {limit}"
         );
         Statement::from_sql_and_values(dialect.backend, sql, values)
@@ -122,15 +124,11 @@ impl Select {
         format!("${}", self.values.len())
     }
 
-    fn require(&mut self, condition: &str) {
-        self.conditions += &format!(" AND {condition}");
-    }
-
     fn within(&mut self, column: &str, period: Period) {
         for (moment, than) in [(period.from, ">="), (period.until, "<")] {
             if let Some(moment) = moment {
                 let place = self.place(moment.into());
-                self.require(&format!("{column} {than} {place}"));
+                self.conditions.push(format!("{column} {than} {place}"));
             }
         }
     }
@@ -139,25 +137,30 @@ impl Select {
     fn stands(&mut self, making: &Making, row: &str, kind: MediaKind, state: MediaState) {
         let wanted = wanted_by(making, TaskKind::Make(kind));
         let of = format!("{row}.cad_file_id = f.id AND {row}.kind = '{kind}'");
-        // Where the state of the row is known, an index of few rows may find them.
-        self.joins += &match state {
+        let told = format!(
+            "CASE WHEN {row}.state IN ('queued', 'running') THEN {row}.state \
+             WHEN {row}.ready_input = {wanted} THEN 'ready' \
+             WHEN {row}.state IN ('failed', 'cancelled') AND {row}.desired_input = {wanted} \
+             THEN {row}.state WHEN {row}.asset_id IS NOT NULL THEN 'stale' ELSE 'missing' END"
+        );
+        match state {
+            // Such rows may be few, and an index may find them.
             MediaState::Queued
             | MediaState::Running
             | MediaState::Failed
             | MediaState::Cancelled => {
-                format!(" JOIN ledger {row} ON {of} AND {row}.state = '{state}'")
+                let rows = format!(" JOIN ledger {row} ON {of} AND {row}.state = '{state}'");
+                self.joins.push(rows);
+                self.conditions.push(format!("{told} = '{state}'"));
             }
+            // File by file. In a join PostgreSQL would read all rows for each file, if it believes
+            // that there is none, as it does of many that have just been written.
             MediaState::Missing | MediaState::Ready | MediaState::Stale => {
-                format!(" LEFT JOIN ledger {row} ON {of}")
+                let told = format!("(SELECT {told} FROM ledger {row} WHERE {of})");
+                let stands = format!("COALESCE({told}, 'missing') = '{state}'");
+                self.conditions.push(stands);
             }
-        };
-        self.require(&format!(
-            "CASE WHEN {row}.state IN ('queued', 'running') THEN {row}.state \
-             WHEN {row}.ready_input = {wanted} THEN 'ready' \
-             WHEN {row}.state IN ('failed', 'cancelled') AND {row}.desired_input = {wanted} \
-             THEN {row}.state WHEN {row}.asset_id IS NOT NULL THEN 'stale' \
-             ELSE 'missing' END = '{state}'"
-        ));
+        }
     }
 }
 

@@ -103,19 +103,20 @@ impl Query {
         let dialect = store.dialect();
         let stages = Stages::on_the_way_to(request.kind, &store.making);
         let name = request.filter.name_contains.as_ref();
-        let mut filter = "1 = 1".to_owned();
-        if name.is_some() {
-            filter += &format!(" AND {}", dialect.is_named("$2"));
-        }
-        if let Some(only) = request.filter.only {
-            filter += &format!(" AND {}", is_left(&store.making, request.kind, only));
-        }
+        let is_named = name.map(|_| dialect.is_named("$2"));
+        let only = request.filter.only;
+        let is_left = only.map(|only| is_left(&store.making, request.kind, only));
+        let filter = ["1 = 1".to_owned()]
+            .into_iter()
+            .chain(is_named)
+            .chain(is_left);
+        let filter: Vec<String> = filter.collect();
         let now = store.clock.now().into();
         let name = name.map(|part| part.to_ascii_lowercase().into());
         Self {
             dialect,
             rows: stages.rows(),
-            filter,
+            filter: filter.join(" AND "),
             stage: stages.choose(|stage| format!("'{}'", stage.kind)),
             wanted: stages.choose(|stage| stage.wanted.clone()),
             class: stages.choose(|stage| stage.class(request.include_failed)),

@@ -1,6 +1,8 @@
 //! Integration tests of `cadmill-store`: the contract suites on SQLite and on a real PostgreSQL, and
 //! of blobs in a folder and in memory.
 
+mod events;
+mod media_states;
 mod open;
 mod opening;
 mod outage;
@@ -8,6 +10,12 @@ mod state_machine;
 mod sweeping;
 
 mod sqlite {
+    mod access_tokens {
+        cadmill_domain::access_tokens_contract!(crate::open::sqlite());
+    }
+    mod webhooks {
+        cadmill_domain::webhooks_contract!(crate::open::sqlite());
+    }
     mod cad_files {
         cadmill_domain::cad_files_contract!(crate::open::sqlite());
     }
@@ -23,6 +31,12 @@ mod sqlite {
 }
 
 mod postgres {
+    mod access_tokens {
+        cadmill_domain::access_tokens_contract!(crate::open::postgres());
+    }
+    mod webhooks {
+        cadmill_domain::webhooks_contract!(crate::open::postgres());
+    }
     mod cad_files {
         cadmill_domain::cad_files_contract!(crate::open::postgres());
     }

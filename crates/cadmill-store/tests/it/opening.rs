@@ -2,9 +2,11 @@
 
 use std::{net::TcpListener, path::Path};
 
+use cadmill_migrations::Migrator;
 use cadmill_store::{Database, FolderLock, FolderLockError, OpenError};
 use futures_util::future::join_all;
-use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend};
+use sea_orm_migration::MigratorTrait as _;
 use tempfile::tempdir;
 
 use crate::open;
@@ -143,6 +145,57 @@ async fn five_may_migrate_at_once() {
         for one in join_all(migrated).await {
             one.unwrap();
         }
+    }
+}
+
+#[tokio::test]
+async fn rows_of_the_first_version_are_kept() {
+    let folder = tempdir().unwrap();
+    let (_, sqlite) = sqlite_in(folder.path()).await;
+    for url in [sqlite, open::new_postgres_database().await] {
+        let connection = connect(&url).await;
+        Migrator::up(&connection, Some(1)).await.unwrap();
+        let id = "'00000000000000000000000000000001'";
+        let id = match connection.get_database_backend() {
+            DbBackend::Postgres => format!("{id}::uuid"),
+            _ => format!("unhex({id})"),
+        };
+        let now = "'2026-01-01T12:00:00.000001+00:00'";
+        for row in [
+            format!(
+                "INSERT INTO cad_file (id, name, source_sha256, source_bytes, part_materials, \
+                 manual_overrides, materials_fingerprint, created_at, updated_at) VALUES \
+                 ({id}, 'a', '{hash}', 1, '{{}}', '{{}}', '{hash}', {now}, {now})",
+                hash = "a".repeat(64)
+            ),
+            format!(
+                "INSERT INTO ledger (cad_file_id, kind, state, priority, fence, crashes, attempts) \
+                 VALUES ({id}, 'gltf_geometry', 'queued', 50, 7, 1, 2)"
+            ),
+        ] {
+            connection.execute_unprepared(&row).await.unwrap();
+        }
+        let database = match connection.get_database_backend() {
+            DbBackend::Postgres => Database::connect_postgres(&url, 2).await.unwrap(),
+            _ => open::sqlite_in(folder.path()).await,
+        };
+        assert!(matches!(database.check().await, Err(OpenError::Behind(1))));
+        let deployment = open::deployment(database, std::sync::Arc::default()).await;
+        let [file] = deployment
+            .files
+            .page(None, 9)
+            .await
+            .unwrap()
+            .try_into()
+            .unwrap();
+        assert_eq!(file.revision().to_string(), "1767268800000001");
+        let rows = deployment.ledger.rows(file.id).await.unwrap();
+        let [(_, row)] = rows.try_into().unwrap();
+        assert_eq!((row.fence.0, row.tries(), row.forced), (7, 3, false));
+        // And back.
+        Migrator::down(&connection, Some(1)).await.unwrap();
+        Migrator::up(&connection, None).await.unwrap();
+        assert_eq!(deployment.ledger.rows(file.id).await.unwrap().len(), 1);
     }
 }
 

@@ -84,6 +84,47 @@ async fn only_what_is_old_and_referred_to_by_nothing_is_swept() {
     assert_eq!(again.unwrap(), expected);
 }
 
+#[tokio::test]
+async fn uploads_leave_nothing_and_what_a_killed_one_left_is_swept() {
+    let FolderBlobs { blobs, folder } = open::blobs_in_a_folder().await;
+    let opened = open::sqlite().await;
+    let incoming = folder.path().join("blobs/incoming");
+    let limit = SystemTime::now() - Duration::from_hours(24);
+
+    let mut upload = blobs.begin().await.unwrap();
+    upload.write(vec![7; 6 << 20].into()).await.unwrap();
+    assert_eq!(files_in(&incoming), 1, "it is written as it comes");
+    drop(upload);
+    while files_in(&incoming) > 0 {
+        tokio::task::yield_now().await;
+    }
+    let mut upload = blobs.begin().await.unwrap();
+    upload.write(vec![7; 100].into()).await.unwrap();
+    let blob = upload.finish().await.unwrap();
+    assert_eq!(files_in(&incoming), 0, "it has its own name now");
+    blobs.probe().await.unwrap();
+    assert_eq!(files_in(&folder.path().join("blobs/probe")), 0);
+
+    fs::create_dir_all(&incoming).unwrap();
+    let left = ["whole", "torn#1", "young"].map(|name| incoming.join(name));
+    let old = limit - Duration::from_secs(1);
+    for (path, written) in left.iter().zip([old, old, SystemTime::now()]) {
+        fs::write(path, "half a b").unwrap();
+        date_back(path, written);
+    }
+    let swept = blobs
+        .sweep(&*opened.deployment.assets, Moment::from(limit))
+        .await
+        .unwrap();
+    assert_eq!((swept.seen, swept.removed), (1, 0), "uploads are no blobs");
+    assert_eq!(left.map(|path| path.exists()), [false, false, true]);
+    assert!(blobs.get(&blob).await.is_ok());
+}
+
+fn files_in(folder: &Path) -> usize {
+    fs::read_dir(folder).map_or(0, Iterator::count)
+}
+
 async fn put(
     blobs: &cadmill_store::ObjectBlobs,
     folder: &Path,

@@ -77,6 +77,7 @@ impl Bench {
             .args(arguments)
             .current_dir(&self.folder)
             .env_clear()
+            .env("CADMILL_LISTEN", "127.0.0.1:0")
             .env("CADMILL_TESSELLATOR", fake())
             .env("TMPDIR", self.path("scratch"))
             .stdin(Stdio::null());

@@ -67,3 +67,21 @@ fn an_output_folder_that_is_not_there_is_told() {
         .find(|line| line.starts_with("failed  output"));
     assert!(failed.unwrap().contains("missing"), "{}", ended.stdout);
 }
+
+#[test]
+fn what_the_pipeline_stands_on_is_looked_at() {
+    let bench = Bench::new();
+    let told = |arguments: &[&str]| bench.run(&[&["doctor"], arguments].concat()).with(1).stdout;
+    assert!(told(&[]).contains("none in ./cadmill-data yet"));
+    bench.run(&["token", "list"]).with(0);
+    let works = told(&[]);
+    for what in ["database", "lock", "blobs"] {
+        assert!(
+            works.contains(&format!("ok      {what:<12} works")),
+            "{works}"
+        );
+    }
+    fs::remove_dir_all(bench.path("cadmill-data/blobs")).unwrap();
+    bench.write("cadmill-data/blobs", "in the way");
+    assert!(told(&[]).contains("failed  database"));
+}

@@ -8,4 +8,5 @@ mod inspect;
 mod interrupt;
 mod materials;
 mod pipeline;
+mod service;
 mod usage;

@@ -30,10 +30,13 @@ fn serve(bench: &Bench) -> Child {
     let mut server = bench.command(&["serve"]);
     server.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = server.spawn().unwrap();
-    let mut line = String::new();
-    let output = server.stdout.as_mut().unwrap();
-    BufReader::new(output).read_line(&mut line).unwrap();
-    assert!(line.starts_with("Milling with "), "{line}");
+    let mut output = BufReader::new(server.stdout.as_mut().unwrap()).lines();
+    let address = output.next().unwrap().unwrap();
+    assert!(
+        address.starts_with("Listening on http://127.0.0.1:"),
+        "{address}"
+    );
+    assert!(output.any(|line| line.unwrap().starts_with("Milling with ")));
     server
 }
 

@@ -12,7 +12,18 @@ fn the_help_says_what_there_is() {
     insta::assert_snapshot!("help_convert", run(&["convert", "--help"]).with(0).stdout);
     insta::assert_snapshot!("help_inspect", run(&["inspect", "--help"]).with(0).stdout);
     insta::assert_snapshot!("help_doctor", run(&["doctor", "--help"]).with(0).stdout);
-    for command in ["import", "generate-missing", "retry", "serve", "status"] {
+    insta::assert_snapshot!(
+        "help_token_create",
+        run(&["token", "create", "--help"]).with(0).stdout
+    );
+    for command in [
+        "import",
+        "generate-missing",
+        "retry",
+        "serve",
+        "status",
+        "worker",
+    ] {
         let name = format!("help_{command}");
         insta::assert_snapshot!(name, run(&[command, "--help"]).with(0).stdout);
     }

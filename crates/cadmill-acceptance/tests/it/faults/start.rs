@@ -121,6 +121,7 @@ fn a_data_folder_that_another_process_works_in() {
         let mut serve = cadmill();
         serve.arg("serve").current_dir(&site.folder);
         serve.env("CADMILL_DATA_DIR", site.folder.join("embedded"));
+        serve.env("CADMILL_LISTEN", "127.0.0.1:0");
         serve
     };
     let first = Worker::start(serve(), site.folder.join("first.log"));

@@ -1,13 +1,17 @@
 //! What every [`Ledger`](crate::Ledger) must do.
 
+mod again;
 mod cached;
 mod claims;
 mod closing;
 mod missing;
 mod publishing;
 mod requests;
+mod work;
 
-pub use self::{cached::*, claims::*, closing::*, missing::*, publishing::*, requests::*};
+pub use self::{
+    again::*, cached::*, claims::*, closing::*, missing::*, publishing::*, requests::*, work::*,
+};
 
 suite! { $ ledger, ledger_contract:
     a_request_begins_with_what_is_not_there
@@ -61,4 +65,15 @@ suite! { $ ledger, ledger_contract:
     failures_are_missing_if_asked
     names_are_filtered_as_they_are
     ten_clicks_at_once_queue_each_file_once
+
+    what_is_there_is_made_again
+    what_is_made_of_nothing_is_not_made_again
+    trouble_ends_what_is_made_again
+    a_key_makes_again_once
+    a_key_at_once_makes_again_once
+
+    work_is_told_page_by_page
+    the_queue_is_measured
+    what_is_stale_is_asked_for
+    what_failed_is_tried_again
 }

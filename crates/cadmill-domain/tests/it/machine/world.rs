@@ -90,6 +90,12 @@ impl World {
         making().input(kind, &self.file.subject())
     }
 
+    /// Whether the newest result of this kind is there.
+    fn is_there(&self, kind: TaskKind) -> bool {
+        let newest = self.input(kind);
+        self.rows.get(&kind).is_some_and(|row| row.has(&newest))
+    }
+
     fn claim(&mut self, kind: TaskKind) {
         let (work, now) = (self.work(kind), self.clock.now());
         let row = self.rows.get_mut(&kind);
@@ -139,7 +145,10 @@ impl World {
 
     fn request(&mut self, kind: TaskKind, request: Request) {
         let became = self.with_book(|book| book.request(kind, request));
-        let stage = self.with_book(|book| book.stage(kind));
+        // Made again it can only be of what is there.
+        let lacking = kind.upstream().filter(|upstream| !self.is_there(*upstream));
+        let asked_for = lacking.filter(|_| request.again).unwrap_or(kind);
+        let stage = self.with_book(|book| book.stage(asked_for));
         let row = &self.rows[&stage.kind];
         assert_eq!(
             row.desired.as_ref(),

@@ -3,9 +3,9 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use cadmill_domain::{
-    Blob, CadFile, CadFileId, Claim, Count, Failure, FailureCode, MaterialKey, MaterialMap,
-    MaterialSpec, MediaAsset, MediaAssetId, NewCadFile, NewMediaAsset, Product, Progress,
-    Published, Request, Row, StoreError, TaskKind, TaskPayload,
+    Blob, CadFile, CadFileId, CadFileQuery, Claim, Count, Failure, FailureCode, MaterialKey,
+    MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaState, NewCadFile, NewMediaAsset,
+    Product, Progress, Published, QueueDepth, Request, Row, StoreError, TaskKind, TaskPayload,
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
 };
@@ -38,6 +38,10 @@ pub(crate) struct Overview {
     running: Vec<Ticket>,
     next: Vec<(usize, TaskKind)>,
     stats: Vec<Count>,
+    depths: Vec<QueueDepth>,
+    work: Vec<(usize, TaskKind, Row)>,
+    /// How the media of each file stand.
+    media: Vec<Vec<MediaState>>,
 }
 
 impl Side {
@@ -219,7 +223,30 @@ impl Side {
             running,
             next: self.next(100).await,
             stats: self.deployment.ledger.stats().await.unwrap(),
+            depths: self.deployment.ledger.queue_depths().await.unwrap(),
+            work: self.under_way().await,
+            media: self.media().await,
         }
+    }
+
+    async fn under_way(&self) -> Vec<(usize, TaskKind, Row)> {
+        let items = self.deployment.ledger.work(None, 100).await.unwrap();
+        let items = items.into_iter().map(|item| {
+            // Ids differ.
+            let row = Row {
+                asset: None,
+                ..item.row
+            };
+            (self.number(item.work.cad_file_id), item.work.kind, row)
+        });
+        items.collect()
+    }
+
+    async fn media(&self) -> Vec<Vec<MediaState>> {
+        let page = self.deployment.files.list(&CadFileQuery::first(100)).await;
+        let files = page.unwrap().files.into_iter();
+        let states = files.map(|file| file.media.iter().map(|medium| medium.state).collect());
+        states.collect()
     }
 
     /// All claims that are open.

@@ -1,0 +1,122 @@
+//! The service over in-memory ports, to be looked at and tested from outside: nothing is made, nothing
+//! is kept. `cargo run -p cadmill-api --example in_memory -- 127.0.0.1:8080 [open]`; unless it is open, it
+//! prints an admin's token.
+
+use std::{num::NonZeroU32, sync::Arc};
+
+use async_trait::async_trait;
+use cadmill_api::{Access, Api, Settings, serve};
+use cadmill_domain::{
+    AccessTokens as _, Blobs as _, CadFiles as _, Doorbell, Ledger as _, Making, MediaKind,
+    NewAccessToken, NewCadFile, NewMediaAsset, Product, Recipe, Request, Role, SystemClock,
+    TaskKind, TaskPayload, TokenSecret, WorkerName,
+    fakes::{MemoryBlobs, MemoryStore},
+};
+use cadmill_lock::MemoryLock;
+use cadmill_scene::{Overlay, glb, sample::gearbox_like};
+use serde_json::json;
+use tokio::net::TcpListener;
+
+/// There are no workers to wake.
+#[derive(Debug)]
+struct Silence;
+
+#[async_trait]
+impl Doorbell for Silence {
+    async fn ring(&self) {}
+
+    async fn wait(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut arguments = std::env::args().skip(1);
+    let address = arguments.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    let access = match arguments.next().as_deref() {
+        Some("open") => Access::Open,
+        _ => Access::Tokens,
+    };
+    let clock = Arc::new(SystemClock);
+    let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
+    let store = MemoryStore::new(making, clock.clone());
+    let blobs = MemoryBlobs::default();
+    add_sample(&store, &blobs).await?;
+    let secret = TokenSecret::from_random(rand::random());
+    let token = NewAccessToken {
+        name: "admin".to_owned(),
+        role: Role::Admin,
+        hash: secret.hash(),
+        prefix: secret.prefix().to_owned(),
+        expires_at: None,
+    };
+    store.create(token).await?;
+    println!("{}", secret.expose());
+    let api = Api {
+        files: Arc::new(store.clone()),
+        assets: Arc::new(store.clone()),
+        ledger: Arc::new(store.clone()),
+        log: Arc::new(store.clone()),
+        blobs: Arc::new(blobs),
+        lock: Arc::new(MemoryLock::new("example")),
+        tokens: Arc::new(store.clone()),
+        webhooks: Arc::new(store),
+        bell: Arc::new(Silence),
+        random: rand::random,
+        clock,
+        checks: Vec::new(),
+        render_metrics: Arc::new(String::new),
+        stop: tokio_util::sync::CancellationToken::new(),
+    };
+    let settings = Settings {
+        access,
+        failed_logins_per_minute: NonZeroU32::MAX,
+        ..Settings::default()
+    };
+    let listener = TcpListener::bind(address).await?;
+    println!("http://{}", listener.local_addr()?);
+    serve(listener, api.router(&settings), std::future::pending()).await?;
+    Ok(())
+}
+
+/// A file whose canonical scene is there.
+async fn add_sample(
+    store: &MemoryStore,
+    blobs: &MemoryBlobs,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let source = blobs.put(b"ISO-10303-21;".to_vec()).await?;
+    let name = "gearbox.step".to_owned();
+    let file = store
+        .add(NewCadFile { name, source }, Some(Request::ASKED))
+        .await?;
+    let scene = gearbox_like();
+    let blob = blobs
+        .put(glb::write(&scene, &Overlay::none(&scene))?)
+        .await?;
+    let report = json!({"kernel": "none", "warnings": []});
+    let products = [
+        (
+            TaskKind::ProcessStep,
+            Product::Step(json!({"parts": scene.parts.len()})),
+        ),
+        (
+            TaskKind::Make(MediaKind::GltfGeometry),
+            Product::Asset(NewMediaAsset { blob, report }),
+        ),
+    ];
+    for (kind, product) in products {
+        let work = TaskPayload {
+            cad_file_id: file.id,
+            kind,
+        };
+        let worker = WorkerName::new("example");
+        let claim = store
+            .claim(work, &worker)
+            .await?
+            .ok_or("the sample is not queued")?;
+        store.publish(&claim, product).await?;
+    }
+    println!("{}", file.id);
+    Ok(())
+}

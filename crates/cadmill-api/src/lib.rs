@@ -1,0 +1,29 @@
+//! The HTTP service: routes, access, problems and the OpenAPI document.
+
+mod access;
+mod api;
+mod document;
+mod dto;
+mod etag;
+mod events;
+mod extract;
+mod figures;
+mod file_name;
+mod gate;
+mod outline;
+mod problem;
+mod receive;
+mod request;
+mod routes;
+mod serve;
+mod settings;
+mod webhooks;
+
+pub use api::{Api, RandomBytes, RenderMetrics, openapi};
+pub use events::FeedSettings;
+pub use figures::figures_router;
+pub use serve::serve;
+pub use settings::{Access, Settings};
+pub use webhooks::{
+    Courier, CourierError, DeliverySettings, LONGEST_URL, TargetError, TargetPolicy, deliver,
+};

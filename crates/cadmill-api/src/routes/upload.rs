@@ -1,0 +1,276 @@
+//! `POST /api/cad`: brings files in.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Request, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
+use cadmill_domain::{BlobUpload, Blobs, CadFile, CadFiles, Doorbell, NewCadFile, Priority};
+use futures_util::StreamExt as _;
+use multer::{Field, Multipart};
+use serde::Serialize;
+use tracing::info;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{
+        RefOr, Schema,
+        schema::{AdditionalProperties, ArrayBuilder, ObjectBuilder},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::cad::FileDto;
+use crate::{
+    dto::BinaryDto,
+    extract::media_type,
+    file_name::clean,
+    problem::{Code, Problem, ProblemBody},
+    receive::receive,
+    request::id_of,
+};
+
+/// How many files one request may bring.
+const MOST_FILES: usize = 100;
+/// How many bytes the head of one part may have, in bytes. The parser keeps them in memory.
+const LONGEST_HEAD: usize = 256 << 10;
+
+/// What these routes work with.
+#[derive(Debug, Clone)]
+pub(crate) struct Uploads {
+    pub(crate) files: Arc<dyn CadFiles>,
+    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) bell: Arc<dyn Doorbell>,
+    pub(crate) limit_bytes: u64,
+}
+
+/// How somebody who waits asks for a file to be processed.
+pub(crate) const UPLOADED: cadmill_domain::Request = cadmill_domain::Request {
+    priority: Priority::Upload,
+    ..cadmill_domain::Request::ASKED
+};
+
+pub(crate) fn routes() -> OpenApiRouter<Uploads> {
+    OpenApiRouter::new().routes(routes!(upload))
+}
+
+/// Files to bring in.
+struct UploadForm;
+
+impl PartialSchema for UploadForm {
+    fn schema() -> RefOr<Schema> {
+        let files = ArrayBuilder::new()
+            .items(BinaryDto::schema())
+            .min_items(Some(1))
+            .max_items(Some(MOST_FILES))
+            .description(Some("STEP files, each with its name"));
+        ObjectBuilder::new()
+            .property("file", files)
+            .required("file")
+            .additional_properties(Some(AdditionalProperties::<Schema>::FreeForm(false)))
+            .into()
+    }
+}
+
+impl ToSchema for UploadForm {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "Upload".into()
+    }
+}
+
+/// What became of one file of several.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UploadResult)]
+struct ResultDto {
+    /// The status that it would have had alone.
+    #[schema(minimum = 200, maximum = 599)]
+    status: u16,
+    /// Its name, cleaned.
+    name: String,
+    /// The file, if it was brought in.
+    file: Option<FileDto>,
+    /// What went wrong, if not.
+    problem: Option<ProblemBody>,
+}
+
+/// A file that is in the blob store but for its last step.
+struct Received {
+    name: String,
+    upload: Result<Box<dyn BlobUpload>, Problem>,
+}
+
+/// Brings files in, and asks for each to be processed.
+///
+/// The body is `multipart/form-data` with parts named `file`. One file is answered with 201 and its
+/// `Location`; of several, each has its own result in an answer with 207, in their order. Reading stops
+/// at a file that is too large: it has the status 413, and what follows it is not looked at. Nothing is
+/// brought in before the whole body was read, so a broken connection leaves nothing. Names are
+/// cleaned: no path, no control characters, at most 200 bytes.
+#[utoipa::path(
+    post, path = "/api/cad", tag = "cad", operation_id = "upload_cad_files",
+    request_body(content = UploadForm, content_type = "multipart/form-data"),
+    responses(
+        (status = 201, body = FileDto, description = "The file", headers(("Location" = String, description = "Where it is shown"))),
+        (status = 207, body = Vec<ResultDto>, description = "What became of each of several files"),
+    ),
+    security(("token" = ["editor"])),
+)]
+async fn upload(State(state): State<Uploads>, request: Request) -> Result<Response, Problem> {
+    let id = id_of(request.headers());
+    let received = state.receive_all(request).await?;
+    let is_one = received.len() == 1;
+    let mut results = Vec::with_capacity(received.len());
+    for Received { name, upload } in received {
+        let added = match upload {
+            Ok(upload) => state.add(&name, upload).await,
+            Err(problem) => Err(problem),
+        };
+        if is_one {
+            state.bell.ring().await;
+            return added.map(|file| created(&file));
+        }
+        results.push(result(name, added, &id));
+    }
+    state.bell.ring().await;
+    Ok((StatusCode::MULTI_STATUS, Json(results)).into_response())
+}
+
+fn created(file: &CadFile) -> Response {
+    let location = format!("/api/cad/{}", file.id);
+    let body = Json(FileDto::from(file));
+    (StatusCode::CREATED, [(header::LOCATION, location)], body).into_response()
+}
+
+fn result(name: String, added: Result<CadFile, Problem>, request_id: &str) -> ResultDto {
+    match added {
+        Ok(file) => ResultDto {
+            status: StatusCode::CREATED.as_u16(),
+            name,
+            file: Some(FileDto::from(&file)),
+            problem: None,
+        },
+        Err(problem) => ResultDto {
+            status: problem.status().as_u16(),
+            name,
+            file: None,
+            problem: Some(problem.body(request_id)),
+        },
+    }
+}
+
+impl Uploads {
+    async fn receive_all(&self, request: Request) -> Result<Vec<Received>, Problem> {
+        let (parts, body) = request.into_parts();
+        let mut form = multipart(&parts.headers, body)?;
+        let mut received = Vec::new();
+        while let Some((field, head)) = form.next().await? {
+            if received.len() == MOST_FILES {
+                let detail = format!("A request brings at most {MOST_FILES} files.");
+                return Err(Problem::new(Code::Invalid, detail));
+            }
+            let file = self.receive_one(field, head).await?;
+            let stops = file.upload.is_err();
+            received.push(file);
+            if stops {
+                return Ok(received);
+            }
+        }
+        if received.is_empty() {
+            let detail = "There is no part named `file`.";
+            return Err(Problem::new(Code::Invalid, detail).at("/file"));
+        }
+        Ok(received)
+    }
+
+    /// A file that is too large is a result, anything else the end of the request.
+    async fn receive_one(&self, field: Field<'_>, head: Head) -> Result<Received, Problem> {
+        if field.name() != Some("file") {
+            let detail = "Every part must be named `file`.";
+            return Err(Problem::new(Code::Invalid, detail));
+        }
+        let Some(name) = field.file_name().map(clean) else {
+            let detail = "A part named `file` must be a file, which has a `filename`.";
+            return Err(Problem::new(Code::Invalid, detail));
+        };
+        let mut pieces = field.inspect(|_| head.reset());
+        let upload = receive(&*self.blobs, &mut pieces, self.limit_bytes, broken).await;
+        match upload {
+            Err(problem) if problem.status() != StatusCode::PAYLOAD_TOO_LARGE => Err(problem),
+            upload => Ok(Received { name, upload }),
+        }
+    }
+
+    async fn add(&self, name: &str, upload: Box<dyn BlobUpload>) -> Result<CadFile, Problem> {
+        let source = upload.finish().await?;
+        let name = name.to_owned();
+        let file = self
+            .files
+            .add(NewCadFile { name, source }, Some(UPLOADED))
+            .await?;
+        info!(cad_file.id = %file.id, bytes = source.bytes, "A file was brought in.");
+        Ok(file)
+    }
+}
+
+/// The parts of a body, and how long the head of the next has become.
+struct Form {
+    parts: Multipart<'static>,
+    head: Head,
+}
+
+/// How many bytes came since the parser gave something away.
+#[derive(Debug, Clone, Default)]
+struct Head(Arc<AtomicUsize>);
+
+impl Head {
+    fn reset(&self) {
+        self.0.store(0, Ordering::Relaxed);
+    }
+
+    fn is_too_long(&self, piece: usize) -> bool {
+        // What came before this piece; the piece itself may hold the end of the head.
+        self.0.fetch_add(piece, Ordering::Relaxed) > LONGEST_HEAD
+    }
+}
+
+impl Form {
+    async fn next(&mut self) -> Result<Option<(Field<'static>, Head)>, Problem> {
+        let field = self.parts.next_field().await.map_err(broken)?;
+        self.head.reset();
+        Ok(field.map(|field| (field, self.head.clone())))
+    }
+}
+
+fn multipart(headers: &HeaderMap, body: Body) -> Result<Form, Problem> {
+    let wrong = |detail: &str| Problem::new(Code::MediaType, detail);
+    if media_type(headers).as_deref() != Some("multipart/form-data") {
+        return Err(wrong("The body must be `multipart/form-data`."));
+    }
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok());
+    let boundary = multer::parse_boundary(content_type.unwrap_or_default());
+    let boundary = boundary.map_err(|_| wrong("The boundary of the multipart body is missing."))?;
+    let head = Head::default();
+    let counted = head.clone();
+    let pieces = body.into_data_stream().map(move |piece| {
+        let piece = piece.map_err(std::io::Error::other)?;
+        if counted.is_too_long(piece.len()) {
+            return Err(std::io::Error::other("the head of a part is too long"));
+        }
+        Ok(piece)
+    });
+    let parts = Multipart::new(pieces, boundary);
+    Ok(Form { parts, head })
+}
+
+fn broken(error: multer::Error) -> Problem {
+    let detail = "The multipart body is broken off or malformed; nothing of it was kept.";
+    Problem::new(Code::BadUpload, detail).because(error)
+}

@@ -1,0 +1,221 @@
+//! The bytes of media.
+
+use axum::{body::Body, http::Method};
+use cadmill_domain::{ContentHash, MediaKind, Role};
+
+use crate::harness::{Answer, Harness, with};
+
+const BYTES: &[u8] = b"glTF456789";
+
+struct Stage {
+    harness: Harness,
+    secret: String,
+    by_asset: String,
+    by_kind: String,
+}
+
+impl Stage {
+    async fn new() -> Self {
+        let harness = Harness::new();
+        let secret = harness.secret(Role::Viewer).await;
+        let file = harness.file("a b.step", b"a").await;
+        let id = harness.scene(file.id, BYTES).await;
+        let by_asset = format!("/api/media/{id}/content");
+        let by_kind = format!("/api/cad/{}/media/gltf_geometry/content", file.id);
+        Self {
+            harness,
+            secret,
+            by_asset,
+            by_kind,
+        }
+    }
+
+    async fn ask(&self, method: Method, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = with(&self.secret, method, path);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        self.harness
+            .send(request.body(Body::empty()).unwrap())
+            .await
+    }
+}
+
+#[tokio::test]
+async fn the_whole_is_sent_with_all_that_is_known_of_it() {
+    let stage = Stage::new().await;
+    let cases = [
+        (&stage.by_asset, "private, max-age=31536000, immutable"),
+        (&stage.by_kind, "private, no-cache"),
+    ];
+    for (path, caching) in cases {
+        let tag = format!("\"{}\"", ContentHash::of(BYTES));
+        for method in [Method::GET, Method::HEAD] {
+            let answer = stage.ask(method.clone(), path, &[]).await;
+            answer.is_ok();
+            let expected = if method == Method::GET { BYTES } else { b"" };
+            assert_eq!(answer.body, expected);
+            assert_eq!(answer.header("etag"), tag);
+            assert_eq!(answer.header("cache-control"), caching);
+            assert_eq!(answer.header("content-type"), "model/gltf-binary");
+            assert_eq!(answer.header("content-length"), "10");
+            assert_eq!(answer.header("accept-ranges"), "bytes");
+            assert!(
+                answer
+                    .header("content-disposition")
+                    .contains("filename=\"a b.glb\"")
+            );
+        }
+        let known = stage
+            .ask(Method::GET, path, &[("if-none-match", &tag)])
+            .await;
+        assert_eq!((known.status.as_u16(), known.body.len()), (304, 0));
+        assert_eq!(known.header("etag"), tag);
+    }
+}
+
+#[tokio::test]
+async fn ranges_are_sent_and_those_outside_are_refused() {
+    let stage = Stage::new().await;
+    let tag = format!("\"{}\"", ContentHash::of(BYTES));
+    let range = async |range: &str, if_range: &str| {
+        stage
+            .ask(
+                Method::GET,
+                &stage.by_asset,
+                &[("range", range), ("if-range", if_range)],
+            )
+            .await
+    };
+    let part = range("bytes=2-4", &tag).await;
+    assert_eq!((part.status.as_u16(), &part.body[..]), (206, &BYTES[2..5]));
+    assert_eq!(part.header("content-range"), "bytes 2-4/10");
+    assert_eq!(part.header("content-length"), "3");
+    let suffix = range("bytes=-3", &tag).await;
+    assert_eq!(
+        (suffix.status.as_u16(), &suffix.body[..]),
+        (206, &BYTES[7..])
+    );
+    let outside = range("bytes=10-", &tag).await;
+    outside.is_problem(416, "range");
+    assert_eq!(outside.header("content-range"), "bytes */10");
+    for (text, if_range) in [
+        ("bytes=0-1,3-4", &*tag),
+        ("lines=1-2", &tag),
+        ("bytes=2-4", "\"old\""),
+    ] {
+        let whole = range(text, if_range).await;
+        assert_eq!(
+            (whole.status.as_u16(), &whole.body[..]),
+            (200, BYTES),
+            "{text}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_there_is_a_problem() {
+    let stage = Stage::new().await;
+    let missing = stage.by_kind.replace("gltf_geometry", "thumbnail");
+    stage
+        .ask(Method::GET, &missing, &[])
+        .await
+        .is_problem(404, "medium_missing");
+    let nobody = "/api/media/0192f3a4-0000-7000-8000-000000000001/content";
+    stage
+        .ask(Method::GET, nobody, &[])
+        .await
+        .is_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn each_kind_has_its_media_type() {
+    let stage = Stage::new().await;
+    let id = stage.by_kind.split('/').nth(3).unwrap().parse().unwrap();
+    let cases = [
+        (MediaKind::UsdMaster, "model/vnd.usdz+zip", "a b.usdz"),
+        (MediaKind::WebGlb, "model/gltf-binary", "a b.web.glb"),
+        (MediaKind::Thumbnail, "image/png", "a b.png"),
+    ];
+    for (kind, media_type, name) in cases {
+        stage.harness.medium(id, kind, name.as_bytes()).await;
+        let path = stage.by_kind.replace("gltf_geometry", kind.as_str());
+        let answer = stage.ask(Method::GET, &path, &[]).await;
+        assert_eq!(answer.header("content-type"), media_type);
+        assert!(answer.header("content-disposition").contains(name));
+    }
+}
+
+mod redirects {
+    use std::{
+        ops::Range,
+        path::{Path, PathBuf},
+        sync::Arc,
+        time::Duration,
+    };
+
+    use axum::http::Method;
+    use cadmill_domain::{Blob, BlobUpload, Blobs, ByteStream, Failure, fakes::MemoryBlobs};
+
+    use super::Stage;
+
+    /// Blobs that anybody may get from elsewhere.
+    #[derive(Debug)]
+    struct Elsewhere(MemoryBlobs);
+
+    #[async_trait::async_trait]
+    impl Blobs for Elsewhere {
+        async fn put(&self, bytes: Vec<u8>) -> Result<Blob, Failure> {
+            self.0.put(bytes).await
+        }
+        async fn put_file(&self, path: &Path) -> Result<Blob, Failure> {
+            self.0.put_file(path).await
+        }
+        async fn get(&self, blob: &Blob) -> Result<Vec<u8>, Failure> {
+            self.0.get(blob).await
+        }
+        async fn fetch(&self, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure> {
+            self.0.fetch(blob, folder).await
+        }
+        async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure> {
+            self.0.begin().await
+        }
+        async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream, Failure> {
+            self.0.read(blob, range).await
+        }
+        async fn direct_url(
+            &self,
+            blob: &Blob,
+            name: &str,
+            media_type: &str,
+            valid_for: Duration,
+        ) -> Result<Option<String>, Failure> {
+            let seconds = valid_for.as_secs();
+            let name = name.replace(' ', "+");
+            Ok(Some(format!(
+                "https://s3/{}?n={name}&t={media_type}&s={seconds}",
+                blob.sha256
+            )))
+        }
+        async fn probe(&self) -> Result<(), Failure> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn clients_are_sent_to_the_blob_store_only_if_that_is_set() {
+        let mut stage = Stage::new().await;
+        stage.harness.api.blobs = Arc::new(Elsewhere(stage.harness.blobs.clone()));
+        stage.ask(Method::GET, &stage.by_asset, &[]).await.is_ok();
+        stage.harness.settings.redirect_downloads_for = Some(Duration::from_mins(1));
+        let answer = stage.ask(Method::GET, &stage.by_asset, &[]).await;
+        assert_eq!(answer.status, 307);
+        assert!(
+            answer
+                .header("location")
+                .ends_with("?n=a+b.glb&t=model/gltf-binary&s=60")
+        );
+        assert_eq!(answer.header("cache-control"), "no-store");
+        stage.ask(Method::HEAD, &stage.by_asset, &[]).await.is_ok();
+    }
+}

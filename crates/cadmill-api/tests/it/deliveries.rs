@@ -1,0 +1,450 @@
+//! The delivery loop, against a receiver on this machine.
+
+use std::{net::IpAddr, sync::Arc, time::Duration};
+
+use axum::{
+    body::Body,
+    http::StatusCode,
+    response::{IntoResponse as _, Response},
+};
+use cadmill_api::{Courier, DeliverySettings, TargetPolicy, deliver};
+use cadmill_domain::{
+    CadFile, Clock, Delivery, DeliveryState, EventFilter, Making, MediaKind, NewPipelineEvent,
+    NewWebhook, PipelineLog as _, Recipe, StepEvent, SystemClock, TaskKind, Webhook, WebhookId,
+    WebhookSecret, Webhooks, WorkerName,
+    fakes::{ManualClock, MemoryStore},
+};
+use chrono::TimeDelta;
+use futures_util::stream;
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use serde_json::{Value, json};
+use tokio::{task::JoinHandle, time::timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    harness::Harness,
+    receiver::{Received, Receiver},
+};
+
+const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs=";
+
+/// An outbox, and what it is emptied by.
+struct Post {
+    store: MemoryStore,
+    clock: Arc<dyn Clock>,
+    file: CadFile,
+    stop: CancellationToken,
+}
+
+impl Post {
+    async fn new(clock: Arc<dyn Clock>) -> Self {
+        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
+        let harness = Harness {
+            store: MemoryStore::new(making, clock.clone()),
+            ..Harness::new()
+        };
+        Self {
+            file: harness.file("a.step", b"a").await,
+            store: harness.store,
+            clock,
+            stop: CancellationToken::new(),
+        }
+    }
+
+    async fn webhook(&self, url: String) -> WebhookId {
+        let new = NewWebhook {
+            url,
+            secret: WebhookSecret::new(SECRET),
+            events: EventFilter::All,
+            description: String::new(),
+        };
+        Webhooks::create(&self.store, new).await.unwrap().id
+    }
+
+    async fn happens(&self, number: usize) {
+        let event = NewPipelineEvent {
+            cad_file_id: self.file.id,
+            task: TaskKind::ProcessStep,
+            event: StepEvent::StepDone,
+            fence: None,
+            worker: WorkerName::new("worker 1"),
+            result: json!({ "number": number }),
+        };
+        self.store.append(event).await.unwrap();
+    }
+
+    fn run(&self, courier: Courier) -> JoinHandle<()> {
+        let settings = DeliverySettings {
+            poll: Duration::from_millis(5),
+            ..DeliverySettings::default()
+        };
+        let webhooks = Arc::new(self.store.clone());
+        let (clock, stop) = (self.clock.clone(), self.stop.clone());
+        tokio::spawn(deliver(webhooks, courier, clock, settings, stop))
+    }
+
+    async fn log(&self, webhook: WebhookId) -> Vec<Delivery> {
+        self.store.deliveries(webhook, None, 1000).await.unwrap()
+    }
+
+    /// Waits until the only delivery of a webhook is like that.
+    async fn delivery(&self, webhook: WebhookId, is: impl Fn(&Delivery) -> bool) -> Delivery {
+        let found = until(async || self.log(webhook).await.pop().filter(&is)).await;
+        assert_eq!(self.log(webhook).await.len(), 1);
+        found
+    }
+
+    async fn webhook_now(&self, id: WebhookId) -> Webhook {
+        Webhooks::get(&self.store, id).await.unwrap().unwrap()
+    }
+
+    async fn end(self, running: JoinHandle<()>) {
+        self.stop.cancel();
+        timeout(Duration::from_secs(20), running)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+/// Waits until there is something to find.
+async fn until<T>(mut find: impl AsyncFnMut() -> Option<T>) -> T {
+    let found = async {
+        loop {
+            if let Some(found) = find().await {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), found).await.unwrap()
+}
+
+/// A courier that may deliver to this machine.
+fn courier() -> Courier {
+    Courier::new(here(), Duration::from_secs(10)).unwrap()
+}
+
+fn here() -> TargetPolicy {
+    TargetPolicy::allowing(["127.0.0.0/8".parse().unwrap()])
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "nothing stands for silence")]
+fn reply(status: u16, body: impl Into<Body>) -> Option<Response> {
+    let status = StatusCode::from_u16(status).unwrap();
+    Some((status, body.into()).into_response())
+}
+
+fn header<'a>(received: &'a Received, name: &str) -> &'a str {
+    received.headers[name].to_str().unwrap()
+}
+
+fn number(received: &Received) -> u64 {
+    let body: Value = serde_json::from_slice(&received.body).unwrap();
+    body["data"]["result"]["number"].as_u64().unwrap()
+}
+
+#[tokio::test]
+async fn a_delivery_is_signed_and_says_what_happened() {
+    let post = Post::new(Arc::new(SystemClock)).await;
+    let mut receiver = Receiver::answering([]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(7).await;
+    let received = receiver.next().await;
+    let key = standardwebhooks::Webhook::new(SECRET).unwrap();
+    key.verify(&received.body, &received.headers).unwrap();
+    let other = standardwebhooks::Webhook::new("whsec_b3RoZXI=").unwrap();
+    assert!(other.verify(&received.body, &received.headers).is_err());
+    assert_eq!(received.path, "/hook");
+    assert_eq!(header(&received, "content-type"), "application/json");
+    assert_eq!(header(&received, "webhook-id"), "msg_1");
+    let body: Value = serde_json::from_slice(&received.body).unwrap();
+    let event = &post.store.timeline(post.file.id).await.unwrap()[0];
+    let expected = json!({
+        "type": "step_done",
+        "timestamp": event.at,
+        "data": {
+            "id": event.id, "at": event.at, "cad_file_id": post.file.id, "step": "process_step",
+            "event": "step_done", "fence": null, "worker": "worker 1", "result": {"number": 7},
+        },
+    });
+    assert_eq!(body, expected);
+    let noted = post
+        .delivery(id, |d| d.state == DeliveryState::Delivered)
+        .await;
+    assert_eq!(
+        (noted.attempts, noted.status, noted.error),
+        (1, Some(204), None)
+    );
+    post.end(running).await;
+}
+
+#[tokio::test]
+async fn what_fails_is_tried_again_with_the_same_message() {
+    let clock = Arc::new(ManualClock::new());
+    let post = Post::new(clock.clone()).await;
+    let mut receiver = Receiver::answering([reply(500, "out of\0 order\n")]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(1).await;
+    let first = receiver.next().await;
+    let noted = post.delivery(id, |d| d.error.is_some()).await;
+    assert_eq!(noted.state, DeliveryState::Pending);
+    assert_eq!(noted.status, Some(500));
+    let error = noted.error.unwrap();
+    assert_eq!(error, "answered 500 Internal Server Error: out of order");
+    let wait = noted.next_attempt_at - clock.now();
+    assert!(wait > TimeDelta::seconds(2) && wait <= TimeDelta::seconds(5));
+    clock.advance(TimeDelta::seconds(5));
+    let second = receiver.next().await;
+    assert_eq!(first.body, second.body);
+    assert_eq!(header(&first, "webhook-id"), header(&second, "webhook-id"));
+    let times = [&first, &second].map(|r| header(r, "webhook-timestamp").parse::<i64>().unwrap());
+    assert_eq!(times[1] - times[0], 5);
+    let noted = post
+        .delivery(id, |d| d.state == DeliveryState::Delivered)
+        .await;
+    assert_eq!((noted.attempts, noted.error), (2, None));
+    post.end(running).await;
+}
+
+#[tokio::test]
+async fn a_receiver_may_say_when_it_is_tried_again() {
+    let clock = Arc::new(ManualClock::new());
+    let post = Post::new(clock.clone()).await;
+    let busy = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "3600")]);
+    let mut receiver = Receiver::answering([Some(busy.into_response())]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(1).await;
+    receiver.next().await;
+    let noted = post.delivery(id, |d| d.status == Some(429)).await;
+    assert_eq!(noted.next_attempt_at - clock.now(), TimeDelta::hours(1));
+    clock.advance(TimeDelta::hours(1));
+    receiver.next().await;
+    post.delivery(id, |d| d.state == DeliveryState::Delivered)
+        .await;
+    post.end(running).await;
+}
+
+#[tokio::test]
+async fn a_receiver_that_is_gone_disables_its_webhook() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let mut receiver = Receiver::answering([reply(410, "")]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(1).await;
+    receiver.next().await;
+    let noted = post
+        .delivery(id, |d| d.state == DeliveryState::Failed)
+        .await;
+    assert_eq!(noted.status, Some(410));
+    assert!(!post.webhook_now(id).await.enabled);
+    post.happens(2).await;
+    let store = post.store.clone();
+    post.end(running).await;
+    assert_eq!(store.enqueue_events().await.unwrap(), 0);
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn a_delivery_is_given_up_in_the_end() {
+    let clock = Arc::new(ManualClock::new());
+    let post = Post::new(clock.clone()).await;
+    let replies = std::iter::repeat_with(|| reply(503, "")).take(20);
+    let mut receiver = Receiver::answering(replies).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(1).await;
+    for attempt in 1..=10 {
+        receiver.next().await;
+        let noted = post
+            .delivery(id, |d| d.attempts == attempt && d.error.is_some())
+            .await;
+        // What the last try said stays until the next is over.
+        until(async || {
+            let noted = post.log(id).await.pop()?;
+            let is_noted = noted.state == DeliveryState::Failed
+                || noted.next_attempt_at - clock.now() != TimeDelta::minutes(1);
+            is_noted.then_some(())
+        })
+        .await;
+        drop(noted);
+        clock.advance(TimeDelta::hours(6));
+    }
+    let noted = post
+        .delivery(id, |d| d.state == DeliveryState::Failed)
+        .await;
+    assert_eq!((noted.attempts, noted.status), (10, Some(503)));
+    assert!(post.webhook_now(id).await.enabled);
+    post.end(running).await;
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn redirects_are_not_followed() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let moved = (StatusCode::TEMPORARY_REDIRECT, [("location", "/other")]);
+    let mut receiver = Receiver::answering([Some(moved.into_response())]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(courier());
+    post.happens(1).await;
+    let noted = post.delivery(id, |d| d.status == Some(307)).await;
+    assert_eq!(noted.state, DeliveryState::Pending);
+    post.end(running).await;
+    assert_eq!(receiver.next().await.path, "/hook");
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn silence_and_endless_answers_end() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let endless = stream::repeat_with(|| Ok::<_, std::io::Error>("no! ".repeat(100)));
+    let receiver = Receiver::answering([None]).await;
+    let chatty = Receiver::answering([reply(400, Body::from_stream(endless))]).await;
+    let nobody = Receiver::answering([]).await.url();
+    let ids = [
+        post.webhook(receiver.url()).await,
+        post.webhook(chatty.url()).await,
+        post.webhook(nobody).await,
+    ];
+    let running = post.run(Courier::new(here(), Duration::from_millis(300)).unwrap());
+    post.happens(1).await;
+    let mut errors = Vec::new();
+    for id in ids {
+        errors.extend(post.delivery(id, |d| d.error.is_some()).await.error);
+    }
+    assert_eq!(errors[0], "no answer within 0.3 s");
+    assert!(errors[1].starts_with("answered 400 Bad Request: no! no!"));
+    assert!(errors[1].len() < 1100, "{}", errors[1].len());
+    assert!(errors[2].starts_with("cannot connect: "), "{}", errors[2]);
+    post.end(running).await;
+}
+
+#[tokio::test]
+async fn two_loops_deliver_each_event_once() {
+    const EVENTS: usize = 60;
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let mut receiver = Receiver::answering([]).await;
+    let id = post.webhook(receiver.url()).await;
+    let loops = [post.run(courier()), post.run(courier())];
+    for event in 0..EVENTS {
+        post.happens(event).await;
+    }
+    until(async || {
+        let log = post.log(id).await;
+        let is_done = |d: &Delivery| d.state == DeliveryState::Delivered && d.attempts == 1;
+        (log.len() == EVENTS && log.iter().all(is_done)).then_some(())
+    })
+    .await;
+    post.stop.cancel();
+    for running in loops {
+        running.await.unwrap();
+    }
+    let mut numbers: Vec<_> = receiver.rest().iter().map(number).collect();
+    numbers.sort_unstable();
+    assert!(numbers.into_iter().eq(0..EVENTS as u64));
+}
+
+#[tokio::test]
+async fn what_a_crashed_loop_had_in_hand_is_delivered_by_another() {
+    let clock = Arc::new(ManualClock::new());
+    let post = Post::new(clock.clone()).await;
+    let mut receiver = Receiver::answering([None]).await;
+    let id = post.webhook(receiver.url()).await;
+    let crashed = post.run(courier());
+    post.happens(1).await;
+    let first = receiver.next().await;
+    crashed.abort();
+    assert!(crashed.await.unwrap_err().is_cancelled());
+    let running = post.run(courier());
+    clock.advance(TimeDelta::from_std(DeliverySettings::default().lease).unwrap());
+    let second = receiver.next().await;
+    assert_eq!(first.body, second.body);
+    let noted = post
+        .delivery(id, |d| d.state == DeliveryState::Delivered)
+        .await;
+    assert_eq!(noted.attempts, 2);
+    post.end(running).await;
+}
+
+#[tokio::test]
+async fn a_loop_that_is_told_to_stop_notes_what_it_has_in_hand() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let mut receiver = Receiver::answering([None]).await;
+    let id = post.webhook(receiver.url()).await;
+    let running = post.run(Courier::new(here(), Duration::from_millis(200)).unwrap());
+    post.happens(1).await;
+    receiver.next().await;
+    post.stop.cancel();
+    running.await.unwrap();
+    let log = post.log(id).await;
+    assert_eq!(log[0].error.as_deref(), Some("no answer within 0.2 s"));
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_public_gets_no_connection() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let mut receiver = Receiver::answering([]).await;
+    let port = receiver.address.port();
+    let mut ids = Vec::new();
+    for host in [
+        "127.0.0.1",
+        "localhost",
+        "[::ffff:127.0.0.1]",
+        "rebound.example.com",
+    ] {
+        ids.push(post.webhook(format!("http://{host}:{port}/hook")).await);
+    }
+    let names = Arc::new(Names(vec![[127, 0, 0, 1].into()]));
+    let limit = Duration::from_secs(10);
+    let policy = TargetPolicy::default();
+    let running = post.run(Courier::resolving_by(policy, limit, names).unwrap());
+    post.happens(1).await;
+    for id in ids {
+        let noted = post
+            .delivery(id, |d| d.state == DeliveryState::Failed)
+            .await;
+        let error = noted.error.unwrap();
+        assert_eq!(error, "the URL leads to an address that is not public");
+        assert_eq!((noted.attempts, noted.status), (1, None));
+    }
+    post.end(running).await;
+    assert!(receiver.rest().is_empty());
+}
+
+#[tokio::test]
+async fn a_name_is_resolved_when_it_is_connected_to() {
+    let post = Post::new(Arc::new(ManualClock::new())).await;
+    let mut receiver = Receiver::answering([]).await;
+    let port = receiver.address.port();
+    let id = post
+        .webhook(format!("http://hooks.example.com:{port}/hook"))
+        .await;
+    // The first is not permitted, and not tried.
+    let addresses = vec![[10, 0, 0, 1].into(), [127, 0, 0, 1].into()];
+    let limit = Duration::from_secs(10);
+    let courier = Courier::resolving_by(here(), limit, Arc::new(Names(addresses))).unwrap();
+    let running = post.run(courier);
+    post.happens(1).await;
+    let received = receiver.next().await;
+    assert_eq!(
+        header(&received, "host"),
+        format!("hooks.example.com:{port}")
+    );
+    post.delivery(id, |d| d.state == DeliveryState::Delivered)
+        .await;
+    post.end(running).await;
+}
+
+/// Every name leads to these addresses.
+struct Names(Vec<IpAddr>);
+
+impl Resolve for Names {
+    fn resolve(&self, _: Name) -> Resolving {
+        let addresses = self.0.clone().into_iter();
+        let addresses = addresses.map(|address| (address, 0_u16).into());
+        Box::pin(async move { Ok(Box::new(addresses) as Addrs) })
+    }
+}

@@ -1,0 +1,258 @@
+//! The whole service over the fakes, and short ways to ask it.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Method, Request, StatusCode, request::Builder},
+};
+use bytes::Bytes;
+use cadmill_api::{Api, Settings};
+use cadmill_domain::{
+    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Doorbell, Ledger, Making,
+    MediaAssetId, MediaKind, Moment, NewAccessToken, NewCadFile, NewMediaAsset, Product, Published,
+    Recipe, Request as Asked, Role, TaskKind, TaskPayload, TokenSecret, WorkerName,
+    fakes::{ManualClock, MemoryBlobs, MemoryStore},
+};
+use cadmill_lock::MemoryLock;
+use http_body_util::BodyExt as _;
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// The service and what is behind it.
+#[derive(Debug, Clone)]
+pub(crate) struct Harness {
+    pub(crate) api: Api,
+    pub(crate) settings: Settings,
+    pub(crate) store: MemoryStore,
+    pub(crate) blobs: MemoryBlobs,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) lock: Arc<MemoryLock>,
+    pub(crate) rings: Arc<AtomicUsize>,
+}
+
+/// Counts how often it is rung.
+#[derive(Debug)]
+struct Bell(Arc<AtomicUsize>);
+
+#[async_trait::async_trait]
+impl Doorbell for Bell {
+    async fn ring(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn wait(&self) {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Harness {
+    pub(crate) fn new() -> Self {
+        let clock = Arc::new(ManualClock::new());
+        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
+        let store = MemoryStore::new(making, clock.clone());
+        let blobs = MemoryBlobs::default();
+        let rings = Arc::new(AtomicUsize::new(0));
+        let lock = Arc::new(MemoryLock::new("tester"));
+        let api = Api {
+            files: Arc::new(store.clone()),
+            assets: Arc::new(store.clone()),
+            ledger: Arc::new(store.clone()),
+            log: Arc::new(store.clone()),
+            blobs: Arc::new(blobs.clone()),
+            lock: lock.clone(),
+            tokens: Arc::new(store.clone()),
+            bell: Arc::new(Bell(rings.clone())),
+            random: rand::random,
+            webhooks: Arc::new(store.clone()),
+            clock: clock.clone(),
+            checks: Vec::new(),
+            render_metrics: Arc::new(|| "# TYPE up gauge\nup 1\n".to_owned()),
+            stop: tokio_util::sync::CancellationToken::new(),
+        };
+        let settings = Settings::default();
+        Self {
+            api,
+            settings,
+            store,
+            blobs,
+            clock,
+            lock,
+            rings,
+        }
+    }
+
+    pub(crate) fn router(&self) -> Router {
+        self.api.clone().router(&self.settings)
+    }
+
+    /// A secret of a token with this role.
+    pub(crate) async fn secret(&self, role: Role) -> String {
+        self.token_until(role, rand::random(), None).await
+    }
+
+    pub(crate) async fn token_until(
+        &self,
+        role: Role,
+        bytes: [u8; 32],
+        expires_at: Option<Moment>,
+    ) -> String {
+        let secret = TokenSecret::from_random(bytes);
+        let token = NewAccessToken {
+            name: role.to_string(),
+            role,
+            hash: secret.hash(),
+            prefix: secret.prefix().to_owned(),
+            expires_at,
+        };
+        self.store.create(token).await.unwrap();
+        secret.expose().to_owned()
+    }
+
+    /// A file with these bytes.
+    pub(crate) async fn file(&self, name: &str, bytes: &[u8]) -> CadFile {
+        let source = self.blobs.put(bytes.to_vec()).await.unwrap();
+        let file = NewCadFile {
+            name: name.to_owned(),
+            source,
+        };
+        self.store.add(file, Some(Asked::ASKED)).await.unwrap()
+    }
+
+    /// Does the work of a worker.
+    pub(crate) async fn publish(
+        &self,
+        cad_file_id: CadFileId,
+        kind: TaskKind,
+        product: Product,
+    ) -> Option<MediaAssetId> {
+        let work = TaskPayload { cad_file_id, kind };
+        let worker = WorkerName::new("worker 1");
+        let claim = self.store.claim(work, &worker).await.unwrap().unwrap();
+        match self.store.publish(&claim, product).await.unwrap() {
+            Published::Done { asset, .. } => asset,
+            Published::Refused => panic!("the claim was refused"),
+        }
+    }
+
+    /// Reads the file and makes `bytes` its canonical scene.
+    pub(crate) async fn scene(&self, id: CadFileId, bytes: &[u8]) -> MediaAssetId {
+        self.publish(
+            id,
+            TaskKind::ProcessStep,
+            Product::Step(json!({"parts": 1})),
+        )
+        .await;
+        self.medium(id, MediaKind::GltfGeometry, bytes).await
+    }
+
+    pub(crate) async fn medium(
+        &self,
+        id: CadFileId,
+        kind: MediaKind,
+        bytes: &[u8],
+    ) -> MediaAssetId {
+        let blob = self.blobs.put(bytes.to_vec()).await.unwrap();
+        assert_eq!(
+            blob,
+            Blob {
+                sha256: ContentHash::of(bytes),
+                bytes: bytes.len() as u64
+            }
+        );
+        let report = json!({"unmatched_materials": []});
+        let product = Product::Asset(NewMediaAsset { blob, report });
+        self.publish(id, TaskKind::Make(kind), product)
+            .await
+            .unwrap()
+    }
+
+    pub(crate) async fn get(&self, secret: &str, path: &str) -> Answer {
+        self.send(with(secret, Method::GET, path).body(Body::empty()).unwrap())
+            .await
+    }
+
+    pub(crate) async fn json(
+        &self,
+        secret: &str,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> Answer {
+        let request = with(secret, method, path).header("content-type", "application/json");
+        self.send(request.body(Body::from(body.to_string())).unwrap())
+            .await
+    }
+
+    /// How often workers were woken.
+    pub(crate) fn rung(&self) -> usize {
+        self.rings.load(Ordering::Relaxed)
+    }
+
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        answer(self.router(), request).await
+    }
+}
+
+pub(crate) async fn answer(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        body,
+    }
+}
+
+/// A request with this secret.
+pub(crate) fn with(secret: &str, method: Method, path: &str) -> Builder {
+    let request = Request::builder().method(method).uri(path);
+    request.header("authorization", format!("Bearer {secret}"))
+}
+
+impl Answer {
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    #[track_caller]
+    pub(crate) fn is_ok(&self) {
+        assert_eq!(self.status, 200, "{self:?}");
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks that this is a whole problem with this status and code.
+    #[track_caller]
+    pub(crate) fn is_problem(&self, status: u16, code: &str) -> Value {
+        assert_eq!(self.status.as_u16(), status, "{self:?}");
+        assert_eq!(self.header("content-type"), "application/problem+json");
+        let body = self.json();
+        assert_eq!(body["code"], code, "{body}");
+        assert_eq!(body["status"], status);
+        assert_eq!(body["type"], format!("urn:cadmill:problem:{code}"));
+        assert_eq!(body["request_id"], self.header("x-request-id"));
+        for text in ["title", "detail", "remedy"] {
+            assert!(!body[text].as_str().unwrap().is_empty(), "{body}");
+        }
+        body
+    }
+}

@@ -1,0 +1,77 @@
+//! What is counted and timed, by the facade of the crate `metrics`: whoever links this crate chooses
+//! where the figures go, or that they go nowhere.
+
+use std::time::Duration;
+
+use cadmill_domain::{FailureCode, TaskKind};
+use metrics::{Unit, counter, describe_counter, describe_histogram, histogram};
+
+const DUPLICATES: &str = "cadmill_duplicates_skipped_total";
+const CACHE_HITS: &str = "cadmill_cache_hits_total";
+const LOST: &str = "cadmill_leases_lost_total";
+const REFUSED: &str = "cadmill_publishes_refused_total";
+const FAILURES: &str = "cadmill_failures_total";
+const PUBLISHED: &str = "cadmill_published_total";
+const PHASES: &str = "cadmill_phase_seconds";
+const CHILDREN: &str = "cadmill_tessellator_ends_total";
+
+/// Tells the recorder what each figure means.
+pub fn describe_figures() {
+    for (name, meaning) in [
+        (
+            DUPLICATES,
+            "Tasks that were skipped since somebody else was at it.",
+        ),
+        (
+            CACHE_HITS,
+            "Results that were there already, of this file or another.",
+        ),
+        (LOST, "Leases that were lost while the work went on."),
+        (
+            REFUSED,
+            "Results that were refused since the claim was no longer the newest.",
+        ),
+        (FAILURES, "Tasks that failed, by the code of the failure."),
+        (
+            PUBLISHED,
+            "Results that were published, those from the cache included.",
+        ),
+        (CHILDREN, "Tessellators that ended, by how."),
+    ] {
+        describe_counter!(name, meaning);
+    }
+    describe_histogram!(PHASES, Unit::Seconds, "How long each phase of a task took.");
+}
+
+pub(crate) fn duplicate(task: TaskKind) {
+    counter!(DUPLICATES, "task" => task.as_str()).increment(1);
+}
+
+pub(crate) fn published(task: TaskKind, is_cached: bool) {
+    counter!(PUBLISHED, "task" => task.as_str()).increment(1);
+    if is_cached {
+        counter!(CACHE_HITS, "task" => task.as_str()).increment(1);
+    }
+}
+
+pub(crate) fn lease_lost(task: TaskKind) {
+    counter!(LOST, "task" => task.as_str()).increment(1);
+}
+
+pub(crate) fn refused(task: TaskKind) {
+    counter!(REFUSED, "task" => task.as_str()).increment(1);
+}
+
+pub(crate) fn failed(task: TaskKind, code: FailureCode) {
+    counter!(FAILURES, "task" => task.as_str(), "code" => code.as_str()).increment(1);
+}
+
+pub(crate) fn phase(task: TaskKind, phase: &str, took: Duration) {
+    histogram!(PHASES, "task" => task.as_str(), "phase" => phase.to_owned()).record(took);
+}
+
+/// A tessellator ended, well or with a failure.
+pub(crate) fn child_ended(failure: Option<FailureCode>) {
+    let end = failure.map_or("ok", FailureCode::as_str);
+    counter!(CHILDREN, "end" => end).increment(1);
+}
