@@ -3,12 +3,19 @@
 use std::env;
 
 use anyhow::{Context, Result};
-use cadmill_servers::{Postgres, Redis};
+use cadmill_servers::{Postgres, Redis, S3};
+
+use crate::{
+    venv::{self, Venv},
+    workspace::Workspace,
+};
 
 /// The URL of a PostgreSQL database whose user may make further databases.
 const POSTGRES_URL: &str = "CADMILL_TEST_POSTGRES_URL";
 /// The URL of a Redis server.
 const REDIS_URL: &str = "CADMILL_TEST_REDIS_URL";
+/// The URL of an S3 server that lets everybody in.
+const S3_ENDPOINT: &str = "CADMILL_TEST_S3_ENDPOINT";
 
 /// Private servers, each only if the user has not named one by its variable. Dropping them stops
 /// them.
@@ -16,10 +23,12 @@ const REDIS_URL: &str = "CADMILL_TEST_REDIS_URL";
 pub(crate) struct Servers {
     postgres: Option<Postgres>,
     redis: Option<Redis>,
+    s3: Option<S3>,
 }
 
 impl Servers {
-    /// Starts them; their programs must be there ([`packages::SERVERS`](crate::packages::SERVERS)).
+    /// Starts PostgreSQL and Redis; their programs must be there
+    /// ([`packages::SERVERS`](crate::packages::SERVERS)).
     pub(crate) fn start() -> Result<Self> {
         // A Ctrl-C is for the programs that run, too: they end, and then so do we, in good order.
         // Without this we would end at once and leave the servers' folders.
@@ -30,7 +39,22 @@ impl Servers {
         Ok(Self {
             postgres: postgres.transpose()?,
             redis: redis.transpose()?,
+            s3: None,
         })
+    }
+
+    /// Starts S3 too, after its program was installed if it is not there.
+    pub(crate) fn start_with_s3(workspace: &Workspace) -> Result<Self> {
+        let mut servers = Self::start()?;
+        if env::var_os(S3_ENDPOINT).is_none() {
+            let requirements = workspace
+                .root
+                .join("crates/cadmill-servers/requirements-s3.txt");
+            let folder = workspace.target.join("servers/s3");
+            let venv = Venv::ensure(&venv::python_3_11()?, folder, &requirements)?;
+            servers.s3 = Some(S3::start(&venv.program("moto_server"))?);
+        }
+        Ok(servers)
     }
 
     /// The URL of a PostgreSQL database whose user may make further databases.
@@ -47,7 +71,8 @@ impl Servers {
     pub(crate) fn variables(&self) -> impl Iterator<Item = (&'static str, String)> {
         let postgres = self.postgres.as_ref().map(|it| (POSTGRES_URL, it.url()));
         let redis = self.redis.as_ref().map(|it| (REDIS_URL, it.url()));
-        postgres.into_iter().chain(redis)
+        let s3 = self.s3.as_ref().map(|it| (S3_ENDPOINT, it.endpoint()));
+        postgres.into_iter().chain(redis).chain(s3)
     }
 }
 
@@ -67,6 +92,7 @@ mod tests {
         let servers = Servers {
             postgres: None,
             redis: Some(redis),
+            s3: None,
         };
         let variables: Vec<_> = servers.variables().collect();
         let [(REDIS_URL, url)] = variables.as_slice() else {

@@ -21,7 +21,7 @@ pub(crate) fn test(workspace: &Workspace, consent: Consent, filters: &[String]) 
     let oracles = oracles::ensure(workspace)?;
     // Programs and tests in one go: apart, cargo would choose other features and build twice.
     run(cargo(workspace).args(["build", "--workspace", "--bins", "--tests"]))?;
-    let servers = Servers::start()?;
+    let servers = Servers::start_with_s3(workspace)?;
     let mut test = cargo(workspace);
     test.args(["test", "--workspace"])
         .env("CADMILL_BIN", workspace.binary("debug", "cadmill"))

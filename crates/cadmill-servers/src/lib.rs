@@ -1,12 +1,12 @@
-//! Private PostgreSQL and Redis servers for tests and benches.
+//! Private PostgreSQL, Redis and S3 servers for tests and benches.
 //!
 //! Each server has a folder of its own in the folder for temporary files, listens on 127.0.0.1
 //! alone, and is gone with its folder when its value is dropped. If this process ends in another
 //! way, the server ends too (on Linux), but its folder stays; so it does if the value lies in a
 //! `static`, which is never dropped.
 //!
-//! The programs come from the system: [`Postgres::is_installed`] and [`Redis::is_installed`] tell
-//! whether they are there.
+//! The programs of PostgreSQL and Redis come from the system: [`Postgres::is_installed`] and
+//! [`Redis::is_installed`] tell whether they are there. That of S3 is a Python package.
 
 mod account;
 mod error;
@@ -15,7 +15,9 @@ mod postgres;
 mod process;
 mod programs;
 mod redis;
+mod s3;
 
 pub use error::ServerError;
 pub use postgres::{Postgres, PostgresOptions};
 pub use redis::{Redis, RedisOptions};
+pub use s3::{S3, create_bucket};

@@ -30,8 +30,8 @@ const END: Duration = Duration::from_secs(20);
 const QUIT: Duration = Duration::from_secs(2);
 /// How many of the last lines of its log are kept.
 const LOG_LINES: usize = 40;
-/// How both servers say that they are ready.
-const READY: &str = "eady to accept connections";
+/// How the servers say that they are ready: PostgreSQL and Redis, and Moto.
+const READY: [&str; 2] = ["eady to accept connections", "Running on http"];
 /// How they say that their port is not free, or the operating system for them.
 const IN_USE: &str = "Address already in use";
 
@@ -264,7 +264,7 @@ impl Life {
     fn note(&self, line: &[u8]) {
         let line = String::from_utf8_lossy(line).into_owned();
         let mut state = self.lock();
-        if line.contains(READY) {
+        if READY.iter().any(|ready| line.contains(ready)) {
             state.has_been_ready = true;
             self.changed.notify_all();
         }

@@ -76,6 +76,9 @@ struct WorkDto {
     task: TaskDto,
     /// Whether a worker is at it.
     running: bool,
+    /// Whether what is wanted has changed since a worker began: all requests that came meanwhile are
+    /// merged into one more run, which follows.
+    runs_again: bool,
     /// How urgent it is.
     priority: PriorityDto,
     /// The number of the newest run.
@@ -184,6 +187,7 @@ impl Works {
             name: file_name,
             task: work.kind.into(),
             running: row.state == RowState::Running,
+            runs_again: row.runs_again(),
             priority: row.priority.into(),
             fence: row.fence.0,
             attempts: row.attempts,

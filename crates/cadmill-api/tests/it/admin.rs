@@ -141,6 +141,17 @@ async fn work_is_listed_with_its_lock_and_can_be_cancelled() {
         (&item["lock"]["who"], &item["worker"]),
         (&"tester".into(), &"w".into())
     );
+    assert_eq!(item["runs_again"], json!(false));
+    let source = format!("/api/cad/{}/source", first.id);
+    for revision in ["second", "third"] {
+        let put = with(&secret, Method::PUT, &source).header("content-type", "model/step");
+        harness
+            .send(put.body(Body::from(revision)).unwrap())
+            .await
+            .is_ok();
+        let page = harness.get(&secret, "/api/admin/work?limit=1").await.json();
+        assert_eq!(page["work"][0]["runs_again"], json!(true));
+    }
     let next = page["next"].as_str().unwrap();
     let page = harness
         .get(&secret, &format!("/api/admin/work?cursor={next}"))

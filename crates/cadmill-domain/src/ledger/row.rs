@@ -108,6 +108,12 @@ impl Row {
         self.state.is_in_flight()
     }
 
+    /// Whether requests that came while it runs are merged into one more run.
+    #[must_use]
+    pub fn runs_again(&self) -> bool {
+        self.state == RowState::Running && self.desired != self.running
+    }
+
     /// Whether `wanted` is there.
     #[must_use]
     pub fn has(&self, wanted: &Input) -> bool {

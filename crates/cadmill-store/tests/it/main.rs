@@ -1,5 +1,5 @@
 //! Integration tests of `cadmill-store`: the contract suites on SQLite and on a real PostgreSQL, and
-//! of blobs in a folder and in memory.
+//! of blobs in a folder, in memory and in a real S3 bucket.
 
 mod events;
 mod media_states;
@@ -59,6 +59,9 @@ mod folder {
         cadmill_domain::blobs_contract!(crate::open::blobs_in_a_folder());
     }
 }
+
+#[cfg(feature = "s3")]
+mod s3;
 
 mod memory {
     mod blobs {

@@ -3,13 +3,14 @@
 use std::{
     fs,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use cadmill_domain::ContentHash;
 use cadmill_scene::glb;
 
 use super::{
-    eventually, kernel::tessellators_in, redis_client::locks, site::Site, workers::Worker,
+    eventually, kernel::tessellators_in, redis_client::locks, site::Site, within, workers::Worker,
 };
 
 /// What each file has in the end.
@@ -86,8 +87,8 @@ pub(super) fn settle(site: &Site) {
 
 /// The same if workers die so often that work is set aside, which is then asked for again.
 #[track_caller]
-pub(super) fn settle_after_crashes(site: &Site) {
-    eventually("everything is made", || {
+pub(super) fn settle_after_crashes(site: &Site, limit: Duration) {
+    within(limit, "everything is made", || {
         let failed = "ledger where state = 'failed'";
         let otherwise = "(failure ->> 'code', crashes) is distinct from ('worker_crash', 3)";
         assert_eq!(
@@ -109,6 +110,13 @@ pub(super) fn settle_after_crashes(site: &Site) {
 /// Checks what is left when nobody works any more.
 #[track_caller]
 pub(super) fn check(site: &Site, blobs: &Path) {
+    check_rows(site);
+    check_blobs(site, blobs);
+}
+
+/// The same, but for the bytes.
+#[track_caller]
+pub(super) fn check_rows(site: &Site) {
     assert_ne!(site.count("cad_file"), 0, "there is nothing to check");
     let not_done = format!(
         "select k.kind, l.state, l.fence, l.failure from {WANTED} where ({IS_DONE}) is not true"
@@ -119,7 +127,6 @@ pub(super) fn check(site: &Site, blobs: &Path) {
     }
     assert_eq!(tessellators_in(&site.data()), 0, "a tessellator is left");
     assert_eq!(locks(&site.redis_url), "", "a lock is left");
-    check_blobs(site, blobs);
 }
 
 #[track_caller]

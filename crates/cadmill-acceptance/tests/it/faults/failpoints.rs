@@ -3,6 +3,7 @@
 use cadmill_pipeline::Failpoint;
 
 use super::{
+    LONG,
     check::{settle_after_crashes, stop_and_check},
     site::Site,
 };
@@ -28,7 +29,7 @@ fn check(place: Failpoint) {
         }
     }
     let worker = site.worker(&[]);
-    settle_after_crashes(&site);
+    settle_after_crashes(&site, LONG);
     stop_and_check(&site, vec![worker]);
     assert_eq!(site.kernel.overlaps(), [""; 0]);
 }

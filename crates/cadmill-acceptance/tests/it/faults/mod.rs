@@ -2,15 +2,20 @@
 //! disks that are full, people who click twice. Each test runs the built commands against a real
 //! PostgreSQL and a real Redis, and ends with the same check of everything that is left.
 
+mod api;
 mod check;
+mod cluster;
 mod double_click;
+mod double_click_http;
 mod failpoints;
+mod follower;
 mod frozen;
 mod full_disk;
 mod kernel;
 mod postgres_away;
 mod redis_away;
 mod redis_client;
+mod service_away;
 mod site;
 mod start;
 mod terminated;
@@ -26,14 +31,20 @@ const LONG: Duration = Duration::from_mins(2);
 
 /// Looks again and again until it is so.
 #[track_caller]
+fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+    within(LONG, what, is_so);
+}
+
+/// The same for what may take longer.
+#[track_caller]
 #[expect(
     clippy::disallowed_methods,
     reason = "other processes do not tell when it is so"
 )]
-fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
-        assert!(since.elapsed() < LONG, "not within {LONG:?}: {what}");
+        assert!(since.elapsed() < limit, "not within {limit:?}: {what}");
         thread::sleep(Duration::from_millis(50));
     }
 }

@@ -1,0 +1,125 @@
+//! API processes, and what a client asks of them.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use ureq::{
+    Agent, Body,
+    http::{HeaderMap, Request, Response, header::CONTENT_TYPE},
+};
+
+use super::{site::Site, workers::Worker};
+
+/// Longer than any answer takes, and no longer than readiness may take to tell of a failure.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A running API.
+#[derive(Debug)]
+pub(super) struct Api {
+    process: Worker,
+    /// `http://127.0.0.1:port`.
+    pub(super) address: String,
+    agent: Agent,
+}
+
+/// What it answered.
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) status: u16,
+    pub(super) headers: HeaderMap,
+    pub(super) body: Value,
+}
+
+impl Api {
+    /// Starts an API that asks for no tokens, with further variables.
+    #[track_caller]
+    pub(super) fn start(site: &Site, variables: &[(&str, &str)]) -> Self {
+        let mut command = site.command(&["api"]);
+        command.env("CADMILL_LISTEN", "127.0.0.1:0");
+        command.env("CADMILL_ACCESS", "open");
+        command.envs(variables.iter().copied());
+        let process = site.start(command);
+        process.says("; its guide is at ");
+        let said = process.said();
+        let (_, address) = said.split_once("Listening on ").unwrap();
+        let (address, _) = address.split_once(';').unwrap();
+        let agent = Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(PATIENCE))
+            .build();
+        Self {
+            address: address.to_owned(),
+            process,
+            agent: agent.into(),
+        }
+    }
+
+    /// Asks for something that is JSON.
+    #[track_caller]
+    pub(super) fn get(&self, path: &str) -> Answer {
+        self.json("GET", path, &Value::Null)
+    }
+
+    /// Sends JSON, or nothing for `null`.
+    #[track_caller]
+    pub(super) fn json(&self, method: &str, path: &str, body: &Value) -> Answer {
+        let mut request = Request::builder().method(method).uri(self.url(path));
+        let mut bytes = Vec::new();
+        if !body.is_null() {
+            request = request.header(CONTENT_TYPE, "application/json");
+            bytes = body.to_string().into_bytes();
+        }
+        let request = request.body(bytes).unwrap();
+        answer(self.agent.run(request).unwrap())
+    }
+
+    /// Sends a STEP file.
+    #[track_caller]
+    pub(super) fn upload(&self, name: &str, step: &str) -> Answer {
+        let body = format!(
+            "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+             Content-Type: model/step\r\n\r\n{step}\r\n--cut--\r\n"
+        );
+        let request = self.agent.post(self.url("/api/cad"));
+        let request = request.content_type("multipart/form-data; boundary=cut");
+        answer(request.send(body).unwrap())
+    }
+
+    /// The bytes at `path`, and their entity tag.
+    #[track_caller]
+    pub(super) fn bytes(&self, path: &str) -> (String, Vec<u8>) {
+        let mut response = self.agent.get(self.url(path)).call().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        let etag = response.headers()["etag"].to_str().unwrap().to_owned();
+        (etag, response.body_mut().read_to_vec().unwrap())
+    }
+
+    /// Presses a button, and tells how many it has queued.
+    #[track_caller]
+    pub(super) fn press(&self, button: &str) -> u64 {
+        let path = format!("/api/admin/generate-missing-{button}");
+        let Answer { status, body, .. } = self.json("POST", &path, &json!({}));
+        assert_eq!(status, 202, "{body}");
+        body["queued"].as_u64().unwrap()
+    }
+
+    /// Tells it to stop, and waits until it has ended well.
+    #[track_caller]
+    pub(super) fn stop(self) {
+        self.process.stop();
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.address)
+    }
+}
+
+#[track_caller]
+fn answer(mut response: Response<Body>) -> Answer {
+    let text = response.body_mut().read_to_string().unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        body: serde_json::from_str(&text).unwrap_or(Value::String(text)),
+    }
+}
