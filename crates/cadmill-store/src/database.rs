@@ -8,10 +8,11 @@ use std::{
 
 use cadmill_migrations::Migrator;
 use sea_orm::{
-    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector,
-    SqlxSqliteConnector, Statement, TransactionTrait as _,
+    ConnectionTrait as _, DatabaseConnection, DbBackend, DbErr, SqliteTransactionMode,
+    SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions,
+    TransactionTrait as _,
     sqlx::{
-        self, PgPool, SqlitePool,
+        self, PgPool,
         error::DatabaseError,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -19,12 +20,16 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait as _;
 
-use crate::error::{OpenError, open_error};
+use crate::{
+    connection::Writer,
+    error::{OpenError, open_error},
+    sqlite_writer::SqliteWriter,
+};
 
 /// How long a connection may take, and how long one waits for a free one.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Another process on the same SQLite file may write as long as this.
-const BUSY: Duration = Duration::from_secs(30);
+pub(crate) const BUSY: Duration = Duration::from_secs(30);
 /// How long one waits before a file that is locked is opened again.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Readers of SQLite beside the one writer.
@@ -36,7 +41,7 @@ const MIGRATION_LOCK: i64 = 0x00CA_D311;
 #[derive(Debug, Clone)]
 pub struct Database {
     reading: DatabaseConnection,
-    writing: DatabaseConnection,
+    writing: Writer,
     postgres: Option<PgPool>,
 }
 
@@ -54,24 +59,21 @@ impl Database {
             .foreign_keys(true)
             .busy_timeout(BUSY)
             .optimize_on_close(true, None);
-        // A file does not go away as a server does, so a connection need not be tried before use.
-        let pool = |connections| {
-            SqlitePoolOptions::new()
-                .max_connections(connections)
-                .test_before_acquire(false)
-        };
-        let failed = |error| OpenError::Unreachable {
+        let failed = |error: sqlx::Error| OpenError::Unreachable {
             place: format!("`{}`", path.display()),
-            source: Box::<dyn std::error::Error + Send + Sync>::from(error as sea_orm::sqlx::Error),
+            source: error.into(),
         };
-        // SQLite has one writer at a time; waiting for it in a queue is fairer than by chance.
-        let writer = pool(1).acquire_timeout(BUSY);
-        let writer = connect(writer, &options).await.map_err(failed)?;
-        let readers = pool(SQLITE_READERS).acquire_timeout(BUSY);
-        let readers = connect(readers, &options).await.map_err(failed)?;
+        let writer = SqliteWriter::open(options.clone()).await.map_err(failed)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(SQLITE_READERS)
+            // A file does not go away as a server does, so a connection need not be tried first.
+            .test_before_acquire(false)
+            .acquire_timeout(BUSY);
+        let readers = patiently(|| readers.clone().connect_with(options.clone())).await;
+        let readers = readers.map_err(failed)?;
         Ok(Self {
             reading: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
-            writing: SqlxSqliteConnector::from_sqlx_sqlite_pool(writer),
+            writing: Writer::Sqlite(writer),
             postgres: None,
         })
     }
@@ -99,7 +101,7 @@ impl Database {
         let connection = SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone());
         Ok(Self {
             reading: connection.clone(),
-            writing: connection,
+            writing: Writer::Postgres(connection),
             postgres: Some(pool),
         })
     }
@@ -110,7 +112,12 @@ impl Database {
     /// If the tables are those of a newer version, or the database refuses.
     pub async fn migrate(&self) -> Result<(), OpenError> {
         self.refuse_newer().await?;
-        let transaction = self.writing.begin().await.map_err(failed)?;
+        let options = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
+        let transaction = self.reading.begin_with_options(options).await;
+        let transaction = transaction.map_err(failed)?;
         if self.postgres.is_some() {
             let lock = Statement::from_sql_and_values(
                 DbBackend::Postgres,
@@ -179,7 +186,7 @@ impl Database {
         &self.reading
     }
 
-    pub(crate) const fn writing(&self) -> &DatabaseConnection {
+    pub(crate) const fn writing(&self) -> &Writer {
         &self.writing
     }
 
@@ -190,14 +197,13 @@ impl Database {
 
 /// Opens SQLite connections. While another process opens or closes the same file, SQLite may call it
 /// locked without waiting; that passes.
-async fn connect(
-    pool: SqlitePoolOptions,
-    options: &SqliteConnectOptions,
-) -> Result<SqlitePool, sqlx::Error> {
+pub(crate) async fn patiently<T, F>(connect: impl Fn() -> F) -> Result<T, sqlx::Error>
+where
+    F: Future<Output = Result<T, sqlx::Error>>,
+{
     let begun = Instant::now();
     loop {
-        let connected = pool.clone().connect_with(options.clone()).await;
-        match connected {
+        match connect().await {
             Err(error) if is_busy(&error) && begun.elapsed() < PATIENCE => {
                 tokio::time::sleep(PAUSE).await;
             }

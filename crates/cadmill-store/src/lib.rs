@@ -4,6 +4,7 @@
 mod access_tokens;
 mod blobs;
 mod cad_files;
+mod connection;
 mod database;
 mod dialect;
 mod doorbell;
@@ -13,17 +14,16 @@ mod folder_lock;
 mod ledger;
 mod media_assets;
 mod pipeline_log;
+mod sqlite_writer;
 mod webhooks;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cadmill_domain::{Clock, Doorbell, Failure, HealthCheck, Making};
-use sea_orm::{
-    DatabaseConnection, DatabaseTransaction, DbErr, IsolationLevel, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait as _,
-};
+use sea_orm::{DatabaseConnection, DbErr, IsolationLevel};
 
+use self::connection::{Transaction, Writer};
 pub use self::{
     blobs::{ObjectBlobs, Sweep},
     database::Database,
@@ -63,35 +63,21 @@ impl Store {
         self.database.reading()
     }
 
-    fn writing(&self) -> &DatabaseConnection {
+    fn writing(&self) -> &Writer {
         self.database.writing()
     }
 
-    /// A transaction that may write. SQLite takes its one lock at the beginning, since it could not
-    /// raise that of a reader.
-    async fn begin(&self) -> Result<DatabaseTransaction, DbErr> {
-        self.begin_at(None).await
+    /// A transaction that may write.
+    async fn begin(&self) -> Result<Transaction, DbErr> {
+        self.writing().begin(None).await
     }
 
     /// The same, in which every statement sees the rows as they were at the first, and what somebody
     /// else has changed since cannot be written.
-    async fn begin_on_snapshot(&self) -> Result<DatabaseTransaction, DbErr> {
-        let is_postgres = self.database.postgres().is_some();
-        // A transaction of SQLite is alone anyway.
-        self.begin_at(is_postgres.then_some(IsolationLevel::RepeatableRead))
+    async fn begin_on_snapshot(&self) -> Result<Transaction, DbErr> {
+        self.writing()
+            .begin(Some(IsolationLevel::RepeatableRead))
             .await
-    }
-
-    async fn begin_at(
-        &self,
-        isolation_level: Option<IsolationLevel>,
-    ) -> Result<DatabaseTransaction, DbErr> {
-        let options = TransactionOptions {
-            isolation_level,
-            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
-            ..TransactionOptions::default()
-        };
-        self.writing().begin_with_options(options).await
     }
 }
 

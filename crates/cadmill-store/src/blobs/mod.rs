@@ -22,6 +22,8 @@ use object_store::{
     Error, GetOptions, GetRange, ObjectStore, ObjectStoreExt as _, WriteMultipart,
     local::LocalFileSystem, memory::InMemory, path::Path as Key,
 };
+#[cfg(feature = "s3")]
+use object_store::{aws::AmazonS3Builder, prefix::PrefixStore};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::{
@@ -90,8 +92,16 @@ impl ObjectBlobs {
     /// `storage` if the URL or a variable cannot be used.
     #[cfg(feature = "s3")]
     pub fn in_s3(url: &str) -> Result<Self, Failure> {
-        use object_store::{aws::AmazonS3Builder, prefix::PrefixStore};
-        let store = AmazonS3Builder::from_env().with_url(url).build();
+        Self::in_s3_as(url, AmazonS3Builder::from_env())
+    }
+
+    /// The same, with keys, region and endpoint as `settings` say.
+    ///
+    /// # Errors
+    /// `storage` if the URL or a setting cannot be used.
+    #[cfg(feature = "s3")]
+    pub fn in_s3_as(url: &str, settings: AmazonS3Builder) -> Result<Self, Failure> {
+        let store = settings.with_url(url).build();
         let store = store.map_err(|error| failure("Opening the bucket of blobs", &error))?;
         let path = url.splitn(4, '/').nth(3).unwrap_or_default();
         let bucket = signed::Bucket {

@@ -1,10 +1,10 @@
 //! The book of a file, read and written in one transaction.
 
 use cadmill_domain::{Book, CadFileId, Row, RowState, StoreError, Subject, TaskKind};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use super::columns::{self, COLUMNS, understood};
-use crate::{Store, error::store_error};
+use crate::{Store, connection::Transaction, error::store_error};
 
 impl Store {
     /// Lets `work` run on the book of a file in a transaction of its own, and writes what changed.
@@ -16,6 +16,7 @@ impl Store {
     ) -> Result<Option<T>, StoreError> {
         let transaction = self.begin().await.map_err(store_error)?;
         let Some(mut book) = self.book(&transaction, file).await? else {
+            transaction.rollback().await.map_err(store_error)?;
             return Ok(None);
         };
         let done = work(&mut book);
@@ -26,7 +27,7 @@ impl Store {
     /// The book of a file; the file and its rows are locked until the transaction ends.
     pub(crate) async fn book(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         file: CadFileId,
     ) -> Result<Option<Book<'_>>, StoreError> {
         let lock = self.dialect().lock_file;
@@ -78,16 +79,17 @@ impl Store {
     /// Writes what changed, commits, and wakes workers if there is work.
     pub(crate) async fn close(
         &self,
-        transaction: DatabaseTransaction,
+        transaction: Transaction,
         book: &Book<'_>,
     ) -> Result<(), StoreError> {
         let changes: Vec<_> = book.changes().collect();
-        if !changes.is_empty() {
+        let closed = if changes.is_empty() {
+            transaction.commit().await
+        } else {
             let statement = self.upsert(book.file(), &changes);
-            let written = transaction.execute_raw(statement).await;
-            written.map_err(store_error)?;
-        }
-        transaction.commit().await.map_err(store_error)?;
+            transaction.commit_with(statement).await
+        };
+        closed.map_err(store_error)?;
         if changes.iter().any(|(_, row)| row.state == RowState::Queued) {
             self.bell.ring().await;
         }
@@ -96,7 +98,7 @@ impl Store {
 
     pub(crate) async fn rows_for_update(
         &self,
-        transaction: &DatabaseTransaction,
+        transaction: &Transaction,
         file: CadFileId,
     ) -> Result<Vec<(TaskKind, Row)>, StoreError> {
         let lock = self.dialect().lock_rows;

@@ -4,11 +4,12 @@
 //! sorted into a class, as `Book::request` would do one by one.
 
 use cadmill_domain::{Making, Missing, MissingRequest, Remnant, StoreError, TaskKind};
-use sea_orm::{ConnectionTrait, DatabaseTransaction, QueryResult, Statement, Value};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use super::columns;
 use crate::{
     Store,
+    connection::Transaction,
     dialect::Dialect,
     error::{is_conflict, store_error},
 };
@@ -141,7 +142,7 @@ impl Query {
         Ok(missing)
     }
 
-    async fn write_in(&self, transaction: &DatabaseTransaction) -> Result<Missing, StoreError> {
+    async fn write_in(&self, transaction: &Transaction) -> Result<Missing, StoreError> {
         if !self.dialect.lock_file.is_empty() {
             let lock = Statement::from_string(self.dialect.backend, LOCK);
             transaction.execute_raw(lock).await.map_err(store_error)?;
@@ -178,7 +179,7 @@ impl Query {
     }
 
     /// Puts what is missing into the queue.
-    async fn queue(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
+    async fn queue(&self, transaction: &Transaction) -> Result<(), StoreError> {
         let Self {
             rows,
             filter,
@@ -201,7 +202,7 @@ impl Query {
     }
 
     /// Work under way gets the newest input; what is there comes to rest.
-    async fn settle(&self, transaction: &DatabaseTransaction) -> Result<(), StoreError> {
+    async fn settle(&self, transaction: &Transaction) -> Result<(), StoreError> {
         let Self {
             rows,
             filter,

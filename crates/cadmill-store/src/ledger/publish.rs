@@ -4,10 +4,10 @@ use cadmill_domain::{
     Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
     StoreError, TaskPayload,
 };
-use sea_orm::{ConnectionTrait as _, DatabaseTransaction};
+use sea_orm::ConnectionTrait as _;
 
 use super::columns;
-use crate::{Store, error::store_error, media_assets};
+use crate::{Store, connection::Transaction, error::store_error, media_assets};
 
 pub(super) async fn publish(
     store: &Store,
@@ -34,7 +34,7 @@ pub(super) async fn publish(
 /// The book and the answer; nothing if the claim does not hold.
 async fn in_transaction<'a>(
     store: &'a Store,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     claim: &Claim,
     product: Product,
 ) -> Result<Option<(Book<'a>, Published)>, StoreError> {
@@ -59,7 +59,7 @@ async fn in_transaction<'a>(
 /// Keeps what was made; the asset, if it is a medium.
 async fn keep(
     store: &Store,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     claim: &Claim,
     product: Product,
 ) -> Result<Option<MediaAssetId>, StoreError> {
@@ -102,7 +102,7 @@ async fn keep(
 /// Inserts an asset; that of the same file, kind and input is replaced, and keeps its id.
 async fn insert(
     store: &Store,
-    transaction: &DatabaseTransaction,
+    transaction: &Transaction,
     claim: &Claim,
     kind: MediaKind,
     new: NewMediaAsset,
