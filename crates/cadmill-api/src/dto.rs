@@ -187,6 +187,8 @@ pub(crate) struct MediumDto {
     pub(crate) state: StateDto,
     /// The asset that is there; unless the medium is ready, an older one.
     asset_id: Option<Uuid>,
+    /// Whether that asset was made of something older, or is being made again.
+    stale: bool,
     /// How far the worker is.
     progress: Option<ProgressDto>,
     /// How it failed last, until it succeeds or is asked for again.
@@ -215,6 +217,7 @@ impl From<MediaStatus> for MediumDto {
     fn from(status: MediaStatus) -> Self {
         Self {
             kind: status.kind.into(),
+            stale: status.is_stale(),
             state: status.state.into(),
             asset_id: status.asset.map(|id| id.as_uuid()),
             progress: status.progress.map(Into::into),

@@ -108,6 +108,12 @@ pub struct MediaStatus {
 }
 
 impl MediaStatus {
+    /// Whether what is there is not what is wanted, be the newer one on its way or not.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
+        self.asset.is_some() && self.state != MediaState::Ready
+    }
+
     /// That of a medium whose row is this, and of which `wanted` is wanted.
     #[must_use]
     pub fn of(kind: MediaKind, row: Row, wanted: &Input) -> Self {

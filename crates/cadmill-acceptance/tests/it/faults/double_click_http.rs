@@ -69,12 +69,13 @@ fn other_materials_make_the_master_again_and_nothing_else() {
     let id = site.sql("select id from cad_file");
     let path = format!("/api/cad/{id}");
     let before = api.get(&path).body;
-    let state = |file: &Value| {
+    let master = |file: &Value| {
         let media = file["media"].as_array().unwrap();
         let master = media.iter().find(|medium| medium["kind"] == "usd_master");
-        master.unwrap()["state"].as_str().unwrap().to_owned()
+        let master = master.unwrap();
+        (master["state"].clone(), master["stale"].clone())
     };
-    assert_eq!(state(&before), "ready");
+    assert_eq!(master(&before), (json!("ready"), json!(false)));
 
     let red = json!({"*": {"color": "#ff0000"}});
     let overrides = format!("{path}/manual-material-overrides");
@@ -82,11 +83,12 @@ fn other_materials_make_the_master_again_and_nothing_else() {
     let after = api.get(&path).body;
     assert_ne!(after["updated_at"], before["updated_at"]);
     // The old one is there until a worker has made the new one.
-    assert_eq!(state(&after), "stale");
+    assert_eq!(master(&after), (json!("queued"), json!(true)));
     let old = api.bytes(&format!("{path}/media/usd_master/content"));
 
     settle_and_check(&site, vec![site.worker(&[])]);
-    assert_eq!(state(&api.get(&path).body), "ready");
+    let made = api.get(&path).body;
+    assert_eq!(master(&made), (json!("ready"), json!(false)));
     let new = api.bytes(&format!("{path}/media/usd_master/content"));
     assert_ne!(old, new);
     assert_eq!(site.kernel.runs().len(), 1, "nothing is tessellated");
