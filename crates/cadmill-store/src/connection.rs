@@ -35,19 +35,20 @@ impl Writer {
 impl Transaction {
     /// Makes all that was written permanent.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
-        match self {
-            Self::Sqlite(transaction) => transaction.commit(None).await,
-            Self::Postgres(transaction) => transaction.commit().await,
-        }
+        self.commit_with(Vec::new()).await.map(drop)
     }
 
-    /// Executes a last statement and commits.
-    pub(crate) async fn commit_with(self, last: Statement) -> Result<(), DbErr> {
+    /// The same, after a few last statements; what they answer.
+    pub(crate) async fn commit_with(self, last: Vec<Statement>) -> Result<Vec<QueryResult>, DbErr> {
         match self {
-            Self::Sqlite(transaction) => transaction.commit(Some(last)).await,
+            Self::Sqlite(transaction) => transaction.commit(last).await,
             Self::Postgres(transaction) => {
-                transaction.execute_raw(last).await?;
-                transaction.commit().await
+                let mut rows = Vec::new();
+                for statement in last {
+                    rows.extend(transaction.query_all_raw(statement).await?);
+                }
+                transaction.commit().await?;
+                Ok(rows)
             }
         }
     }

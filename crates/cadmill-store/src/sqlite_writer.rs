@@ -96,27 +96,16 @@ impl ConnectionTrait for SqliteWriter {
 pub(crate) struct SqliteTransaction(Mutex<Turn>);
 
 impl SqliteTransaction {
-    /// Commits; if there is a `last` statement, with that.
-    pub(crate) async fn commit(self, last: Option<Statement>) -> Result<(), DbErr> {
+    /// Commits after a few `last` statements, and together with them; what they answer.
+    pub(crate) async fn commit(self, last: Vec<Statement>) -> Result<Vec<QueryResult>, DbErr> {
         let mut turn = self.0.into_inner();
-        match last {
-            Some(mut last) => {
-                let begin = if turn.is_open {
-                    ""
-                } else {
-                    "BEGIN IMMEDIATE; "
-                };
-                last.sql = format!("{begin}{}; {COMMIT}", last.sql);
-                turn.is_open = true;
-                turn.execute(&last).await?;
-            }
-            None if turn.is_open => {
-                turn.execute_text(COMMIT).await?;
-            }
-            None => {}
+        if last.is_empty() && !turn.is_open {
+            return Ok(Vec::new());
         }
+        let script = turn.opening(script(last));
+        let rows = turn.query_all(&script).await?;
         turn.is_open = false;
-        Ok(())
+        Ok(rows)
     }
 
     /// Undoes what was done.
@@ -238,6 +227,27 @@ impl Drop for Turn {
             *self.kept = None;
         }
     }
+}
+
+/// These statements and `COMMIT` in one.
+fn script(statements: Vec<Statement>) -> Statement {
+    let mut sql = String::new();
+    let mut all = Vec::new();
+    for statement in statements {
+        // The places of the values, `$1` and so on, are counted through.
+        let mut parts = statement.sql.split('$');
+        sql.extend(parts.next());
+        for part in parts {
+            let end = part.find(|letter: char| !letter.is_ascii_digit());
+            let (number, rest) = part.split_at(end.unwrap_or(part.len()));
+            let number = number.parse().unwrap_or(0) + all.len();
+            sql.push_str(&format!("${number}{rest}"));
+        }
+        sql.push_str("; ");
+        all.extend(statement.values.into_iter().flatten());
+    }
+    sql.push_str(COMMIT);
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql, all)
 }
 
 fn query(statement: &Statement) -> Query<'_, Sqlite, SqlxValues> {

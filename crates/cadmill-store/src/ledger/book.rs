@@ -82,18 +82,25 @@ impl Store {
         transaction: Transaction,
         book: &Book<'_>,
     ) -> Result<(), StoreError> {
+        let closed = self.close_with(transaction, book, None).await;
+        closed.map(drop)
+    }
+
+    /// The same, after another statement; what that answers.
+    pub(crate) async fn close_with(
+        &self,
+        transaction: Transaction,
+        book: &Book<'_>,
+        first: Option<Statement>,
+    ) -> Result<Vec<QueryResult>, StoreError> {
         let changes: Vec<_> = book.changes().collect();
-        let closed = if changes.is_empty() {
-            transaction.commit().await
-        } else {
-            let statement = self.upsert(book.file(), &changes);
-            transaction.commit_with(statement).await
-        };
-        closed.map_err(store_error)?;
+        let upsert = (!changes.is_empty()).then(|| self.upsert(book.file(), &changes));
+        let last = first.into_iter().chain(upsert).collect();
+        let rows = transaction.commit_with(last).await.map_err(store_error)?;
         if changes.iter().any(|(_, row)| row.state == RowState::Queued) {
             self.bell.ring().await;
         }
-        Ok(())
+        Ok(rows)
     }
 
     pub(crate) async fn rows_for_update(
@@ -138,13 +145,26 @@ impl Store {
         subject(id, &row).map(Some)
     }
 
-    /// One statement that writes all these rows.
+    /// One statement that writes all these rows. Where there is an asset of the input that is ready,
+    /// that is the row's: it may have got its id when it was first made.
     fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
         let width = COLUMNS.len();
         let tuple = |row: usize| {
-            let places: Vec<_> = (1..=width)
-                .map(|i| format!("${}", row * width + i))
-                .collect();
+            let place = |column: &str| {
+                let column = COLUMNS.iter().position(|other| *other == column);
+                format!("${}", row * width + column.unwrap_or_default() + 1)
+            };
+            let places = COLUMNS.map(|column| match column {
+                "asset_id" => format!(
+                    "COALESCE((SELECT id FROM media_asset WHERE cad_file_id = {} \
+                     AND kind = {} AND input = {}), {})",
+                    place("cad_file_id"),
+                    place("kind"),
+                    place("ready_input"),
+                    place(column)
+                ),
+                column => place(column),
+            });
             format!("({})", places.join(", "))
         };
         let tuples: Vec<_> = (0..rows.len()).map(tuple).collect();

@@ -4,7 +4,7 @@ use cadmill_domain::{
     Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
     StoreError, TaskPayload,
 };
-use sea_orm::ConnectionTrait as _;
+use sea_orm::Statement;
 
 use super::columns;
 use crate::{Store, connection::Transaction, error::store_error, media_assets};
@@ -16,9 +16,26 @@ pub(super) async fn publish(
 ) -> Result<Published, StoreError> {
     let transaction = store.begin().await.map_err(store_error)?;
     match in_transaction(store, &transaction, claim, product).await {
-        Ok(Some((book, done))) => {
-            store.close(transaction, &book).await?;
-            Ok(done)
+        Ok(Some((book, keep, published))) => {
+            let rows = store.close_with(transaction, &book, keep).await?;
+            let Published::Done {
+                asset,
+                again,
+                chained,
+            } = published
+            else {
+                return Ok(published);
+            };
+            // One of the same file, kind and input was replaced, and has kept its id.
+            let kept = rows
+                .first()
+                .map(|row| columns::get(row, "id"))
+                .transpose()?;
+            Ok(Published::Done {
+                asset: kept.map(MediaAssetId::from_uuid).or(asset),
+                again,
+                chained,
+            })
         }
         refused => {
             // A transaction that is dropped is undone some time later; until then whoever wants to
@@ -31,13 +48,13 @@ pub(super) async fn publish(
     }
 }
 
-/// The book and the answer; nothing if the claim does not hold.
+/// The book, what is still to be executed, and the answer; nothing if the claim does not hold.
 async fn in_transaction<'a>(
     store: &'a Store,
     transaction: &Transaction,
     claim: &Claim,
     product: Product,
-) -> Result<Option<(Book<'a>, Published)>, StoreError> {
+) -> Result<Option<(Book<'a>, Option<Statement>, Published)>, StoreError> {
     let TaskPayload { cad_file_id, kind } = claim.work;
     let Some(mut book) = store.book(transaction, cad_file_id).await? else {
         return Ok(None);
@@ -46,31 +63,29 @@ async fn in_transaction<'a>(
     if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
         return Ok(None);
     }
-    let asset = keep(store, transaction, claim, product).await?;
+    let (asset, keep) = keep(store, transaction, claim, product).await?;
     let published = book.publish(kind, claim.fence, asset);
     let done = published.map(|(again, chained)| Published::Done {
         asset,
         again,
         chained,
     });
-    Ok(done.map(|done| (book, done)))
+    Ok(done.map(|done| (book, keep, done)))
 }
 
-/// Keeps what was made; the asset, if it is a medium.
+/// The asset, if it is a medium, and the statement that keeps what was made.
 async fn keep(
     store: &Store,
     transaction: &Transaction,
     claim: &Claim,
     product: Product,
-) -> Result<Option<MediaAssetId>, StoreError> {
+) -> Result<(Option<MediaAssetId>, Option<Statement>), StoreError> {
     let new = match product {
         Product::Step(found) => {
             let file = claim.work.cad_file_id.as_uuid();
             let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
             let statement = store.statement(sql, [file.into(), found.into()]);
-            let updated = transaction.execute_raw(statement).await;
-            updated.map_err(store_error)?;
-            return Ok(None);
+            return Ok((None, Some(statement)));
         }
         Product::Asset(new) => new,
         Product::Cached(id) => {
@@ -83,7 +98,7 @@ async fn keep(
                 return Err(StoreError::Refused(text.into()));
             };
             if TaskPayload::of(&found) == claim.work {
-                return Ok(Some(id));
+                return Ok((Some(id), None));
             }
             NewMediaAsset {
                 blob: found.blob,
@@ -96,17 +111,18 @@ async fn keep(
         let mixed_up = "a medium was published for a task that makes none";
         return Err(StoreError::Unreadable(mixed_up.to_owned()));
     };
-    insert(store, transaction, claim, kind, new).await.map(Some)
+    let id = MediaAssetId::generate(&*store.clock);
+    Ok((Some(id), Some(insert(store, claim, kind, id, new))))
 }
 
-/// Inserts an asset; that of the same file, kind and input is replaced, and keeps its id.
-async fn insert(
+/// Inserts an asset, or replaces that of the same file, kind and input; tells the id that it has.
+fn insert(
     store: &Store,
-    transaction: &Transaction,
     claim: &Claim,
     kind: MediaKind,
+    id: MediaAssetId,
     new: NewMediaAsset,
-) -> Result<MediaAssetId, StoreError> {
+) -> Statement {
     let sql = "INSERT INTO media_asset \
                (id, cad_file_id, kind, input, sha256, bytes, report, fence, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
@@ -114,7 +130,7 @@ async fn insert(
                bytes = excluded.bytes, report = excluded.report, fence = excluded.fence, \
                created_at = excluded.created_at RETURNING id";
     let values = [
-        MediaAssetId::generate(&*store.clock).as_uuid().into(),
+        id.as_uuid().into(),
         claim.work.cad_file_id.as_uuid().into(),
         kind.as_str().into(),
         claim.input.as_str().into(),
@@ -124,10 +140,5 @@ async fn insert(
         (claim.fence.0 as i64).into(),
         store.clock.now().into(),
     ];
-    let inserted = transaction
-        .query_one_raw(store.statement(sql, values))
-        .await;
-    let missing = || StoreError::Unreadable("an asset was inserted and has no id".to_owned());
-    let row = inserted.map_err(store_error)?.ok_or_else(missing)?;
-    Ok(MediaAssetId::from_uuid(columns::get(&row, "id")?))
+    store.statement(sql, values)
 }
