@@ -34,6 +34,9 @@ pub(crate) const BUSY: Duration = Duration::from_secs(30);
 const PAUSE: Duration = Duration::from_millis(20);
 /// Readers of SQLite beside the one writer.
 const SQLITE_READERS: u32 = 4;
+/// How long the write-ahead log may grow, in pages of 4 KiB, until it is written back: that waits for
+/// the disk, and a page that was written often is written back once.
+const CHECKPOINT_PAGES: &str = "10000";
 /// Key of the lock under which one process at a time migrates a PostgreSQL database.
 const MIGRATION_LOCK: i64 = 0x00CA_D311;
 
@@ -58,6 +61,7 @@ impl Database {
             .synchronous(SqliteSynchronous::Normal)
             .foreign_keys(true)
             .busy_timeout(BUSY)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
             .optimize_on_close(true, None);
         let failed = |error: sqlx::Error| OpenError::Unreachable {
             place: format!("`{}`", path.display()),
