@@ -83,7 +83,7 @@ enum IdempotencyKey {
 /// Partial indexes, which the builder does not know, in words that both databases understand.
 const PARTIAL_INDEXES: [&str; 2] = [
     "CREATE INDEX ledger_failed ON ledger (cad_file_id) WHERE state = 'failed'",
-    "CREATE INDEX webhook_delivery_due ON webhook_delivery (next_attempt_at, id) \
+    "CREATE INDEX webhook_delivery_due ON webhook_delivery (webhook_id, next_attempt_at, id) \
      WHERE state = 'pending'",
 ];
 

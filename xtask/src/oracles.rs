@@ -22,7 +22,7 @@ pub(crate) fn ensure(workspace: &Workspace) -> Result<PathBuf> {
     let sources = workspace.root.join("crates/cadmill-acceptance/oracles");
     let python = venv::python_3_11()?;
     // The NVIDIA validator and Blender each bring a `pxr` of their own, so none shares a folder.
-    for name in ["usd", "nvidia", "blender"] {
+    for name in ["usd", "nvidia", "blender", "schemathesis"] {
         let requirements = sources.join(format!("requirements-{name}.txt"));
         Venv::ensure(&python, folder.join(name), &requirements)?;
     }

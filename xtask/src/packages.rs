@@ -65,6 +65,16 @@ pub(crate) const ORACLES: &[Need] = &[
         is_there: |_| process::on_path("npm").is_some(),
     },
     Need {
+        what: "curl, by which the guide asks the API",
+        debian: &["curl"],
+        is_there: |_| process::on_path("curl").is_some(),
+    },
+    Need {
+        what: "the command of OpenSSL, by which it checks signatures",
+        debian: &["openssl"],
+        is_there: |_| process::on_path("openssl").is_some(),
+    },
+    Need {
         what: "the libraries that Blender loads",
         debian: &[
             "libgl1",

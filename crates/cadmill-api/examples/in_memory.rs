@@ -4,31 +4,17 @@
 
 use std::{num::NonZeroU32, sync::Arc};
 
-use async_trait::async_trait;
 use cadmill_api::{Access, Api, Settings, serve};
 use cadmill_domain::{
-    AccessTokens as _, Blobs as _, CadFiles as _, Doorbell, Ledger as _, Making, MediaKind,
-    NewAccessToken, NewCadFile, NewMediaAsset, Product, Recipe, Request, Role, SystemClock,
-    TaskKind, TaskPayload, TokenSecret, WorkerName,
+    AccessTokens as _, Blobs as _, CadFiles as _, Ledger as _, Making, MediaKind, NewAccessToken,
+    NewCadFile, NewMediaAsset, Product, Recipe, Request, Role, SystemClock, TaskKind, TaskPayload,
+    TokenSecret, WorkerName,
     fakes::{MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::MemoryLock;
 use cadmill_scene::{Overlay, glb, sample::gearbox_like};
 use serde_json::json;
 use tokio::net::TcpListener;
-
-/// There are no workers to wake.
-#[derive(Debug)]
-struct Silence;
-
-#[async_trait]
-impl Doorbell for Silence {
-    async fn ring(&self) {}
-
-    async fn wait(&self) {
-        std::future::pending::<()>().await;
-    }
-}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,14 +30,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let blobs = MemoryBlobs::default();
     add_sample(&store, &blobs).await?;
     let secret = TokenSecret::from_random(rand::random());
-    let token = NewAccessToken {
-        name: "admin".to_owned(),
-        role: Role::Admin,
-        hash: secret.hash(),
-        prefix: secret.prefix().to_owned(),
-        expires_at: None,
-    };
-    store.create(token).await?;
+    store
+        .create(NewAccessToken::of(&secret, "admin", Role::Admin, None))
+        .await?;
     println!("{}", secret.expose());
     let api = Api {
         files: Arc::new(store.clone()),
@@ -62,7 +43,6 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         lock: Arc::new(MemoryLock::new("example")),
         tokens: Arc::new(store.clone()),
         webhooks: Arc::new(store),
-        bell: Arc::new(Silence),
         random: rand::random,
         clock,
         checks: Vec::new(),

@@ -9,8 +9,7 @@ use axum::{
     middleware,
 };
 use cadmill_domain::{
-    AccessTokens, Blobs, CadFiles, Clock, Doorbell, HealthCheck, Ledger, MediaAssets, PipelineLog,
-    Webhooks,
+    AccessTokens, Blobs, CadFiles, Clock, HealthCheck, Ledger, MediaAssets, PipelineLog, Webhooks,
 };
 use cadmill_lock::DedupLock;
 use tokio_util::sync::CancellationToken;
@@ -72,8 +71,6 @@ pub struct Api {
     pub lock: Arc<dyn DedupLock>,
     /// The access tokens.
     pub tokens: Arc<dyn AccessTokens>,
-    /// Wakes workers.
-    pub bell: Arc<dyn Doorbell>,
     /// Makes secrets.
     pub random: RandomBytes,
     /// Who is told what happens.
@@ -162,7 +159,6 @@ impl Api {
         let uploads = Uploads {
             files: self.files.clone(),
             blobs: self.blobs.clone(),
-            bell: self.bell.clone(),
             limit_bytes: settings.upload_limit_bytes,
         };
         let contents = Contents {
@@ -192,11 +188,9 @@ impl Api {
             files: self.files.clone(),
             assets: self.assets,
             ledger: self.ledger.clone(),
-            bell: self.bell.clone(),
         };
         let bulk = Bulk {
             ledger: self.ledger.clone(),
-            bell: self.bell.clone(),
         };
         let work = Works {
             ledger: self.ledger.clone(),
@@ -211,7 +205,6 @@ impl Api {
         };
         let materials = Materials {
             files: self.files.clone(),
-            bell: self.bell,
         };
         OpenApiRouter::new()
             .merge(cad::routes().with_state(files.clone()))

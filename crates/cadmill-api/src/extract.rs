@@ -7,7 +7,8 @@ use axum::{
     extract::{FromRequest, FromRequestParts, OptionalFromRequest, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use cadmill_domain::{AccessTokenId, CadFileId, MediaAssetId, MediaKind, WebhookId};
+use cadmill_domain::{AccessTokenId, CadFileId, MediaAssetId, MediaKind, Moment, WebhookId};
+use chrono::Datelike as _;
 use serde::{
     Deserialize, Deserializer,
     de::{DeserializeOwned, MapAccess, Visitor, value::MapAccessDeserializer},
@@ -254,4 +255,9 @@ pub(crate) fn header_text<'a>(
 /// Whether a text holds what PostgreSQL cannot store.
 pub(crate) fn has_nul(text: &str) -> bool {
     text.contains('\0')
+}
+
+/// What every database can store as a moment.
+pub(crate) fn is_plain(moment: Moment) -> bool {
+    (1..=9999).contains(&moment.year())
 }

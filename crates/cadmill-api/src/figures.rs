@@ -2,10 +2,7 @@
 
 use axum::{Router, http::header, routing::get};
 
-use crate::RenderMetrics;
-
-/// The media type of Prometheus's text format.
-pub(crate) const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+use crate::{RenderMetrics, routes::health::PROMETHEUS};
 
 /// A router with `/healthz` and `/metrics` alone. Whoever reaches it may read both.
 pub fn figures_router(render: RenderMetrics) -> Router {

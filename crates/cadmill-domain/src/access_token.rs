@@ -170,6 +170,25 @@ pub struct NewAccessToken {
     pub expires_at: Option<Moment>,
 }
 
+impl NewAccessToken {
+    /// One with this secret, which itself is not kept; good for ever unless it expires.
+    #[must_use]
+    pub fn of(
+        secret: &TokenSecret,
+        name: impl Into<String>,
+        role: Role,
+        expires_at: Option<Moment>,
+    ) -> Self {
+        Self {
+            name: name.into(),
+            role,
+            hash: secret.hash(),
+            prefix: secret.prefix().to_owned(),
+            expires_at,
+        }
+    }
+}
+
 /// The access tokens. A revoked one stays, so that people see what there was.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]

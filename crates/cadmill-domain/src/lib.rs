@@ -75,6 +75,6 @@ pub use tessellator::{
 #[cfg(feature = "mock")]
 pub use webhook::MockWebhooks;
 pub use webhook::{
-    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryState,
-    EventFilter, NewWebhook, Webhook, WebhookChange, WebhookSecret, Webhooks,
+    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryRoom,
+    DeliveryState, EventFilter, NewWebhook, Webhook, WebhookChange, WebhookSecret, Webhooks,
 };

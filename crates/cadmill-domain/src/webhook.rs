@@ -1,7 +1,10 @@
 //! Webhooks, and their deliveries: an outbox, in which each event is put once for each webhook that
 //! wants it.
 
-use std::{collections::BTreeSet, fmt};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
 
 use async_trait::async_trait;
 use chrono::TimeDelta;
@@ -200,6 +203,36 @@ pub enum DeliveryContent {
     Test(Value),
 }
 
+/// How many deliveries are claimed at most.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DeliveryRoom {
+    /// So many in all,
+    pub all: usize,
+    /// of each webhook so many,
+    pub each: usize,
+    /// but of these so many.
+    pub but: BTreeMap<WebhookId, usize>,
+}
+
+impl DeliveryRoom {
+    /// Room for so many, of whichever webhooks.
+    #[must_use]
+    pub fn of_any(all: usize) -> Self {
+        Self {
+            all,
+            each: all,
+            but: BTreeMap::new(),
+        }
+    }
+
+    /// How many of this webhook.
+    #[must_use]
+    pub fn of(&self, webhook: WebhookId) -> usize {
+        let room = self.but.get(&webhook).copied();
+        room.unwrap_or(self.each).min(self.all)
+    }
+}
+
 /// How a try to deliver failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryFailure {
@@ -271,15 +304,16 @@ pub trait Webhooks: Send + Sync + fmt::Debug {
         payload: Value,
     ) -> Result<Option<DeliveryId>, StoreError>;
 
-    /// Claims up to `limit` deliveries of enabled webhooks that are due, the longest due first, for
-    /// `lease`; they are given in the order of their numbers. What is neither noted as delivered nor as failed by then is due again.
+    /// Claims as many deliveries of enabled webhooks that are due as there is `room` for, the longest
+    /// due first, for `lease`; they are given in the order of their numbers. What is neither noted as
+    /// delivered nor as failed by then is due again.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn claim_deliveries(
         &self,
         lease: TimeDelta,
-        limit: usize,
+        room: &DeliveryRoom,
     ) -> Result<Vec<DeliveryClaim>, StoreError>;
 
     /// Notes that a delivery was accepted with this HTTP status. False if somebody else has claimed

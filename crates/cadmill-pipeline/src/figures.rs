@@ -15,7 +15,7 @@ const PUBLISHED: &str = "cadmill_published_total";
 const PHASES: &str = "cadmill_phase_seconds";
 const CHILDREN: &str = "cadmill_tessellator_ends_total";
 
-/// Tells the recorder what each figure means.
+/// Tells the recorder what each figure means, and that nothing has been counted yet.
 pub fn describe_figures() {
     for (name, meaning) in [
         (
@@ -41,6 +41,12 @@ pub fn describe_figures() {
         describe_counter!(name, meaning);
     }
     describe_histogram!(PHASES, Unit::Seconds, "How long each phase of a task took.");
+    // What has not happened yet is 0, so that its first time is seen as a step.
+    for task in TaskKind::ALL {
+        for name in [DUPLICATES, CACHE_HITS, LOST, REFUSED, PUBLISHED] {
+            counter!(name, "task" => task.as_str()).absolute(0);
+        }
+    }
 }
 
 pub(crate) fn duplicate(task: TaskKind) {

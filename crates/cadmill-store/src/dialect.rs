@@ -12,8 +12,6 @@ pub(crate) struct Dialect {
     pub(crate) lock_rows: &'static str,
     /// Locks the rows that are read, and leaves out those that somebody else has locked.
     pub(crate) skip_locked: &'static str,
-    /// The same for the deliveries `d`.
-    pub(crate) skip_locked_deliveries: &'static str,
     /// Makes all who would be the first to add a token take turns until they commit.
     pub(crate) first_token: Option<&'static str>,
     /// Keeps the files that are read from changing until the transaction ends.
@@ -35,7 +33,6 @@ const POSTGRES: Dialect = Dialect {
     lock_file: "FOR NO KEY UPDATE",
     lock_rows: "FOR UPDATE",
     skip_locked: "FOR UPDATE SKIP LOCKED",
-    skip_locked_deliveries: "FOR UPDATE OF d SKIP LOCKED",
     first_token: Some("SELECT pg_advisory_xact_lock(13285139)"),
     share_files: "FOR SHARE OF f",
     share_events: "FOR KEY SHARE OF e",
@@ -51,7 +48,6 @@ const SQLITE: Dialect = Dialect {
     lock_file: "",
     lock_rows: "",
     skip_locked: "",
-    skip_locked_deliveries: "",
     first_token: None,
     share_files: "",
     share_events: "",

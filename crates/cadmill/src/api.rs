@@ -3,7 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cadmill_api::{Access, Api, Courier, DeliverySettings, RenderMetrics, Settings, TargetPolicy};
+use cadmill_api::{
+    Access, Api, Courier, DeliverySettings, FeedSettings, RenderMetrics, Settings, TargetPolicy,
+};
 use cadmill_domain::{HealthCheck, SystemClock};
 use cadmill_lock::DedupLock;
 use tokio::net::TcpListener;
@@ -36,7 +38,6 @@ pub(crate) async fn serve(
         blobs: deployment.blobs.clone(),
         lock,
         tokens: store.clone(),
-        bell: deployment.bell.clone(),
         random: rand::random,
         webhooks: store.clone(),
         clock: Arc::new(SystemClock),
@@ -98,6 +99,10 @@ fn settings(config: &Config) -> Settings {
         behind_proxy: config.behind_proxy,
         upload_limit_bytes: config.upload_limit,
         redirect_downloads_for: config.redirect_downloads,
+        feed: FeedSettings {
+            longest: config.events_longest,
+            ..FeedSettings::default()
+        },
         webhook_targets: targets(config),
         ..Settings::default()
     }

@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     env, fmt,
     net::{Ipv4Addr, SocketAddr},
+    ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
 };
@@ -27,7 +28,7 @@ const DEFAULT_FILE: &str = "cadmill.toml";
 /// Variables of this prefix are keys,
 const PREFIX: &str = "CADMILL";
 /// but for these, which others read.
-const NO_KEYS: [&str; 8] = [
+const NO_KEYS: [&str; 9] = [
     "CADMILL_BIN",
     "CADMILL_CI_TARGET",
     "CADMILL_CONFIG",
@@ -36,7 +37,12 @@ const NO_KEYS: [&str; 8] = [
     "CADMILL_ORACLES",
     "CADMILL_TESSELLATOR",
     "CADMILL_TEST_",
+    "CADMILL_URL",
 ];
+
+/// A stream that is shorter is mostly coming and going; one that is longer outlives its token.
+const EVENTS_LONGEST: RangeInclusive<Duration> =
+    Duration::from_millis(100)..=Duration::from_hours(24);
 
 /// How a deployment is set up.
 #[derive(Debug, Clone, Deserialize)]
@@ -95,6 +101,9 @@ pub(crate) struct Config {
     /// nothing is said.
     #[serde(deserialize_with = "some_duration")]
     pub(crate) redirect_downloads: Option<Duration>,
+    /// After which time whoever follows the events has to come again, and to show its token again.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) events_longest: Duration,
     /// Networks that are not public and into which webhooks may be sent all the same.
     pub(crate) webhook_networks: Vec<IpNet>,
 }
@@ -166,6 +175,7 @@ impl Default for Config {
             behind_proxy: false,
             upload_limit: 4 << 30,
             redirect_downloads: None,
+            events_longest: Duration::from_mins(15),
             webhook_networks: Vec::new(),
         }
     }
@@ -217,6 +227,9 @@ impl Config {
             }
             _ if self.slots == 0 => "`slots` must be at least 1",
             _ if self.lease < Duration::from_secs(1) => "`lease` must be at least 1s",
+            _ if !EVENTS_LONGEST.contains(&self.events_longest) => {
+                "`events_longest` must lie between 100ms and 24h"
+            }
             _ if self.database_connections < 2 => "`database_connections` must be at least 2",
             _ if self.media.contains(&MediaKind::GltfGeometry) => {
                 "`media` lists what is made of the canonical scene, which itself is always made"

@@ -135,6 +135,7 @@ async fn tell_figures(address: SocketAddr, stop: &CancellationToken) -> Result<(
     let listener = listener::at(address).await?;
     api::serve_figures(render, listener, stop).await
 }
+
 /// The worker of a deployment.
 pub(crate) fn worker_of(deployment: &Deployment, mill: &Arc<Mill>) -> Worker {
     let config = &deployment.config;

@@ -45,7 +45,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<Exit> {
 /// A token for the first administrator, if there is none yet; nobody sees it again.
 pub(crate) async fn first(deployment: &Deployment) -> Result<Option<TokenSecret>> {
     let secret = random();
-    let token = token_of(&secret, FIRST, Role::Admin, None);
+    let token = NewAccessToken::of(&secret, FIRST, Role::Admin, None);
     let created = deployment.store.create_first(token).await?;
     Ok(created.map(|_| secret))
 }
@@ -58,7 +58,7 @@ async fn create(
     as_json: bool,
 ) -> Result<Exit> {
     let secret = random();
-    let token = token_of(&secret, name, role, expires_at);
+    let token = NewAccessToken::of(&secret, name, role, expires_at);
     let token = deployment.store.create(token).await?;
     if as_json {
         let created = json!({"id": token.id, "token": secret.expose(), "role": token.role});
@@ -123,19 +123,4 @@ fn told(token: &AccessToken, now: Moment) -> String {
 
 fn random() -> TokenSecret {
     TokenSecret::from_random(rand::random())
-}
-
-fn token_of(
-    secret: &TokenSecret,
-    name: &str,
-    role: Role,
-    expires_at: Option<Moment>,
-) -> NewAccessToken {
-    NewAccessToken {
-        name: name.to_owned(),
-        role,
-        hash: secret.hash(),
-        prefix: secret.prefix().to_owned(),
-        expires_at,
-    }
 }

@@ -2,9 +2,12 @@
 //! comes out. `cargo xtask test` builds and installs all that this needs.
 
 mod disk_full;
+mod documented;
+mod exported;
 mod faults;
 mod geometry;
 mod glb;
+mod guide;
 mod hostile;
 mod inputs;
 mod killed;
@@ -17,5 +20,6 @@ mod oracles;
 mod program;
 mod readme;
 mod same_bytes;
+mod service;
 mod trees;
 mod usd;

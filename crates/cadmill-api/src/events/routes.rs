@@ -10,7 +10,7 @@ use axum::{
 use cadmill_domain::{CadFileId, EventFilter, EventId};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Deserializer, de};
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
@@ -70,6 +70,21 @@ struct FollowHeaders {
     last_event_id: u64,
 }
 
+/// An event of the stream.
+#[derive(ToSchema)]
+#[schema(as = ServerSentEvent)]
+#[expect(dead_code, reason = "it only documents what `Sse` writes")]
+struct SentDto {
+    /// The number of the event.
+    #[schema(pattern = "^[1-9][0-9]*$")]
+    id: String,
+    /// What happened.
+    event: EventName,
+    /// An `Event` in JSON.
+    #[schema(content_media_type = "application/json")]
+    data: String,
+}
+
 fn comma_separated<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Vec<EventName>>, D::Error> {
     let text = String::deserialize(text)?;
     let names = text.split(',').map(|name| {
@@ -89,8 +104,8 @@ fn comma_separated<'de, D: Deserializer<'de>>(text: D) -> Result<Option<Vec<Even
 #[utoipa::path(
     get, path = "/api/events", tag = "events", operation_id = "follow_events",
     params(FollowQuery, FollowHeaders),
-    responses((status = 200, body = String, content_type = "text/event-stream",
-        description = "Server-sent events; the data of each is an `Event`")),
+    responses((status = 200, body = SentDto, content_type = "text/event-stream",
+        description = "Server-sent events, of which the schema describes each")),
     security(("token" = ["viewer"])),
 )]
 async fn follow(
@@ -98,10 +113,8 @@ async fn follow(
     Query(query): Query<FollowQuery>,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, Problem> {
-    let after = match last_event_id(&headers)? {
-        Some(last) => Some(last),
-        None => query.after.map(checked).transpose()?,
-    };
+    let after = query.after.map(checked).transpose()?;
+    let after = last_event_id(&headers)?.or(after);
     let wanted = Wanted {
         file: query.cad_file_id.map(CadFileId::from_uuid),
         events: query.event.map_or(EventFilter::All, filter),

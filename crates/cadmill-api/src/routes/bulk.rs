@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    Doorbell, FailedFilter, FailureCode, Ledger, MediaKind, Missing, MissingFilter, MissingRequest,
+    FailedFilter, FailureCode, Ledger, MediaKind, Missing, MissingFilter, MissingRequest,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -30,7 +30,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Bulk {
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) bell: Arc<dyn Doorbell>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Bulk> {
@@ -175,7 +174,6 @@ async fn regenerate_stale(
         .ledger
         .request_stale(body.kind.map(Into::into))
         .await?;
-    state.bell.ring().await;
     Ok(accepted(CountsDto::from(counts)))
 }
 
@@ -197,7 +195,6 @@ async fn retry_failed(
         name_contains: checked(body.name_contains)?,
     };
     let queued = state.ledger.retry_failed(&filter).await?;
-    state.bell.ring().await;
     Ok(accepted(RetriedDto { queued }))
 }
 
@@ -218,9 +215,6 @@ impl Bulk {
             ..MissingRequest::of(kind)
         };
         let counts = self.ledger.request_missing(&request).await?;
-        if !request.dry_run {
-            self.bell.ring().await;
-        }
         Ok(accepted(CountsDto::from(counts)))
     }
 }

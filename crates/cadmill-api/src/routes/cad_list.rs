@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use cadmill_domain::{
-    CadFileCursor, CadFileOrder, CadFileQuery, CadFiles, Direction, MediaKind, Moment, Period,
-    SortKey, SortValue,
+    CadFileCursor, CadFileOrder, CadFileQuery, CadFiles, Direction, MediaKind, Period, SortKey,
+    SortValue,
 };
-use chrono::{DateTime, Datelike as _, Utc};
+use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -15,7 +15,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::cad::OverviewDto;
 use crate::{
     dto::StateDto,
-    extract::{Query, has_nul},
+    extract::{Query, has_nul, is_plain},
     problem::{Code, Problem},
 };
 
@@ -185,11 +185,6 @@ impl ListQuery {
             },
         }
     }
-}
-
-/// What every database can store as a moment.
-pub(crate) fn is_plain(moment: Moment) -> bool {
-    (1..=9999).contains(&moment.year())
 }
 
 /// The cursor with this text, if it holds what a database can compare with.

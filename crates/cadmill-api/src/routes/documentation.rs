@@ -17,5 +17,6 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 pub(crate) fn router(document: OpenApi) -> Router {
     let pages = SwaggerUi::new("/docs").url("/openapi.json", document);
     let policy = SetResponseHeaderLayer::overriding(header::CONTENT_SECURITY_POLICY, POLICY);
-    Router::from(pages).layer(policy)
+    // Not what has no route: that is answered as everywhere.
+    Router::from(pages).route_layer(policy)
 }

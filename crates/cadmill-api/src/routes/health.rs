@@ -23,7 +23,7 @@ use crate::{
 /// What takes longer does not work.
 const CHECK_TIME: Duration = Duration::from_secs(2);
 /// The text format of Prometheus, which its exposition format names so.
-const PROMETHEUS: HeaderValue =
+pub(crate) const PROMETHEUS: HeaderValue =
     HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
 
 /// What these routes work with.

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFile, CadFiles, Color, Doorbell, MaterialKey, MaterialMap, MaterialSpec, SaveOutcome,
+    CadFile, CadFiles, Color, MaterialKey, MaterialMap, MaterialSpec, SaveOutcome,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
@@ -30,7 +30,6 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(crate) struct Materials {
     pub(crate) files: Arc<dyn CadFiles>,
-    pub(crate) bell: Arc<dyn Doorbell>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Materials> {
@@ -240,7 +239,6 @@ async fn save_part_materials(
     let map = map.into_domain()?;
     let expected = expected_revision(&headers)?;
     let file = saved(state.files.save_part_materials(id, map, expected).await?)?;
-    state.bell.ring().await;
     shown(&file, &file.materials.part_materials, &HeaderMap::new())
 }
 
@@ -272,7 +270,6 @@ async fn save_overrides(
         .files
         .save_manual_material_overrides(id, map, expected);
     let file = saved(outcome.await?)?;
-    state.bell.ring().await;
     shown(&file, &file.materials.manual_overrides, &HeaderMap::new())
 }
 

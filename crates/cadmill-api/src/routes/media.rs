@@ -9,8 +9,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFileId, CadFiles, Doorbell, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState,
-    MediaStatus, Priority, Request, RequestKey, TaskKind, TaskPayload,
+    CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
+    Priority, Request, RequestKey, TaskKind, TaskPayload,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -35,7 +35,6 @@ pub(crate) struct Media {
     pub(crate) files: Arc<dyn CadFiles>,
     pub(crate) assets: Arc<dyn MediaAssets>,
     pub(crate) ledger: Arc<dyn Ledger>,
-    pub(crate) bell: Arc<dyn Doorbell>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Media> {
@@ -101,7 +100,6 @@ async fn request(
     if asked.is_none() {
         return Err(Problem::not_found("CAD file"));
     }
-    state.bell.ring().await;
     Ok(answered(state.status(id, kind).await?))
 }
 

@@ -15,11 +15,10 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::cad_list::is_plain;
 use crate::{
     RandomBytes,
     dto::RoleDto,
-    extract::{Json, TokenId, has_nul},
+    extract::{Json, TokenId, has_nul, is_plain},
     problem::{Code, Problem},
 };
 
@@ -136,13 +135,7 @@ async fn create(
         return Err(Problem::new(Code::Invalid, detail).at("/expires_at"));
     }
     let secret = TokenSecret::from_random((state.random)());
-    let token = NewAccessToken {
-        name: new.name,
-        role: new.role.into(),
-        hash: secret.hash(),
-        prefix: secret.prefix().to_owned(),
-        expires_at: new.expires_at,
-    };
+    let token = NewAccessToken::of(&secret, new.name, new.role.into(), new.expires_at);
     let token = state.tokens.create(token).await?;
     info!(token.id = %token.id, "A token of the role {} was made.", token.role);
     let created = CreatedDto {

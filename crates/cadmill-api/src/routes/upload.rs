@@ -12,7 +12,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::{BlobUpload, Blobs, CadFile, CadFiles, Doorbell, NewCadFile, Priority};
+use cadmill_domain::{BlobUpload, Blobs, CadFile, CadFiles, NewCadFile, Priority};
 use futures_util::StreamExt as _;
 use multer::{Field, Multipart};
 use serde::Serialize;
@@ -46,7 +46,6 @@ const LONGEST_HEAD: usize = 256 << 10;
 pub(crate) struct Uploads {
     pub(crate) files: Arc<dyn CadFiles>,
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) bell: Arc<dyn Doorbell>,
     pub(crate) limit_bytes: u64,
 }
 
@@ -132,12 +131,10 @@ async fn upload(State(state): State<Uploads>, request: Request) -> Result<Respon
             Err(problem) => Err(problem),
         };
         if is_one {
-            state.bell.ring().await;
             return added.map(|file| created(&file));
         }
         results.push(result(name, added, &id));
     }
-    state.bell.ring().await;
     Ok((StatusCode::MULTI_STATUS, Json(results)).into_response())
 }
 

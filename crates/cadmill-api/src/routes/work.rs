@@ -19,10 +19,9 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::cad_list::is_plain;
 use crate::{
     dto::{FailureDto, PriorityDto, ProgressDto, TaskDto},
-    extract::{Query, path_text, uuid},
+    extract::{Query, is_plain, path_text, uuid},
     problem::{Code, Problem},
 };
 

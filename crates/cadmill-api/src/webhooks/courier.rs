@@ -10,8 +10,8 @@ use reqwest::{
     header::CONTENT_TYPE,
     redirect,
 };
-use rustls::{ClientConfig, crypto::ring};
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls::{ClientConfig, crypto::ring, pki_types::CertificateDer};
+use rustls_platform_verifier::Verifier;
 use standardwebhooks::{HEADER_WEBHOOK_ID, HEADER_WEBHOOK_SIGNATURE, HEADER_WEBHOOK_TIMESTAMP};
 
 use super::{
@@ -48,28 +48,26 @@ impl Courier {
     /// # Errors
     /// If TLS or HTTP cannot be set up.
     pub fn new(policy: TargetPolicy, timeout: Duration) -> Result<Self, CourierError> {
-        Self::resolving_by(policy, timeout, Arc::new(SystemNames))
+        Self::within(policy, timeout, Arc::new(SystemNames), [])
     }
 
-    /// One that resolves names by `names`.
+    /// One in another network: it resolves names by `names`, and trusts these root certificates
+    /// besides those of the system.
     ///
     /// # Errors
     /// If TLS or HTTP cannot be set up.
-    pub fn resolving_by(
+    pub fn within(
         policy: TargetPolicy,
         timeout: Duration,
         names: Arc<dyn Resolve>,
+        roots: impl IntoIterator<Item = CertificateDer<'static>>,
     ) -> Result<Self, CourierError> {
         let policy = Arc::new(policy);
         let names = GuardedNames {
             names,
             policy: Arc::clone(&policy),
         };
-        let tls = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-            .with_safe_default_protocol_versions()
-            .and_then(BuilderVerifierExt::with_platform_verifier)
-            .map_err(CourierError::Tls)?
-            .with_no_client_auth();
+        let tls = tls(roots).map_err(CourierError::Tls)?;
         // A proxy would resolve names itself, and a redirect could lead anywhere.
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -166,6 +164,19 @@ impl Courier {
             course: Course::Retry(None),
         }
     }
+}
+
+fn tls(
+    roots: impl IntoIterator<Item = CertificateDer<'static>>,
+) -> Result<ClientConfig, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let verifier = Verifier::new_with_extra_roots(roots, Arc::clone(&provider))?;
+    let versions = ClientConfig::builder_with_provider(provider);
+    Ok(versions
+        .with_safe_default_protocol_versions()?
+        .dangerous()
+        .with_custom_certificate_verifier(Arc::new(verifier))
+        .with_no_client_auth())
 }
 
 /// A try that was not accepted.

@@ -3,26 +3,27 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Clock, DeliveryClaim, DeliveryFailure, StoreError, Webhook, WebhookChange, Webhooks,
+    Clock, DeliveryClaim, DeliveryFailure, DeliveryRoom, StoreError, Webhook, WebhookChange,
+    Webhooks,
 };
 use chrono::TimeDelta;
-use tokio::{
-    task::JoinSet,
-    time::{Instant, sleep},
-};
+use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use tracing::{debug, error, info, warn};
+use tracing::{debug, info, warn};
 
 use super::{
     backoff,
     courier::{Courier, Course, Refusal},
+    hands::Hands,
 };
 
 /// How deliveries are made.
 #[derive(Debug, Clone, Copy)]
 pub struct DeliverySettings {
-    /// How many are posted at once.
+    /// How many are posted at once,
     pub parallel: usize,
+    /// and how many of these to one webhook, so that a slow receiver holds up no other.
+    pub parallel_each: usize,
     /// How often the outbox is looked at.
     pub poll: Duration,
     /// How long a delivery is left to whoever claimed it; longer than the courier's timeout.
@@ -37,6 +38,7 @@ impl Default for DeliverySettings {
     fn default() -> Self {
         Self {
             parallel: 16,
+            parallel_each: 4,
             poll: Duration::from_secs(1),
             lease: Duration::from_mins(1),
             most_attempts: 10,
@@ -68,17 +70,17 @@ pub async fn deliver(
         clock,
         settings,
     });
-    let mut posting = JoinSet::new();
+    let mut hands = Hands::new(settings);
     let mut purged_at = None;
     let mut is_cut_off = false;
     while !stop.is_cancelled() {
-        let free = settings.parallel.saturating_sub(posting.len());
+        let room = hands.room();
         let look = async {
             if purged_at.is_none_or(|at: Instant| at.elapsed() >= PURGE_EVERY) {
                 desk.purge().await?;
                 purged_at = Some(Instant::now());
             }
-            desk.claim(free).await
+            desk.claim(&room).await
         };
         // A database that does not answer shall not keep us from the end.
         let Some(claimed) = stop.run_until_cancelled(look).await else {
@@ -89,7 +91,7 @@ pub async fn deliver(
                 is_cut_off = false;
                 for claim in claims {
                     let desk = Arc::clone(&desk);
-                    posting.spawn(async move { desk.post(claim).await });
+                    hands.post(claim.webhook.id, async move { desk.post(claim).await });
                 }
             }
             Err(error) if is_cut_off => debug!(error = chain(&error), "The outbox is still away"),
@@ -101,25 +103,15 @@ pub async fn deliver(
                 );
             }
         }
-        let is_full = posting.len() >= settings.parallel;
+        let is_full = hands.is_full();
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(settings.poll) => {}
-            Some(ended) = posting.join_next(), if is_full => told(ended),
+            _ = hands.one_ended(), if is_full => {}
         }
-        while let Some(ended) = posting.try_join_next() {
-            told(ended);
-        }
+        hands.tidy();
     }
-    while let Some(ended) = posting.join_next().await {
-        told(ended);
-    }
-}
-
-fn told(ended: Result<(), tokio::task::JoinError>) {
-    if let Err(error) = ended {
-        error!(%error, "A delivery panicked; it is tried again when its lease is over");
-    }
+    while hands.one_ended().await {}
 }
 
 struct Desk {
@@ -130,13 +122,13 @@ struct Desk {
 }
 
 impl Desk {
-    async fn claim(&self, free: usize) -> Result<Vec<DeliveryClaim>, StoreError> {
+    async fn claim(&self, room: &DeliveryRoom) -> Result<Vec<DeliveryClaim>, StoreError> {
         self.webhooks.enqueue_events().await?;
-        if free == 0 {
+        if room.all == 0 {
             return Ok(Vec::new());
         }
         let lease = delta(self.settings.lease);
-        self.webhooks.claim_deliveries(lease, free).await
+        self.webhooks.claim_deliveries(lease, room).await
     }
 
     async fn purge(&self) -> Result<(), StoreError> {

@@ -4,6 +4,7 @@ mod backoff;
 mod courier;
 mod deliver;
 mod dto;
+mod hands;
 mod message;
 mod routes;
 mod target;

@@ -32,7 +32,6 @@ async fn a_second_click_queues_nothing() {
         ["queued", "in_flight", "present", "failed"].map(|name| counts[name].as_u64().unwrap())
     };
     assert_eq!(click(json!({"dry_run": true})).await, [2, 0, 0, 0]);
-    assert_eq!(harness.rung(), 0);
     assert_eq!(click(json!({"name_contains": "a."})).await, [1, 0, 0, 0]);
     let empty = with(&secret, Method::POST, SCENES)
         .body(Body::empty())

@@ -1,148 +1,21 @@
 //! The delivery loop, against a receiver on this machine.
 
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
-use axum::{
-    body::Body,
-    http::StatusCode,
-    response::{IntoResponse as _, Response},
-};
-use cadmill_api::{Courier, DeliverySettings, TargetPolicy, deliver};
+use axum::{body::Body, http::StatusCode, response::IntoResponse as _};
+use cadmill_api::{Courier, DeliverySettings, TargetPolicy};
 use cadmill_domain::{
-    CadFile, Clock, Delivery, DeliveryState, EventFilter, Making, MediaKind, NewPipelineEvent,
-    NewWebhook, PipelineLog as _, Recipe, StepEvent, SystemClock, TaskKind, Webhook, WebhookId,
-    WebhookSecret, Webhooks, WorkerName,
-    fakes::{ManualClock, MemoryStore},
+    Clock as _, Delivery, DeliveryState, PipelineLog as _, SystemClock, Webhooks as _,
+    fakes::ManualClock,
 };
 use chrono::TimeDelta;
 use futures_util::stream;
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::{Value, json};
-use tokio::{task::JoinHandle, time::timeout};
-use tokio_util::sync::CancellationToken;
 
 use crate::{
-    harness::Harness,
-    receiver::{Received, Receiver},
+    post::{Names, Post, SECRET, courier, header, here, number, reply, until},
+    receiver::Receiver,
 };
-
-const SECRET: &str = "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oDC2FVsBQIhrs=";
-
-/// An outbox, and what it is emptied by.
-struct Post {
-    store: MemoryStore,
-    clock: Arc<dyn Clock>,
-    file: CadFile,
-    stop: CancellationToken,
-}
-
-impl Post {
-    async fn new(clock: Arc<dyn Clock>) -> Self {
-        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
-        let harness = Harness {
-            store: MemoryStore::new(making, clock.clone()),
-            ..Harness::new()
-        };
-        Self {
-            file: harness.file("a.step", b"a").await,
-            store: harness.store,
-            clock,
-            stop: CancellationToken::new(),
-        }
-    }
-
-    async fn webhook(&self, url: String) -> WebhookId {
-        let new = NewWebhook {
-            url,
-            secret: WebhookSecret::new(SECRET),
-            events: EventFilter::All,
-            description: String::new(),
-        };
-        Webhooks::create(&self.store, new).await.unwrap().id
-    }
-
-    async fn happens(&self, number: usize) {
-        let event = NewPipelineEvent {
-            cad_file_id: self.file.id,
-            task: TaskKind::ProcessStep,
-            event: StepEvent::StepDone,
-            fence: None,
-            worker: WorkerName::new("worker 1"),
-            result: json!({ "number": number }),
-        };
-        self.store.append(event).await.unwrap();
-    }
-
-    fn run(&self, courier: Courier) -> JoinHandle<()> {
-        let settings = DeliverySettings {
-            poll: Duration::from_millis(5),
-            ..DeliverySettings::default()
-        };
-        let webhooks = Arc::new(self.store.clone());
-        let (clock, stop) = (self.clock.clone(), self.stop.clone());
-        tokio::spawn(deliver(webhooks, courier, clock, settings, stop))
-    }
-
-    async fn log(&self, webhook: WebhookId) -> Vec<Delivery> {
-        self.store.deliveries(webhook, None, 1000).await.unwrap()
-    }
-
-    /// Waits until the only delivery of a webhook is like that.
-    async fn delivery(&self, webhook: WebhookId, is: impl Fn(&Delivery) -> bool) -> Delivery {
-        let found = until(async || self.log(webhook).await.pop().filter(&is)).await;
-        assert_eq!(self.log(webhook).await.len(), 1);
-        found
-    }
-
-    async fn webhook_now(&self, id: WebhookId) -> Webhook {
-        Webhooks::get(&self.store, id).await.unwrap().unwrap()
-    }
-
-    async fn end(self, running: JoinHandle<()>) {
-        self.stop.cancel();
-        timeout(Duration::from_secs(20), running)
-            .await
-            .unwrap()
-            .unwrap();
-    }
-}
-
-/// Waits until there is something to find.
-async fn until<T>(mut find: impl AsyncFnMut() -> Option<T>) -> T {
-    let found = async {
-        loop {
-            if let Some(found) = find().await {
-                return found;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
-    timeout(Duration::from_secs(20), found).await.unwrap()
-}
-
-/// A courier that may deliver to this machine.
-fn courier() -> Courier {
-    Courier::new(here(), Duration::from_secs(10)).unwrap()
-}
-
-fn here() -> TargetPolicy {
-    TargetPolicy::allowing(["127.0.0.0/8".parse().unwrap()])
-}
-
-#[expect(clippy::unnecessary_wraps, reason = "nothing stands for silence")]
-fn reply(status: u16, body: impl Into<Body>) -> Option<Response> {
-    let status = StatusCode::from_u16(status).unwrap();
-    Some((status, body.into()).into_response())
-}
-
-fn header<'a>(received: &'a Received, name: &str) -> &'a str {
-    received.headers[name].to_str().unwrap()
-}
-
-fn number(received: &Received) -> u64 {
-    let body: Value = serde_json::from_slice(&received.body).unwrap();
-    body["data"]["result"]["number"].as_u64().unwrap()
-}
 
 #[tokio::test]
 async fn a_delivery_is_signed_and_says_what_happened() {
@@ -400,7 +273,7 @@ async fn an_address_that_is_not_public_gets_no_connection() {
     let names = Arc::new(Names(vec![[127, 0, 0, 1].into()]));
     let limit = Duration::from_secs(10);
     let policy = TargetPolicy::default();
-    let running = post.run(Courier::resolving_by(policy, limit, names).unwrap());
+    let running = post.run(Courier::within(policy, limit, names, []).unwrap());
     post.happens(1).await;
     for id in ids {
         let noted = post
@@ -425,7 +298,7 @@ async fn a_name_is_resolved_when_it_is_connected_to() {
     // The first is not permitted, and not tried.
     let addresses = vec![[10, 0, 0, 1].into(), [127, 0, 0, 1].into()];
     let limit = Duration::from_secs(10);
-    let courier = Courier::resolving_by(here(), limit, Arc::new(Names(addresses))).unwrap();
+    let courier = Courier::within(here(), limit, Arc::new(Names(addresses)), []).unwrap();
     let running = post.run(courier);
     post.happens(1).await;
     let received = receiver.next().await;
@@ -436,15 +309,4 @@ async fn a_name_is_resolved_when_it_is_connected_to() {
     post.delivery(id, |d| d.state == DeliveryState::Delivered)
         .await;
     post.end(running).await;
-}
-
-/// Every name leads to these addresses.
-struct Names(Vec<IpAddr>);
-
-impl Resolve for Names {
-    fn resolve(&self, _: Name) -> Resolving {
-        let addresses = self.0.clone().into_iter();
-        let addresses = addresses.map(|address| (address, 0_u16).into());
-        Box::pin(async move { Ok(Box::new(addresses) as Addrs) })
-    }
 }

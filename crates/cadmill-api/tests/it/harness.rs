@@ -1,9 +1,6 @@
 //! The whole service over the fakes, and short ways to ask it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -13,7 +10,7 @@ use axum::{
 use bytes::Bytes;
 use cadmill_api::{Api, Settings};
 use cadmill_domain::{
-    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Doorbell, Ledger, Making,
+    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Ledger, Making,
     MediaAssetId, MediaKind, Moment, NewAccessToken, NewCadFile, NewMediaAsset, Product, Published,
     Recipe, Request as Asked, Role, TaskKind, TaskPayload, TokenSecret, WorkerName,
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
@@ -32,22 +29,6 @@ pub(crate) struct Harness {
     pub(crate) blobs: MemoryBlobs,
     pub(crate) clock: Arc<ManualClock>,
     pub(crate) lock: Arc<MemoryLock>,
-    pub(crate) rings: Arc<AtomicUsize>,
-}
-
-/// Counts how often it is rung.
-#[derive(Debug)]
-struct Bell(Arc<AtomicUsize>);
-
-#[async_trait::async_trait]
-impl Doorbell for Bell {
-    async fn ring(&self) {
-        self.0.fetch_add(1, Ordering::Relaxed);
-    }
-
-    async fn wait(&self) {
-        std::future::pending::<()>().await;
-    }
 }
 
 /// What was answered.
@@ -64,7 +45,6 @@ impl Harness {
         let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
         let store = MemoryStore::new(making, clock.clone());
         let blobs = MemoryBlobs::default();
-        let rings = Arc::new(AtomicUsize::new(0));
         let lock = Arc::new(MemoryLock::new("tester"));
         let api = Api {
             files: Arc::new(store.clone()),
@@ -74,7 +54,6 @@ impl Harness {
             blobs: Arc::new(blobs.clone()),
             lock: lock.clone(),
             tokens: Arc::new(store.clone()),
-            bell: Arc::new(Bell(rings.clone())),
             random: rand::random,
             webhooks: Arc::new(store.clone()),
             clock: clock.clone(),
@@ -90,7 +69,6 @@ impl Harness {
             blobs,
             clock,
             lock,
-            rings,
         }
     }
 
@@ -110,13 +88,7 @@ impl Harness {
         expires_at: Option<Moment>,
     ) -> String {
         let secret = TokenSecret::from_random(bytes);
-        let token = NewAccessToken {
-            name: role.to_string(),
-            role,
-            hash: secret.hash(),
-            prefix: secret.prefix().to_owned(),
-            expires_at,
-        };
+        let token = NewAccessToken::of(&secret, role.to_string(), role, expires_at);
         self.store.create(token).await.unwrap();
         secret.expose().to_owned()
     }
@@ -194,11 +166,6 @@ impl Harness {
         let request = with(secret, method, path).header("content-type", "application/json");
         self.send(request.body(Body::from(body.to_string())).unwrap())
             .await
-    }
-
-    /// How often workers were woken.
-    pub(crate) fn rung(&self) -> usize {
-        self.rings.load(Ordering::Relaxed)
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {

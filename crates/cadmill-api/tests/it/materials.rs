@@ -42,7 +42,6 @@ async fn a_map_is_replaced_and_the_file_moves() {
             .is_problem(412, "changed");
         assert_eq!(harness.get(&secret, &path).await.json(), expected);
     }
-    assert_eq!(harness.rung(), 2);
 }
 
 #[tokio::test]
@@ -120,7 +119,6 @@ async fn what_is_no_map_is_refused_with_the_place() {
             .await
             .is_problem(404, "not_found");
     }
-    assert_eq!(harness.rung(), 0);
 }
 
 #[tokio::test]

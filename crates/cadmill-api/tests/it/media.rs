@@ -123,7 +123,6 @@ async fn a_second_click_never_writes() {
     harness.scene(file.id, b"glTF").await;
     let path = format!("/api/cad/{}/media/usd_master", file.id);
     post(&harness, &secret, &path, None).await;
-    let rung = harness.rung();
     // A mock without an expectation panics at any call.
     harness.api.ledger = Arc::new(MockLedger::new());
     let second = post(&harness, &secret, &path, None).await;
@@ -133,7 +132,6 @@ async fn a_second_click_never_writes() {
     );
     let there = format!("/api/cad/{}/media/gltf_geometry", file.id);
     assert_eq!(post(&harness, &secret, &there, None).await.status, 200);
-    assert_eq!(harness.rung(), rung);
 }
 
 #[tokio::test]

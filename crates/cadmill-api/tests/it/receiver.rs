@@ -11,6 +11,7 @@ use axum::{
     extract::{Request, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse as _, Response},
+    serve::Listener,
 };
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
@@ -42,7 +43,14 @@ struct Desk {
 
 impl Receiver {
     pub(crate) async fn answering(replies: impl IntoIterator<Item = Option<Response>>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::behind(here().await, replies)
+    }
+
+    /// One that connections reach through `listener`.
+    pub(crate) fn behind(
+        listener: impl Listener<Addr = SocketAddr>,
+        replies: impl IntoIterator<Item = Option<Response>>,
+    ) -> Self {
         let address = listener.local_addr().unwrap();
         let (sender, received) = mpsc::unbounded_channel();
         let desk = Desk {
@@ -76,6 +84,11 @@ impl Drop for Receiver {
     fn drop(&mut self) {
         self.server.abort();
     }
+}
+
+/// A place on this machine where nobody listens yet.
+pub(crate) async fn here() -> TcpListener {
+    TcpListener::bind("127.0.0.1:0").await.unwrap()
 }
 
 async fn receive(State(desk): State<Desk>, request: Request) -> Response {

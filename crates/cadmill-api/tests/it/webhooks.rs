@@ -1,7 +1,9 @@
 //! Webhooks, as an admin makes, changes and removes them.
 
 use axum::http::Method;
-use cadmill_domain::{DeliveryFailure, EventFilter, Role, StepEvent, WebhookId, Webhooks as _};
+use cadmill_domain::{
+    DeliveryFailure, DeliveryRoom, EventFilter, Role, StepEvent, WebhookId, Webhooks as _,
+};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -213,7 +215,10 @@ async fn the_log_is_shown_page_by_page() {
             .unwrap();
     }
     let lease = TimeDelta::minutes(1);
-    let claims = store.claim_deliveries(lease, 2).await.unwrap();
+    let claims = store
+        .claim_deliveries(lease, &DeliveryRoom::of_any(2))
+        .await
+        .unwrap();
     assert!(store.delivered(&claims[0], 200).await.unwrap());
     let failure = DeliveryFailure {
         status: None,

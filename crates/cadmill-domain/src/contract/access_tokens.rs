@@ -104,11 +104,5 @@ pub async fn the_last_use_only_moves_forward(deployment: &Deployment) {
 
 fn token(number: u8, role: Role) -> NewAccessToken {
     let secret = TokenSecret::from_random([number; 32]);
-    NewAccessToken {
-        name: format!("it's \"{number}\" ü"),
-        role,
-        hash: secret.hash(),
-        prefix: secret.prefix().to_owned(),
-        expires_at: None,
-    }
+    NewAccessToken::of(&secret, format!("it's \"{number}\" ü"), role, None)
 }

@@ -7,9 +7,9 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    CadFileId, Clock as _, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryState,
-    EventFilter, EventId, NewPipelineEvent, NewWebhook, StepEvent, Webhook, WebhookChange,
-    WebhookId, WebhookSecret,
+    CadFileId, Clock as _, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryRoom,
+    DeliveryState, EventFilter, EventId, NewPipelineEvent, NewWebhook, StepEvent, Webhook,
+    WebhookChange, WebhookId, WebhookSecret,
     contract::{deployment::Deployment, pipeline_log::an_event},
 };
 
@@ -19,6 +19,7 @@ suite! { $ webhooks, webhooks_contract:
     enqueued_at_once_events_are_delivered_once
     a_webhook_is_told_what_happens_while_it_is_enabled
     a_delivery_is_claimed_by_one_until_its_lease_is_over
+    a_webhook_gets_no_more_than_its_room
     a_delivery_is_noted_under_its_newest_claim
     a_test_is_delivered
     deliveries_go_with_their_webhook_and_their_file
@@ -189,6 +190,49 @@ pub async fn a_delivery_is_claimed_by_one_until_its_lease_is_over(deployment: &D
     let again = claim(deployment, 100).await;
     assert_eq!(again.len(), 12, "the leases are over");
     assert!(again.iter().all(|claim| claim.attempt == 2));
+}
+
+/// However long its own have been due; the others are not held up.
+pub async fn a_webhook_gets_no_more_than_its_room(deployment: &Deployment) {
+    let mut of = Vec::new();
+    for _ in 0..4 {
+        let webhook = add(deployment, EventFilter::All).await;
+        for number in 0..5 {
+            let payload = json!({ "number": number });
+            let test = deployment.webhooks.enqueue_test(webhook.id, payload).await;
+            test.unwrap().unwrap();
+        }
+        of.push(webhook.id);
+        deployment.later(1);
+    }
+    let claimed = async |all, but: &[(WebhookId, usize)]| {
+        let room = DeliveryRoom {
+            all,
+            each: 2,
+            but: but.iter().copied().collect(),
+        };
+        let claims = deployment.webhooks.claim_deliveries(LEASE, &room).await;
+        let claims = claims.unwrap();
+        assert!(claims.is_sorted_by_key(|claim| claim.id));
+        of.iter()
+            .map(|id| {
+                claims
+                    .iter()
+                    .filter(|claim| claim.webhook.id == *id)
+                    .count()
+            })
+            .collect::<Vec<_>>()
+    };
+    let but = [(of[0], 1), (of[1], 0)];
+    assert_eq!(claimed(100, &but).await, [1, 0, 2, 2]);
+    assert_eq!(claimed(5, &[]).await, [2, 2, 1, 0], "the longest due first");
+    assert_eq!(claimed(100, &[]).await, [2, 2, 2, 2]);
+    assert_eq!(claimed(100, &[(of[1], 9)]).await, [0, 1, 0, 1]);
+    assert_eq!(
+        claimed(100, &[]).await,
+        [0, 0, 0, 0],
+        "each was claimed once"
+    );
 }
 
 /// An older one changes nothing.
@@ -393,7 +437,8 @@ async fn tell(deployment: &Deployment, file: CadFileId, event: StepEvent) {
 }
 
 async fn claim(deployment: &Deployment, limit: usize) -> Vec<DeliveryClaim> {
-    let claims = deployment.webhooks.claim_deliveries(LEASE, limit).await;
+    let room = DeliveryRoom::of_any(limit);
+    let claims = deployment.webhooks.claim_deliveries(LEASE, &room).await;
     let claims = claims.unwrap();
     assert!(claims.len() <= limit, "{} of {limit}", claims.len());
     claims

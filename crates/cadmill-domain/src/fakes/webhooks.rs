@@ -1,13 +1,16 @@
 //! The webhooks and their outbox, in memory.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use chrono::TimeDelta;
 use serde_json::Value;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryState, EventId,
-    Moment, NewWebhook, StoreError, Webhook, WebhookChange, WebhookId, Webhooks,
+    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryRoom,
+    DeliveryState, EventId, Moment, NewWebhook, StoreError, Webhook, WebhookChange, WebhookId,
+    Webhooks,
 };
 
 /// A delivery as it is kept.
@@ -111,7 +114,7 @@ impl Webhooks for MemoryStore {
     async fn claim_deliveries(
         &self,
         lease: TimeDelta,
-        limit: usize,
+        room: &DeliveryRoom,
     ) -> Result<Vec<DeliveryClaim>, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables();
@@ -127,7 +130,13 @@ impl Webhooks for MemoryStore {
             })
             .collect();
         due.sort_by_key(|kept| (kept.delivery.next_attempt_at, kept.delivery.id));
-        let claims = due.into_iter().take(limit).filter_map(|kept| {
+        let mut taken = BTreeMap::<WebhookId, usize>::new();
+        due.retain(|kept| {
+            let taken = taken.entry(kept.webhook).or_default();
+            *taken += 1;
+            *taken <= room.of(kept.webhook)
+        });
+        let claims = due.into_iter().take(room.all).filter_map(|kept| {
             let delivery = &mut kept.delivery;
             delivery.attempts += 1;
             delivery.attempted_at = Some(now);

@@ -1,11 +1,12 @@
 //! The port `Webhooks`.
 
+mod claim;
 mod outbox;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, EventId, Moment, NewWebhook, PipelineLog,
-    StoreError, Webhook, WebhookChange, WebhookId, Webhooks,
+    Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryRoom, EventId, Moment,
+    NewWebhook, PipelineLog, StoreError, Webhook, WebhookChange, WebhookId, Webhooks,
 };
 use chrono::TimeDelta;
 use sea_orm::{
@@ -100,9 +101,9 @@ impl Webhooks for Store {
     async fn claim_deliveries(
         &self,
         lease: TimeDelta,
-        limit: usize,
+        room: &DeliveryRoom,
     ) -> Result<Vec<DeliveryClaim>, StoreError> {
-        outbox::claim(self, lease, limit).await
+        claim::claim(self, lease, room).await
     }
 
     async fn delivered(&self, claim: &DeliveryClaim, status: u16) -> Result<bool, StoreError> {

@@ -1,24 +1,15 @@
-//! The deliveries: put into the outbox once, claimed for a lease, and noted under the number of the
-//! try.
-
-use std::collections::BTreeMap;
+//! The deliveries: put into the outbox once, and noted under the number of the try.
 
 use cadmill_domain::{
-    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryState, Moment,
-    PipelineEvent, StoreError, Webhook, WebhookId,
+    Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryState, Moment, StoreError,
+    WebhookId,
 };
-use chrono::TimeDelta;
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _, Value, prelude::Json,
 };
 
-use crate::{
-    Store,
-    entity::{pipeline_event, webhook, webhook_delivery},
-    error::store_error,
-    ledger::columns,
-};
+use crate::{Store, entity::webhook_delivery, error::store_error, ledger::columns};
 
 /// Whether an enabled webhook has not been told of the newest event.
 const IS_BEHIND: &str = "SELECT 1 AS behind FROM webhook WHERE enabled \
@@ -81,75 +72,6 @@ pub(super) async fn enqueue_test(
     let id = |row| columns::get::<i64>(row, "id");
     let id = inserted.as_ref().map(id).transpose()?;
     Ok(id.map(|id| DeliveryId(id as u64)))
-}
-
-pub(super) async fn claim(
-    store: &Store,
-    lease: TimeDelta,
-    limit: usize,
-) -> Result<Vec<DeliveryClaim>, StoreError> {
-    let now = store.clock.now();
-    let sql = format!(
-        "WITH due AS MATERIALIZED (SELECT d.id FROM webhook_delivery d \
-         JOIN webhook w ON w.id = d.webhook_id \
-         WHERE d.state = 'pending' AND d.next_attempt_at <= $1 AND w.enabled \
-         ORDER BY d.next_attempt_at, d.id LIMIT $3 {}) \
-         UPDATE webhook_delivery SET attempts = attempts + 1, attempted_at = $1, \
-         next_attempt_at = $2 WHERE id IN (SELECT id FROM due) RETURNING *",
-        store.dialect().skip_locked_deliveries
-    );
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let values = [now.into(), (now + lease).into(), limit.into()];
-    let rows = webhook_delivery::Entity::find().from_raw_sql(store.statement(&sql, values));
-    let rows = rows.all(store.writing()).await.map_err(store_error)?;
-    let (webhooks, events) = (
-        webhooks_of(store, &rows).await?,
-        events_of(store, &rows).await?,
-    );
-    let mut claims = Vec::new();
-    for row in rows {
-        let content = match row.event_id {
-            None => Some(DeliveryContent::Test(row.payload)),
-            Some(id) => events.get(&id).cloned().map(DeliveryContent::Event),
-        };
-        // What is gone meanwhile takes its delivery with it.
-        let webhook = webhooks.get(&WebhookId::from_uuid(row.webhook_id));
-        if let (Some(content), Some(webhook)) = (content, webhook) {
-            claims.push(DeliveryClaim {
-                id: DeliveryId(row.id as u64),
-                attempt: row.attempts as u32,
-                webhook: webhook.clone(),
-                content,
-            });
-        }
-    }
-    claims.sort_by_key(|claim| claim.id);
-    Ok(claims)
-}
-
-async fn webhooks_of(
-    store: &Store,
-    deliveries: &[webhook_delivery::Model],
-) -> Result<BTreeMap<WebhookId, Webhook>, StoreError> {
-    let ids = deliveries.iter().map(|delivery| delivery.webhook_id);
-    let rows = webhook::Entity::find().filter(webhook::Column::Id.is_in(ids));
-    let rows = rows.all(store.reading()).await.map_err(store_error)?;
-    let webhooks = rows.into_iter().map(|row| {
-        let webhook = Webhook::try_from(row)?;
-        Ok((webhook.id, webhook))
-    });
-    webhooks.collect()
-}
-
-async fn events_of(
-    store: &Store,
-    deliveries: &[webhook_delivery::Model],
-) -> Result<BTreeMap<i64, PipelineEvent>, StoreError> {
-    let ids = deliveries.iter().filter_map(|delivery| delivery.event_id);
-    let rows = pipeline_event::Entity::find().filter(pipeline_event::Column::Id.is_in(ids));
-    let rows = rows.all(store.reading()).await.map_err(store_error)?;
-    let events = rows.into_iter().map(|row| Ok((row.id, row.try_into()?)));
-    events.collect()
 }
 
 pub(super) async fn delivered(

@@ -6,6 +6,7 @@ mod media_states;
 mod open;
 mod opening;
 mod outage;
+mod ringing;
 mod state_machine;
 mod sweeping;
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blobs,
+    Blobs, Doorbell,
     contract::{self, Deployment, doorbell::Doorbells},
     fakes::ManualClock,
 };
@@ -77,8 +77,16 @@ pub(crate) async fn new_postgres_database() -> String {
 
 /// A deployment in `database`, which may be empty.
 pub(crate) async fn deployment(database: Database, clock: Arc<ManualClock>) -> Deployment {
+    ringing(database, clock, Arc::new(LocalDoorbell::default())).await
+}
+
+/// The same, with this bell.
+pub(crate) async fn ringing(
+    database: Database,
+    clock: Arc<ManualClock>,
+    bell: Arc<dyn Doorbell>,
+) -> Deployment {
     database.migrate().await.unwrap();
-    let bell = Arc::new(LocalDoorbell::default());
     let store = Store::new(database, contract::making(), clock.clone(), bell);
     let store = Arc::new(store);
     Deployment {

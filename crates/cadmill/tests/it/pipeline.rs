@@ -209,11 +209,13 @@ fn a_configuration_that_cannot_be_used_is_told_in_one_sentence() {
     let bench = Bench::new();
     let postgres = ("CADMILL_DATABASE_URL", "postgres://me:s3cret@127.0.0.1:1/x");
     let redis = ("CADMILL_REDIS_URL", "redis://:s3cret@127.0.0.1:1");
-    let cases: [(&[(&str, &str)], &str); 8] = [
+    let cases: [(&[(&str, &str)], &str); 10] = [
         (&[("CADMILL_SLOT", "2")], "unknown field `slot`"),
         (&[("CADMILL_SLOTS", "many")], "slots"),
         (&[("CADMILL_LEASE", "soon")], "`soon`"),
         (&[("CADMILL_RECIPE", "coarse")], "coarse"),
+        (&[("CADMILL_EVENTS_LONGEST", "99ms")], "100ms and 24h"),
+        (&[("CADMILL_EVENTS_LONGEST", "25h")], "100ms and 24h"),
         (&[postgres], "set `redis_url` too"),
         (&[redis], "of no use without `database_url`"),
         (&[postgres, redis], "cannot be reached at 127.0.0.1:1"),

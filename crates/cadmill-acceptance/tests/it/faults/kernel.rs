@@ -29,12 +29,12 @@ exec "$real" "$@"
 
 /// A tessellator that is watched.
 #[derive(Debug)]
-pub(super) struct Kernel {
+pub(crate) struct Kernel {
     folder: PathBuf,
 }
 
 impl Kernel {
-    pub(super) fn new(folder: PathBuf) -> Self {
+    pub(crate) fn new(folder: PathBuf) -> Self {
         fs::create_dir(&folder).unwrap();
         let real = given("CADMILL_TESSELLATOR");
         let script = SCRIPT
@@ -47,22 +47,22 @@ impl Kernel {
     }
 
     /// What to start.
-    pub(super) fn program(&self) -> PathBuf {
+    pub(crate) fn program(&self) -> PathBuf {
         self.folder.join("tessellate")
     }
 
     /// Lets every run wait from now on.
-    pub(super) fn close_gate(&self) {
+    pub(crate) fn close_gate(&self) {
         fs::write(self.folder.join("gate"), "").unwrap();
     }
 
     /// Lets all of them go on.
-    pub(super) fn open_gate(&self) {
+    pub(crate) fn open_gate(&self) {
         fs::remove_file(self.folder.join("gate")).unwrap();
     }
 
     /// The hash of the bytes of each run so far, in order.
-    pub(super) fn runs(&self) -> Vec<String> {
+    pub(crate) fn runs(&self) -> Vec<String> {
         self.lines("runs")
     }
 

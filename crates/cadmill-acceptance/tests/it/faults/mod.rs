@@ -11,7 +11,7 @@ mod failpoints;
 mod follower;
 mod frozen;
 mod full_disk;
-mod kernel;
+pub(crate) mod kernel;
 mod postgres_away;
 mod redis_away;
 mod redis_client;
@@ -19,7 +19,7 @@ mod service_away;
 mod site;
 mod start;
 mod terminated;
-mod workers;
+pub(crate) mod workers;
 
 use std::{
     thread,
@@ -31,7 +31,7 @@ const LONG: Duration = Duration::from_mins(2);
 
 /// Looks again and again until it is so.
 #[track_caller]
-fn eventually(what: &str, is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
     within(LONG, what, is_so);
 }
 

@@ -19,14 +19,14 @@ use super::eventually;
 
 /// A running worker.
 #[derive(Debug)]
-pub(super) struct Worker {
+pub(crate) struct Worker {
     child: Child,
     log: PathBuf,
 }
 
 impl Worker {
     /// Starts `command`, which writes into `log`.
-    pub(super) fn start(mut command: Command, log: PathBuf) -> Self {
+    pub(crate) fn start(mut command: Command, log: PathBuf) -> Self {
         let file = File::create(&log).unwrap();
         command.stdout(file.try_clone().unwrap()).stderr(file);
         let child = command.spawn().unwrap();
@@ -34,25 +34,25 @@ impl Worker {
     }
 
     /// What it has said so far.
-    pub(super) fn said(&self) -> String {
+    pub(crate) fn said(&self) -> String {
         fs::read_to_string(&self.log).unwrap()
     }
 
     /// Waits until it has said so.
     #[track_caller]
-    pub(super) fn says(&self, text: &str) {
+    pub(crate) fn says(&self, text: &str) {
         eventually(&format!("a worker says `{text}`"), || {
             self.said().contains(text)
         });
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
 
     /// Waits until it has ended.
     #[track_caller]
-    pub(super) fn ended(&mut self) -> ExitStatus {
+    pub(crate) fn ended(&mut self) -> ExitStatus {
         let mut status = None;
         eventually("a worker ends", || {
             status = self.child.try_wait().unwrap();
@@ -63,7 +63,7 @@ impl Worker {
 
     /// Waits until it has been killed.
     #[track_caller]
-    pub(super) fn is_killed(&mut self) {
+    pub(crate) fn is_killed(&mut self) {
         let ended = self.ended();
         assert_eq!(
             ended.signal(),
@@ -75,7 +75,7 @@ impl Worker {
 
     /// Waits until it has frozen itself.
     #[track_caller]
-    pub(super) fn is_frozen(&self) {
+    pub(crate) fn is_frozen(&self) {
         eventually("a worker freezes", || {
             let flags = WaitPidFlag::WUNTRACED | WaitPidFlag::WNOHANG;
             matches!(
@@ -87,7 +87,7 @@ impl Worker {
 
     /// Tells it to stop, and waits until it has ended well.
     #[track_caller]
-    pub(super) fn stop(mut self) {
+    pub(crate) fn stop(mut self) {
         self.signal(Signal::SIGTERM);
         let ended = self.ended();
         assert_eq!(ended.code(), Some(0), "{}", self.said());

@@ -1,0 +1,160 @@
+//! When workers are woken: whenever something came into the queue, and at nothing else.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use async_trait::async_trait;
+use cadmill_domain::{
+    Blob, Claim, Doorbell, FailedFilter, Failure, FailureCode, MaterialKey, MaterialMap,
+    MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Product, Request,
+    RequestKey, StoreError, TaskKind, TaskPayload, WorkerName, contract::Deployment,
+};
+use cadmill_store::Database;
+use serde_json::json;
+
+use crate::open;
+
+const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+const USD: TaskKind = TaskKind::Make(MediaKind::UsdMaster);
+
+#[tokio::test]
+async fn sqlite_rings_for_what_is_queued() {
+    let folder = tempfile::tempdir().unwrap();
+    check(open::sqlite_in(folder.path()).await).await;
+}
+
+#[tokio::test]
+async fn postgres_rings_for_what_is_queued() {
+    let url = open::new_postgres_database().await;
+    check(Database::connect_postgres(&url, 4).await.unwrap()).await;
+}
+
+/// Counts how often it is rung.
+#[derive(Debug, Default)]
+struct Counter(AtomicUsize);
+
+#[async_trait]
+impl Doorbell for Counter {
+    async fn ring(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    async fn wait(&self) {
+        std::future::pending().await
+    }
+}
+
+impl Counter {
+    /// Checks whether `act` rings, and gives what it gave.
+    #[track_caller]
+    fn rings<T>(
+        &self,
+        times: usize,
+        act: impl Future<Output = Result<T, StoreError>>,
+    ) -> impl Future<Output = T> {
+        let caller = std::panic::Location::caller();
+        async move {
+            let before = self.0.load(Ordering::Relaxed);
+            let done = act.await.unwrap();
+            let rung = self.0.load(Ordering::Relaxed) - before;
+            assert_eq!(rung, times, "{caller}");
+            done
+        }
+    }
+}
+
+async fn check(database: Database) {
+    let bell = Arc::new(Counter::default());
+    let deployment = open::ringing(database, Arc::default(), bell.clone()).await;
+    let Deployment { files, ledger, .. } = &deployment;
+    let new = |name: &str| NewCadFile {
+        name: name.to_owned(),
+        source: Blob::of(name.as_bytes()),
+    };
+    let id = bell.rings(0, files.add(new("a"), None)).await.id;
+    bell.rings(1, files.add(new("b"), Some(Request::ASKED)))
+        .await;
+
+    let everything = MissingRequest::of(GLB);
+    let counting = MissingRequest {
+        dry_run: true,
+        ..everything.clone()
+    };
+    bell.rings(0, ledger.request_missing(&counting)).await;
+    bell.rings(1, ledger.request_missing(&everything)).await;
+    bell.rings(0, ledger.request_missing(&everything)).await;
+    bell.rings(0, ledger.request(work(id, GLB), Request::BULK))
+        .await;
+
+    // What follows from a result is queued with it.
+    let claim = claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    bell.rings(1, ledger.publish(&claim, Product::Step(json!({}))))
+        .await;
+    let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
+    bell.rings(1, ledger.hand_back(&claimed)).await;
+    let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
+    bell.rings(1, ledger.publish(&claimed, asset("glb"))).await;
+
+    let failing = self::claim(&bell, &deployment, work(id, USD)).await;
+    let failure = Failure::new(FailureCode::KernelError, "No.");
+    bell.rings(0, ledger.fail(&failing, &failure, None)).await;
+    let filter = FailedFilter::default();
+    bell.rings(1, ledger.retry_failed(&filter)).await;
+    bell.rings(0, ledger.retry_failed(&filter)).await;
+    let claimed = self::claim(&bell, &deployment, work(id, USD)).await;
+    bell.rings(0, ledger.publish(&claimed, asset("usd"))).await;
+
+    let again = Request {
+        again: true,
+        ..Request::ASKED
+    };
+    let key = RequestKey::of("one wish");
+    let asking = || ledger.request_once(work(id, USD), again, key);
+    bell.rings(1, asking()).await;
+    bell.rings(0, asking()).await;
+    let claimed = self::claim(&bell, &deployment, work(id, USD)).await;
+    bell.rings(0, ledger.publish(&claimed, asset("usd, again")))
+        .await;
+    bell.rings(0, asking()).await;
+
+    let parts = files.save_part_materials(id, red(), None);
+    bell.rings(1, parts).await;
+    bell.rings(0, ledger.cancel(work(id, USD))).await;
+    let overrides = files.save_manual_material_overrides(id, red(), None);
+    bell.rings(1, overrides).await;
+    let other = Blob::of(b"other bytes");
+    bell.rings(1, files.replace_source(id, other, Request::ASKED, None))
+        .await;
+    bell.rings(0, ledger.cancel(work(id, TaskKind::ProcessStep)))
+        .await;
+    bell.rings(0, files.remove(id)).await;
+}
+
+async fn claim(bell: &Counter, deployment: &Deployment, work: TaskPayload) -> Claim {
+    let worker = WorkerName::new("worker 1");
+    let claimed = bell.rings(0, deployment.ledger.claim(work, &worker)).await;
+    claimed.unwrap_or_else(|| panic!("{work} is queued"))
+}
+
+fn work(cad_file_id: cadmill_domain::CadFileId, kind: TaskKind) -> TaskPayload {
+    TaskPayload { cad_file_id, kind }
+}
+
+fn asset(text: &str) -> Product {
+    let blob = Blob::of(text.as_bytes());
+    let report = json!({});
+    Product::Asset(NewMediaAsset { blob, report })
+}
+
+fn red() -> MaterialMap {
+    let spec = MaterialSpec {
+        name: None,
+        color: "#ff0000".parse().unwrap(),
+        metallic: 0.0,
+        roughness: 0.5,
+        opacity: 1.0,
+    };
+    MaterialMap::from([(MaterialKey::new("*"), spec)])
+}
