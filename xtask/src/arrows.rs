@@ -54,6 +54,11 @@ const KEPT_INSIDE: &[(&str, &[&str])] = &[
     ("fred", &["cadmill-lock"]),
     ("axum", &["cadmill-api", "cadmill-dashboard", "cadmill"]),
     ("cxx", &["cadmill-occt"]),
+    ("opentelemetry", &["cadmill"]),
+    ("opentelemetry-http", &["cadmill"]),
+    ("opentelemetry-otlp", &["cadmill"]),
+    ("opentelemetry_sdk", &["cadmill"]),
+    ("tracing-opentelemetry", &["cadmill"]),
 ];
 
 /// A dependency that the architecture forbids.
@@ -177,6 +182,7 @@ mod tests {
         assert!(found("cadmill-api", "cadmill-pipeline", ours, None));
         assert!(found("cadmill-api", "cadmill-store", ours, Some("build")));
         assert!(found("cadmill-pipeline", "fred", None, None));
+        assert!(found("cadmill-api", "tracing-opentelemetry", None, None));
         assert!(found("cadmill-domain", "sea-orm", None, Some("dev")));
         assert!(!found("cadmill-usd", "cadmill-scene", ours, None));
         assert!(!found("cadmill-domain", "cadmill-scene", ours, Some("dev")));

@@ -47,6 +47,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         clock,
         checks: Vec::new(),
         render_metrics: Arc::new(String::new),
+        join_trace: |_, _| {},
         stop: tokio_util::sync::CancellationToken::new(),
     };
     let settings = Settings {

@@ -5,7 +5,7 @@ use std::{fmt, sync::Arc};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
 };
 use cadmill_domain::{
@@ -19,6 +19,7 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
     timeout::TimeoutLayer,
 };
+use tracing::Span;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -51,6 +52,9 @@ use crate::{
 /// Writes the metrics of the process as Prometheus reads them.
 pub type RenderMetrics = Arc<dyn Fn() -> String + Send + Sync>;
 
+/// Makes the span of a request part of the trace that the headers of the request tell of, if any.
+pub type JoinTrace = fn(&Span, &HeaderMap);
+
 /// Gives 32 bytes that nobody can guess.
 pub type RandomBytes = fn() -> [u8; 32];
 
@@ -81,6 +85,8 @@ pub struct Api {
     pub checks: Vec<Arc<dyn HealthCheck>>,
     /// Writes the metrics of the process.
     pub render_metrics: RenderMetrics,
+    /// Lets traces go on here that began elsewhere.
+    pub join_trace: JoinTrace,
     /// Cancelled when the service is to end: whoever follows the events is dismissed at once.
     pub stop: CancellationToken,
 }
@@ -117,6 +123,7 @@ pub fn openapi() -> OpenApi {
 impl Api {
     /// The router of the whole service.
     pub fn router(self, settings: &Settings) -> Router {
+        let join_trace = self.join_trace;
         let guard = Guard::new(settings, self.tokens.clone(), self.clock.clone());
         let (router, document) = self.routes(settings);
         let gate = Arc::new(Gate::new(&document, guard));
@@ -124,7 +131,7 @@ impl Api {
             .layer(middleware::from_fn_with_state(gate, gate::pass))
             .merge(documentation::router(document))
             .layer(middleware::from_fn(request::note_route));
-        with_outer_layers(router, settings)
+        with_outer_layers(router, settings, join_trace)
     }
 
     fn routes(self, settings: &Settings) -> (Router, OpenApi) {
@@ -224,7 +231,7 @@ impl Api {
 }
 
 /// What is the same for every answer: security headers, other origins, panics, problems.
-fn with_outer_layers(router: Router, settings: &Settings) -> Router {
+fn with_outer_layers(router: Router, settings: &Settings, join_trace: JoinTrace) -> Router {
     let header = |name: HeaderName, value: &'static str| {
         SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
     };
@@ -242,7 +249,10 @@ fn with_outer_layers(router: Router, settings: &Settings) -> Router {
         ))
         .layer(header(header::REFERRER_POLICY, "no-referrer"))
         .layer(header(header::CACHE_CONTROL, "no-store"))
-        .layer(middleware::from_fn(request::outermost));
+        .layer(middleware::from_fn_with_state(
+            join_trace,
+            request::outermost,
+        ));
     if !settings.cors_origins.is_empty() {
         router = router.layer(cors(settings));
     }

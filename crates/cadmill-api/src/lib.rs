@@ -19,7 +19,7 @@ mod serve;
 mod settings;
 mod webhooks;
 
-pub use api::{Api, RandomBytes, RenderMetrics, openapi};
+pub use api::{Api, JoinTrace, RandomBytes, RenderMetrics, openapi};
 pub use events::FeedSettings;
 pub use figures::figures_router;
 pub use serve::serve;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{MatchedPath, Request},
+    extract::{MatchedPath, Request, State},
     http::{HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse as _, Response},
@@ -11,7 +11,7 @@ use cadmill_domain::sentence;
 use tracing::{Instrument as _, Span, debug, error, field, info_span, warn};
 use uuid::Uuid;
 
-use crate::problem::Problem;
+use crate::{api::JoinTrace, problem::Problem};
 
 /// The header by which requests are found in the log.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -20,13 +20,19 @@ const LONGEST_ID: usize = 128;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Runs a request within its span.
-pub(crate) async fn outermost(mut request: Request, next: Next) -> Response {
+pub(crate) async fn outermost(
+    State(join_trace): State<JoinTrace>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let id = request_id(&request);
     let span = info_span!(
         "request",
         request.id = %id, http.method = %request.method(), http.path = request.uri().path(),
         http.route = field::Empty, http.status = field::Empty, token.id = field::Empty,
+        trace.id = field::Empty,
     );
+    join_trace(&span, request.headers());
     // Ours in any case: what is behind reads it, too.
     let header_value = HeaderValue::from_str(&id).unwrap_or(HeaderValue::from_static("invalid"));
     request

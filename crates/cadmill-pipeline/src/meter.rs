@@ -1,5 +1,5 @@
 //! Tells the ledger how far the work is, and hears from it whether the work is still wanted. Takes
-//! the time of each phase on the way.
+//! the time of each phase on the way, and gives it a span within that of the task.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -9,7 +9,7 @@ use std::{
 use cadmill_domain::{Claim, Ledger, Phase, Progress, ProgressSink, TaskKind};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
-use tracing::warn;
+use tracing::{Span, debug_span, warn};
 
 use crate::{Failpoint, figures};
 
@@ -36,7 +36,8 @@ impl Meter {
         let phases = Arc::new(Phases {
             task: claim.work.kind,
             progress,
-            since: Mutex::new(Instant::now()),
+            stretch: Mutex::new(Stretch::begin(&Span::current(), FIRST)),
+            span: Span::current(),
         });
         let reporting = tokio::spawn(report(ledger, claim, work, told));
         Self {
@@ -69,7 +70,26 @@ impl Meter {
 struct Phases {
     task: TaskKind,
     progress: watch::Sender<Progress>,
-    since: Mutex<Instant>,
+    stretch: Mutex<Stretch>,
+    /// That of the task.
+    span: Span,
+}
+
+/// The time that a phase takes.
+#[derive(Debug)]
+struct Stretch {
+    since: Instant,
+    /// Ends when it is dropped.
+    _span: Span,
+}
+
+impl Stretch {
+    fn begin(task: &Span, phase: &str) -> Self {
+        Self {
+            since: Instant::now(),
+            _span: debug_span!(parent: task, "step", task.step = phase),
+        }
+    }
 }
 
 impl Phases {
@@ -80,22 +100,19 @@ impl Phases {
         };
         let before = self.progress.send_replace(progress);
         if before.phase != phase {
-            self.end(&before.phase);
+            let mut stretch = self.stretch.lock().unwrap_or_else(PoisonError::into_inner);
+            figures::phase(self.task, &before.phase, stretch.since.elapsed());
+            *stretch = Stretch::begin(&self.span, phase);
         }
-    }
-
-    /// This phase has ended.
-    fn end(&self, phase: &str) {
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
-        figures::phase(self.task, phase, since.elapsed());
-        *since = Instant::now();
     }
 }
 
 impl Drop for Phases {
     fn drop(&mut self) {
         let last = self.progress.borrow().phase.clone();
-        self.end(&last);
+        let stretch = self.stretch.get_mut();
+        let since = stretch.unwrap_or_else(PoisonError::into_inner).since;
+        figures::phase(self.task, &last, since.elapsed());
     }
 }
 

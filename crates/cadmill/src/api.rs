@@ -4,7 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use cadmill_api::{
-    Access, Api, Courier, DeliverySettings, FeedSettings, RenderMetrics, Settings, TargetPolicy,
+    Access, Api, Courier, DeliverySettings, FeedSettings, JoinTrace, RenderMetrics, Settings,
+    TargetPolicy,
 };
 use cadmill_domain::{HealthCheck, SystemClock};
 use cadmill_lock::DedupLock;
@@ -14,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     config::{AccessMode, Config},
     deployment::Deployment,
-    output, token,
+    output, token, traces,
 };
 
 /// How long a receiver of a webhook may take to answer.
@@ -43,6 +44,7 @@ pub(crate) async fn serve(
         clock: Arc::new(SystemClock),
         checks,
         render_metrics,
+        join_trace: join_trace(&deployment.config),
         stop: stop.clone(),
     };
     let router = api.router(&settings(&deployment.config));
@@ -105,6 +107,14 @@ fn settings(config: &Config) -> Settings {
         },
         webhook_targets: targets(config),
         ..Settings::default()
+    }
+}
+
+/// Traces that begin elsewhere go on here, if there are any.
+fn join_trace(config: &Config) -> JoinTrace {
+    match config.otlp_endpoint {
+        Some(_) => traces::join,
+        None => |_, _| {},
     }
 }
 

@@ -8,7 +8,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use serde::Deserialize;
 
-use crate::{config::Config, quantity};
+use crate::{config::Config, quantity, traces::Endpoint};
 
 const AFTER_HELP: &str = "\
 Exit codes: 0 all went well, 1 failure, 2 wrong usage, 3 some files failed, 130 interrupted.
@@ -337,13 +337,33 @@ pub(crate) struct ServeArguments {
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<SocketAddr>,
     #[command(flatten)]
+    tracing: TraceArguments,
+    #[command(flatten)]
     deployment: DeploymentArguments,
+}
+
+/// Where traces go.
+#[derive(Debug, Args)]
+struct TraceArguments {
+    /// The OpenTelemetry collector that traces are sent to by HTTP, for example
+    /// `http://127.0.0.1:4318`; none are made if nothing is said.
+    #[arg(long, value_name = "URL")]
+    otlp_endpoint: Option<Endpoint>,
+}
+
+impl TraceArguments {
+    fn put_into(&self, config: &mut Config) {
+        if let Some(endpoint) = &self.otlp_endpoint {
+            config.otlp_endpoint = Some(endpoint.clone());
+        }
+    }
 }
 
 impl ServeArguments {
     pub(crate) fn config(&self) -> Result<Config> {
         let mut config = Config::load(&self.deployment)?;
         config.listen = self.listen.unwrap_or(config.listen);
+        self.tracing.put_into(&mut config);
         Ok(config)
     }
 }
@@ -354,7 +374,17 @@ pub(crate) struct WorkerArguments {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) metrics_listen: Option<SocketAddr>,
     #[command(flatten)]
-    pub(crate) deployment: DeploymentArguments,
+    tracing: TraceArguments,
+    #[command(flatten)]
+    deployment: DeploymentArguments,
+}
+
+impl WorkerArguments {
+    pub(crate) fn config(&self) -> Result<Config> {
+        let mut config = Config::load(&self.deployment)?;
+        self.tracing.put_into(&mut config);
+        Ok(config)
+    }
 }
 
 #[derive(Debug, Subcommand)]
@@ -432,11 +462,13 @@ pub(crate) struct HealthArguments {
 
 impl Command {
     /// How much is logged without being asked: what runs for days tells what it does.
-    pub(crate) const fn verbosity(&self) -> u8 {
-        match self {
-            Self::Serve(_) | Self::Api(_) | Self::Worker(_) => 1,
-            _ => 0,
-        }
+    pub(crate) fn verbosity(&self) -> u8 {
+        u8::from(self.is_server())
+    }
+
+    /// Whether it runs until it is stopped.
+    pub(crate) const fn is_server(&self) -> bool {
+        matches!(self, Self::Serve(_) | Self::Api(_) | Self::Worker(_))
     }
 }
 

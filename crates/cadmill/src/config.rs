@@ -21,6 +21,7 @@ use crate::{
     cli::{DeploymentArguments, NamedRecipe},
     exit::Failed,
     machine, quantity,
+    traces::Endpoint,
 };
 
 /// The file that is read if it is there and no other is named.
@@ -106,6 +107,8 @@ pub(crate) struct Config {
     pub(crate) events_longest: Duration,
     /// Networks that are not public and into which webhooks may be sent all the same.
     pub(crate) webhook_networks: Vec<IpNet>,
+    /// The collector that traces go to; none are made if nothing is said.
+    pub(crate) otlp_endpoint: Option<Endpoint>,
 }
 
 /// Whether the API asks for tokens.
@@ -177,6 +180,7 @@ impl Default for Config {
             redirect_downloads: None,
             events_longest: Duration::from_mins(15),
             webhook_networks: Vec::new(),
+            otlp_endpoint: None,
         }
     }
 }

@@ -1,28 +1,44 @@
-//! Logs on standard error, by `CADMILL_LOG` or `-v`.
+//! Logs on standard error, by `CADMILL_LOG` or `-v`, and traces beside them.
 
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
-/// Starts logging; warnings only, unless something else is asked for. As JSON each line is an object,
-/// for those who collect logs.
-pub(crate) fn start(verbose: u8, as_json: bool) {
-    let level = match verbose {
-        0 => "warn",
-        1 => "info",
-        2 => "debug",
-        _ => "trace",
-    };
-    let filter = EnvFilter::try_from_env("CADMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr);
-    if as_json {
-        log.json().flatten_event(true).init();
-        return;
+use crate::traces::Traces;
+
+/// How it is logged.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Logging {
+    /// How much, where `CADMILL_LOG` says nothing: warnings, and at each number more.
+    pub(crate) verbosity: u8,
+    /// Whether each line is an object, for those who collect logs.
+    pub(crate) as_json: bool,
+}
+
+impl Logging {
+    /// Starts it.
+    pub(crate) fn start(self, traces: Option<&Traces>) {
+        let level = match self.verbosity {
+            0 => "warn",
+            1 => "info",
+            2 => "debug",
+            _ => "trace",
+        };
+        let filter =
+            EnvFilter::try_from_env("CADMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+        let lines = fmt::layer().with_writer(std::io::stderr);
+        let lines = if self.as_json {
+            lines.json().flatten_event(true).boxed()
+        } else {
+            let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+            let lines = lines.with_ansi(!is_plain && is_terminal());
+            lines.with_target(false).boxed()
+        };
+        tracing_subscriber::registry()
+            .with(lines.with_filter(filter))
+            .with(traces.map(Traces::layer))
+            .init();
     }
-    let is_plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    log.with_ansi(!is_plain && is_terminal())
-        .with_target(false)
-        .init();
 }
 
 fn is_terminal() -> bool {

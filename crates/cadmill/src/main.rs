@@ -27,16 +27,20 @@ mod shell;
 mod status;
 mod tessellator;
 mod token;
+mod traces;
 mod waiting;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{cli::Cli, exit::Exit};
+use crate::{cli::Cli, exit::Exit, logging::Logging};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    logging::start(cli.verbose + cli.command.verbosity(), cli.log_json);
-    Exit::of(run::command(&cli.command)).into()
+    let logging = Logging {
+        verbosity: cli.verbose + cli.command.verbosity(),
+        as_json: cli.log_json,
+    };
+    Exit::of(run::command(&cli.command, logging)).into()
 }

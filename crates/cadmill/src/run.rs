@@ -3,18 +3,22 @@
 use anyhow::Result;
 
 use crate::{
-    cli::Command, convert, doctor, exit::Exit, health, import, inspect, materials, missing, retry,
-    serve, shell, status, token,
+    cli::Command, convert, doctor, exit::Exit, health, import, inspect, logging::Logging,
+    materials, missing, retry, serve, shell, status, token,
 };
 
 /// Runs a command.
-pub(crate) fn command(command: &Command) -> Result<Exit> {
+pub(crate) fn command(command: &Command, logging: Logging) -> Result<Exit> {
+    if !command.is_server() {
+        // Servers log as soon as they know where their traces go.
+        logging.start(None);
+    }
     match command {
+        Command::Serve(arguments) => serve::serve(arguments, logging),
+        Command::Api(arguments) => serve::api(arguments, logging),
+        Command::Worker(arguments) => serve::worker(arguments, logging),
         Command::Convert(arguments) => convert::run(arguments),
         Command::Inspect(arguments) => inspect::run(arguments),
-        Command::Serve(arguments) => serve::serve(arguments),
-        Command::Api(arguments) => serve::api(arguments),
-        Command::Worker(arguments) => serve::worker(arguments),
         Command::Migrate(arguments) => serve::migrate(arguments),
         Command::Import(arguments) => import::run(arguments),
         Command::GenerateMissing(arguments) => missing::run(arguments),

@@ -16,16 +16,19 @@ use crate::{
     exit::{Exit, Failed},
     figures,
     interrupt::Interrupt,
-    listener, machine, output, tessellator,
+    listener,
+    logging::Logging,
+    machine, output, tessellator,
+    traces::Traces,
 };
 
 /// How often blobs are swept.
 const SWEEP: Duration = Duration::from_hours(1);
 
 /// The API and the workers in one process.
-pub(crate) fn serve(arguments: &ServeArguments) -> Result<Exit> {
+pub(crate) fn serve(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
     let config = arguments.config()?;
-    until_stopped(config, "`cadmill serve`", async |deployment, stop| {
+    until_stopped(config, log, "`cadmill serve`", async |deployment, stop| {
         let render = figures::record()?;
         let listener = listener::bind(&deployment.config).await?;
         let (mill, _scratch) = deployment.mill().await?;
@@ -46,10 +49,10 @@ pub(crate) fn serve(arguments: &ServeArguments) -> Result<Exit> {
 }
 
 /// The API alone.
-pub(crate) fn api(arguments: &ServeArguments) -> Result<Exit> {
+pub(crate) fn api(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
     let config = arguments.config()?;
     refuse_embedded(&config, "an API")?;
-    until_stopped(config, "`cadmill api`", async |deployment, stop| {
+    until_stopped(config, log, "`cadmill api`", async |deployment, stop| {
         let render = figures::record()?;
         let listener = listener::bind(&deployment.config).await?;
         let lock = deployment.lock().await?;
@@ -60,11 +63,11 @@ pub(crate) fn api(arguments: &ServeArguments) -> Result<Exit> {
 }
 
 /// One of many workers.
-pub(crate) fn worker(arguments: &WorkerArguments) -> Result<Exit> {
-    let config = Config::load(&arguments.deployment)?;
+pub(crate) fn worker(arguments: &WorkerArguments, log: Logging) -> Result<Exit> {
+    let config = arguments.config()?;
     refuse_embedded(&config, "a worker")?;
     let metrics = arguments.metrics_listen;
-    until_stopped(config, "`cadmill worker`", async |deployment, stop| {
+    until_stopped(config, log, "`cadmill worker`", async |deployment, stop| {
         let (mill, _scratch) = deployment.mill().await?;
         let mill = Arc::new(mill);
         let telling = async {
@@ -100,18 +103,26 @@ fn refuse_embedded(config: &Config, what: &str) -> Result<()> {
 /// Opens a deployment, and lets `run` have it until the process is told to stop.
 fn until_stopped(
     config: Config,
+    log: Logging,
     what: &str,
     run: impl AsyncFnOnce(&Deployment, CancellationToken) -> Result<()>,
 ) -> Result<Exit> {
     let runtime = machine::runtime()?;
-    runtime.block_on(async {
+    let endpoint = config.otlp_endpoint.as_ref();
+    let traces = endpoint.map(|endpoint| Traces::begin(endpoint, runtime.handle()));
+    let traces = traces.transpose()?;
+    log.start(traces.as_ref());
+    let ended = runtime.block_on(async {
         let interrupt = Interrupt::listen().context("signals cannot be listened for")?;
         let deployment = Deployment::open_to_work(config, what).await?;
         run(&deployment, interrupt.token()).await
-    })?;
+    });
+    if let Some(traces) = traces {
+        traces.end();
+    }
     // Whatever still reads from a share that does not answer shall not keep us from the end.
     runtime.shutdown_background();
-    Ok(Exit::Ok)
+    ended.map(|()| Exit::Ok)
 }
 
 /// Works until told to stop.

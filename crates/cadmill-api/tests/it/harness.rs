@@ -59,6 +59,7 @@ impl Harness {
             clock: clock.clone(),
             checks: Vec::new(),
             render_metrics: Arc::new(|| "# TYPE up gauge\nup 1\n".to_owned()),
+            join_trace: |_, _| {},
             stop: tokio_util::sync::CancellationToken::new(),
         };
         let settings = Settings::default();

@@ -8,13 +8,17 @@ use cadmill_domain::{
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{Span, field, info, instrument, warn};
 
 use super::{Job, Mill, insist};
 use crate::{Failpoint, backoff, figures, meter::Meter, tasks};
 
 impl Mill {
     /// Works on a claim and closes it.
+    #[instrument(name = "task", level = "debug", skip_all, fields(
+        task.kind = claim.work.kind.task_name(), cad_file.id = %claim.work.cad_file_id,
+        fence = claim.fence.0, failure.code = field::Empty,
+    ))]
     pub(super) async fn work(
         &self,
         claim: &Claim,
@@ -168,6 +172,7 @@ impl Mill {
     ) -> Result<TaskOutcome, StoreError> {
         let code = failure.code;
         figures::failed(claim.work.kind, code);
+        Span::current().record("failure.code", field::display(code));
         let retry = code.retry() == Retry::Later;
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
         let ledger = &self.records.ledger;

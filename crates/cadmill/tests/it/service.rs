@@ -1,99 +1,11 @@
 //! The API as the command serves it: where it listens, and who gets in.
 
-use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
-    net::TcpStream,
-    process::{Child, ChildStdout, Stdio},
-};
-
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 use serde_json::{Value, json};
 
-use crate::bench::{Bench, step};
-
-/// A server, and where it listens.
-struct Server {
-    process: Child,
-    output: BufReader<ChildStdout>,
-    address: String,
-}
-
-impl Server {
-    fn start(bench: &Bench, variables: &[(&str, &str)]) -> Self {
-        let mut command = bench.command(&["serve"]);
-        command.envs(variables.iter().copied());
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut process = command.spawn().unwrap();
-        let mut output = BufReader::new(process.stdout.take().unwrap());
-        let line = line(&mut output);
-        let address = line.split_once("http://").unwrap().1;
-        let address = address.split(';').next().unwrap().to_owned();
-        Self {
-            process,
-            output,
-            address,
-        }
-    }
-
-    /// Status, headers and body of an answer.
-    fn ask(&self, request: &str, headers: &[&str], body: &[u8]) -> (u16, String, Vec<u8>) {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
-        let (address, length) = (&self.address, body.len());
-        let mut head = format!(
-            "{request} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {length}\r\n"
-        );
-        for header in headers {
-            head.extend([header, "\r\n"]);
-        }
-        stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
-        stream.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let (head, body) = answer.split_at(end.unwrap() + 4);
-        let head = String::from_utf8(head.to_vec()).unwrap();
-        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        (status, head, body.to_vec())
-    }
-
-    fn json(&self, request: &str, token: &str, body: &Value) -> (u16, Value) {
-        let bearer = format!("Authorization: Bearer {token}");
-        let headers = [bearer.as_str(), "Content-Type: application/json"];
-        let body = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
-        let (status, head, body) = self.ask(request, &headers, body.as_bytes());
-        let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{head}"));
-        (status, body)
-    }
-
-    #[track_caller]
-    fn stop(mut self) {
-        kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM).unwrap();
-        assert!(self.process.wait().unwrap().success());
-    }
-}
-
-fn line(output: &mut BufReader<ChildStdout>) -> String {
-    let mut line = String::new();
-    output.read_line(&mut line).unwrap();
-    line.trim_end().to_owned()
-}
-
-/// A multipart body with one file, and its media type.
-fn multipart(name: &str, text: &str) -> (String, Vec<u8>) {
-    let body = format!(
-        "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-         Content-Type: model/step\r\n\r\n{text}\r\n--cut--\r\n"
-    );
-    let kind = "Content-Type: multipart/form-data; boundary=cut".to_owned();
-    (kind, body.into_bytes())
-}
+use crate::{
+    bench::{Bench, step},
+    server::{Server, line, multipart},
+};
 
 #[test]
 fn the_first_token_is_shown_once_and_opens_everything() {
