@@ -10,6 +10,7 @@ mod oracles;
 mod packages;
 mod process;
 mod run;
+mod server;
 mod servers;
 mod test;
 mod venv;
@@ -18,7 +19,7 @@ mod workspace;
 use clap::{Parser, Subcommand};
 
 use crate::{
-    bench::{ConvertBench, DedupBench},
+    bench::{ApiBench, ConvertBench, DedupBench},
     docker::Docker,
     packages::Consent,
     workspace::Workspace,
@@ -57,6 +58,8 @@ enum Bench {
     Convert(ConvertBench),
     /// The ledger on both databases, and the locks.
     Dedup(DedupBench),
+    /// The API under load, and its downloads against nginx.
+    Api(ApiBench),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -69,5 +72,6 @@ fn main() -> anyhow::Result<()> {
         Task::Docker(docker) => docker.run(&workspace),
         Task::Bench(Bench::Convert(bench)) => bench.run(&workspace),
         Task::Bench(Bench::Dedup(bench)) => bench.run(&workspace),
+        Task::Bench(Bench::Api(bench)) => bench.run(&workspace),
     }
 }

@@ -3,7 +3,7 @@
 use std::{
     env,
     io::{self, BufRead, IsTerminal, Write},
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -105,6 +105,25 @@ pub(crate) const SERVERS: &[Need] = &[
         what: "Redis",
         debian: &["redis-server"],
         is_there: |_| Redis::is_installed(),
+    },
+];
+
+/// What a server is put under load with, and compared to.
+pub(crate) const LOAD: &[Need] = &[
+    Need {
+        what: "curl",
+        debian: &["curl"],
+        is_there: |_| process::on_path("curl").is_some(),
+    },
+    Need {
+        what: "wrk",
+        debian: &["wrk"],
+        is_there: |_| process::on_path("wrk").is_some(),
+    },
+    Need {
+        what: "nginx",
+        debian: &["nginx-light"],
+        is_there: |_| nginx().is_some(),
     },
 ];
 
@@ -218,6 +237,12 @@ fn install_commands(packages: &[&str]) -> Result<Vec<Command>> {
         );
     }
     Ok(vec![apt(&["update"]), apt(&install)])
+}
+
+/// The program `nginx`, which users other than root do not have on their `PATH`.
+pub(crate) fn nginx() -> Option<PathBuf> {
+    let usual = Path::new("/usr/sbin/nginx");
+    process::on_path("nginx").or_else(|| usual.is_file().then(|| usual.to_owned()))
 }
 
 /// Whether the headers of its STEP reader lie where systems put them.

@@ -1,11 +1,11 @@
 //! `cargo xtask bench dedup`: what it costs to do nothing twice, on each database and lock.
 
-use std::{collections::BTreeMap, fmt, process::Command};
+use std::{fmt, process::Command};
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::Args;
 
-use super::report::median;
+use super::figures::Figures;
 use crate::{
     packages::{self, Consent},
     process::{self, cargo},
@@ -61,35 +61,6 @@ struct Report {
     postgres: Figures,
     sqlite: Figures,
     locks: Figures,
-}
-
-/// Figures by their names, run by run.
-#[derive(Debug, Default)]
-struct Figures(BTreeMap<String, Vec<f64>>);
-
-impl Figures {
-    /// Adds what a program printed: a name and a number on each line.
-    fn add(&mut self, printed: &str) -> Result<()> {
-        for line in printed.lines() {
-            let parsed = line.split_once(' ');
-            let parsed = parsed.and_then(|(name, number)| Some((name, number.parse().ok()?)));
-            let (name, number) = parsed.with_context(|| format!("`{line}` is no figure"))?;
-            self.0.entry(name.to_owned()).or_default().push(number);
-        }
-        Ok(())
-    }
-
-    fn of(&self, name: &str) -> f64 {
-        self.0.get(name).map_or(f64::NAN, |runs| median(runs))
-    }
-
-    /// The median of what two figures are to each other in each run.
-    fn ratio(&self, over: &str, under: &str) -> f64 {
-        let of = |name| self.0.get(name).map_or(&[][..], Vec::as_slice);
-        let ratios = of(over).iter().zip(of(under));
-        let ratios: Vec<f64> = ratios.map(|(over, under)| over / under).collect();
-        median(&ratios)
-    }
 }
 
 impl fmt::Display for Report {

@@ -83,7 +83,7 @@ fn pss_kib(text: &str) -> Option<u32> {
 }
 
 /// The processes that any thread of `process` has started.
-fn children(process: u32) -> Vec<u32> {
+pub(crate) fn children(process: u32) -> Vec<u32> {
     let Ok(threads) = fs::read_dir(format!("/proc/{process}/task")) else {
         return Vec::new();
     };

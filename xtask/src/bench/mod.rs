@@ -1,7 +1,9 @@
 //! `cargo xtask bench convert`: our GLB and USD against two peers, in one run and in ratios; and
-//! `dedup`, in a module of its own.
+//! `dedup` and `api`, in modules of their own.
 
+mod api;
 mod dedup;
+mod figures;
 mod measure;
 mod merge;
 mod peers;
@@ -19,7 +21,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use walkdir::WalkDir;
 
-pub(crate) use self::dedup::DedupBench;
+pub(crate) use self::{api::ApiBench, dedup::DedupBench};
 use self::{
     peers::Peers,
     report::{FileFigures, FolderFigures, Report},

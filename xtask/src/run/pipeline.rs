@@ -1,15 +1,12 @@
 //! The server on the samples: missing scenes are asked for twice and made once.
 
-use std::{
-    io::{BufRead as _, BufReader, IsTerminal as _, stdin},
-    process::{Child, Command, Stdio},
-};
+use std::io::{IsTerminal as _, stdin};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use super::{SAMPLES, cadmill};
-use crate::{process, workspace::Workspace};
+use crate::{process, server::Server, workspace::Workspace};
 
 /// What `cadmill status --json` says of a file.
 #[derive(Debug, Deserialize)]
@@ -101,64 +98,6 @@ impl Story {
         });
         let media: Vec<String> = media.collect();
         format!("{}: {}", self.file.name, media.join(", "))
-    }
-}
-
-/// `cadmill serve`, which is stopped when this is dropped.
-struct Server {
-    child: Child,
-    /// Such as `http://127.0.0.1:8080`.
-    address: String,
-}
-
-impl Server {
-    /// Starts it and waits until it works.
-    fn start(mut command: Command) -> Result<Self> {
-        println!("$ cadmill serve &");
-        command.stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command
-            .spawn()
-            .context("`cadmill serve` cannot be started")?;
-        let output = child.stdout.take().context("it has no output")?;
-        let mut server = Self {
-            child,
-            address: String::new(),
-        };
-        let mut line = String::new();
-        BufReader::new(output).read_line(&mut line)?;
-        let address = line
-            .split([' ', ';'])
-            .find(|word| word.starts_with("http://"));
-        let ended = "`cadmill serve` ended at once; run it by hand to see why";
-        address.context(ended)?.clone_into(&mut server.address);
-        print!("{line}");
-        Ok(server)
-    }
-
-    fn stop(self) -> Result<()> {
-        self.terminate();
-        self.wait()
-    }
-
-    fn wait(mut self) -> Result<()> {
-        let status = self.child.wait()?;
-        ensure!(status.success(), "`cadmill serve` ended with {status}");
-        Ok(())
-    }
-
-    fn terminate(&self) {
-        // If there is no `kill`, it is killed when this is dropped.
-        process::succeeds(Command::new("kill").arg(self.child.id().to_string()));
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        if let Ok(None) = self.child.try_wait() {
-            drop(self.child.kill());
-            drop(self.child.wait());
-        }
     }
 }
 

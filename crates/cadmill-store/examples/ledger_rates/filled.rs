@@ -2,15 +2,12 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{
-    CadFileId, ContentHash, Doorbell, Making, MaterialMaps, MediaKind, Recipe, SystemClock,
-    TaskKind,
-};
+use cadmill_domain::{CadFileId, Doorbell, Making, MediaKind, Recipe, SystemClock};
 use cadmill_store::{Database, LocalDoorbell, PostgresDoorbell, Store};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, Statement, prelude::Uuid};
 use tempfile::TempDir;
 
-use crate::Outcome;
+use crate::{Outcome, fill};
 
 const CONNECTIONS: u32 = 16;
 
@@ -44,7 +41,7 @@ impl Filled {
         };
         let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
         let beside = connect(&url).await?;
-        for sql in fill(is_postgres, &making, files) {
+        for sql in fill::statements(is_postgres, &making, files) {
             beside.execute_unprepared(&sql).await?;
         }
         Ok(Self {
@@ -88,49 +85,6 @@ impl Filled {
 /// The id of the file with this number; such ids sort as those do that are made one after another.
 fn id(number: usize) -> CadFileId {
     CadFileId::from_uuid(Uuid::from_u128((0x019a << 112) | number as u128))
-}
-
-/// Statements that add files whose `process_step` is there.
-fn fill(is_postgres: bool, making: &Making, files: usize) -> Vec<String> {
-    let (numbers, id, hash, now) = if is_postgres {
-        (
-            format!("generate_series(1, {files}) AS numbers(n)"),
-            "('019a' || lpad(to_hex(n), 28, '0'))::uuid",
-            "lpad(to_hex(n), 64, '0')",
-            "now()",
-        )
-    } else {
-        let numbers = format!(
-            "(WITH RECURSIVE numbers(n) AS \
-             (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {files}) SELECT n FROM numbers)"
-        );
-        let now = "'2026-01-01T12:00:00+00:00'";
-        (
-            numbers,
-            "unhex(printf('019a%028x', n))",
-            "printf('%064x', n)",
-            now,
-        )
-    };
-    let materials: ContentHash = MaterialMaps::default().fingerprint();
-    let step = TaskKind::ProcessStep;
-    let ready = making.pattern(step).after_source;
-    vec![
-        format!(
-            "INSERT INTO cad_file (id, name, source_sha256, source_bytes, part_materials, \
-             manual_overrides, materials_fingerprint, created_at, updated_at) \
-             SELECT {id}, 'plant/line ' || n || '.step', {hash}, 1000000, '{{}}', '{{}}', \
-             '{materials}', {now}, {now} FROM {numbers}"
-        ),
-        format!(
-            "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, ready_input, \
-             fence, crashes, attempts, requested_at) \
-             SELECT {id}, '{step}', 'idle', 0, {hash} || '{ready}', {hash} || '{ready}', \
-             1, 0, 0, {now} FROM {numbers}"
-        ),
-        // As the databases do by themselves after a while.
-        "ANALYZE".to_owned(),
-    ]
 }
 
 async fn new_database(server: &str) -> Outcome<String> {

@@ -5,6 +5,7 @@
 //! cargo run --release -p cadmill-store --example ledger_rates -- [URL]
 //! ```
 
+mod fill;
 mod filled;
 mod pages;
 

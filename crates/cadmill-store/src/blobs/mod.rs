@@ -1,5 +1,6 @@
 //! Bytes under their hash, in a folder, in memory or in S3, by `object_store`.
 
+mod pieces;
 #[cfg(feature = "s3")]
 mod signed;
 mod sweep;
@@ -33,7 +34,7 @@ use tokio::{
 use uuid::Uuid;
 
 pub use self::sweep::Sweep;
-use self::upload::Upload;
+use self::{pieces::pieces, upload::Upload};
 
 /// What all blobs lie under.
 const PREFIX: &str = "sha256";
@@ -133,7 +134,7 @@ impl ObjectBlobs {
     ) -> Result<(), Failure> {
         let what = format!("Reading the blob {}", blob.sha256);
         let found = self.store.get(&key(blob.sha256)).await;
-        let mut bytes = found.map_err(|error| failure(&what, &error))?.into_stream();
+        let mut bytes = pieces(found.map_err(|error| failure(&what, &error))?);
         let mut hasher = Sha256::new();
         let writing = |error| Failure::writing("a copy of a blob", &error);
         while let Some(chunk) = bytes.next().await {
@@ -234,8 +235,8 @@ impl Blobs for ObjectBlobs {
         };
         let found = self.store.get_opts(&key, options).await;
         let found = found.map_err(|error| failure(&what, &error))?;
-        let bytes = found.into_stream();
-        Ok(bytes.map_err(move |error| failure(&what, &error)).boxed())
+        let bytes = pieces(found).map_err(move |error| failure(&what, &error));
+        Ok(bytes.boxed())
     }
 
     #[cfg(feature = "s3")]
