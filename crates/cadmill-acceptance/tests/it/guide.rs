@@ -84,6 +84,19 @@ fn shell(service: &Service, script: &str) -> Command {
     shell
 }
 
+/// Checks that the guide shows this problem; each has an id of its own.
+#[track_caller]
+fn is_shown(problem: &str, guide: &str) {
+    let (_, shown) = guide.split_once("```json\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let [told, shown] = [problem, shown].map(|json| {
+        let mut problem: Value = serde_json::from_str(json).unwrap();
+        assert!(problem["request_id"].take().is_string());
+        problem
+    });
+    assert_eq!(told, shown);
+}
+
 #[test]
 fn each_command_is_answered_as_the_guide_says() {
     let service = Service::start("guide", &[("CADMILL_EVENTS_LONGEST", "1s")]);
@@ -124,7 +137,9 @@ fn each_command_is_answered_as_the_guide_says() {
             ended.stderr
         );
         let is_refused = noted.iter().any(|status| *status >= "400");
-        if !is_refused {
+        if is_refused {
+            is_shown(&ended.stdout, &guide);
+        } else {
             ended.succeeded();
         }
         commands += noted.len();

@@ -2,7 +2,7 @@
 
 use axum::{
     body::Body,
-    http::{HeaderValue, Method, Request},
+    http::{HeaderName, HeaderValue, Method, Request},
 };
 use cadmill_domain::Role;
 
@@ -36,7 +36,7 @@ async fn asked_from(harness: &Harness, origin: &str) -> Answer {
 }
 
 fn has_no_cors(answer: &Answer) {
-    let mut names = answer.headers.keys().map(|name| name.as_str());
+    let mut names = answer.headers.keys().map(HeaderName::as_str);
     assert!(
         !names.any(|name| name.starts_with("access-control-")),
         "{answer:?}"

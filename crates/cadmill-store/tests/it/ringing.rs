@@ -42,7 +42,7 @@ impl Doorbell for Counter {
     }
 
     async fn wait(&self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
