@@ -10,10 +10,19 @@ use anyhow::{Context, Result, bail};
 
 use crate::workspace::Workspace;
 
-/// `cargo` in the workspace's folder.
+/// `cargo` in the workspace's folder, as if it had been called by hand: of the variables by which
+/// `cargo run` tells us of our own package, a build script that reads them (ring's) would take each
+/// change for one of its own, and all that depends on it would be built again.
 pub(crate) fn cargo(workspace: &Workspace) -> Command {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(&workspace.root);
+    let is_of_us =
+        |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
+    for (name, _) in env::vars_os() {
+        if name.to_str().is_some_and(is_of_us) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
