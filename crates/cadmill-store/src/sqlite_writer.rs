@@ -241,7 +241,7 @@ fn script(statements: Vec<Statement>) -> Statement {
             let end = part.find(|letter: char| !letter.is_ascii_digit());
             let (number, rest) = part.split_at(end.unwrap_or(part.len()));
             let number = number.parse().unwrap_or(0) + all.len();
-            sql.push_str(&format!("${number}{rest}"));
+            sql.extend(["$", &number.to_string(), rest]);
         }
         sql.push_str("; ");
         all.extend(statement.values.into_iter().flatten());

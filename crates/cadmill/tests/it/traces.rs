@@ -122,7 +122,8 @@ const TRACE: [u8; 16] = [7; 16];
 const PARENT: [u8; 8] = [9; 8];
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let hexadecimal = |text: String, byte: &u8| text + &format!("{byte:02x}");
+    bytes.iter().fold(String::new(), hexadecimal)
 }
 
 #[test]
