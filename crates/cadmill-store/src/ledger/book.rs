@@ -6,6 +6,11 @@ use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 use super::columns::{self, COLUMNS, understood};
 use crate::{Store, connection::Transaction, error::store_error};
 
+/// How the asset of a row is updated.
+const ASSET: &str = "asset_id = COALESCE((SELECT a.id FROM media_asset a \
+     WHERE a.cad_file_id = excluded.cad_file_id AND a.kind = excluded.kind \
+     AND a.input = excluded.ready_input), excluded.asset_id)";
+
 impl Store {
     /// Lets `work` run on the book of a file in a transaction of its own, and writes what changed.
     /// None if there is no such file.
@@ -145,33 +150,24 @@ impl Store {
         subject(id, &row).map(Some)
     }
 
-    /// One statement that writes all these rows. Where there is an asset of the input that is ready,
-    /// that is the row's: it may have got its id when it was first made.
+    /// One statement that writes all these rows. A row that was there gets the asset of the input
+    /// that is ready, if there is one: it may have got its id when it was first made.
     fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
         let width = COLUMNS.len();
         let tuple = |row: usize| {
-            let place = |column: &str| {
-                let column = COLUMNS.iter().position(|other| *other == column);
-                format!("${}", row * width + column.unwrap_or_default() + 1)
-            };
-            let places = COLUMNS.map(|column| match column {
-                "asset_id" => format!(
-                    "COALESCE((SELECT id FROM media_asset WHERE cad_file_id = {} \
-                     AND kind = {} AND input = {}), {})",
-                    place("cad_file_id"),
-                    place("kind"),
-                    place("ready_input"),
-                    place(column)
-                ),
-                column => place(column),
-            });
+            let places: Vec<_> = (1..=width)
+                .map(|i| format!("${}", row * width + i))
+                .collect();
             format!("({})", places.join(", "))
         };
         let tuples: Vec<_> = (0..rows.len()).map(tuple).collect();
         let key = 2;
         let updates = COLUMNS[key..].iter();
         let updates: Vec<_> = updates
-            .map(|column| format!("{column} = excluded.{column}"))
+            .map(|column| match *column {
+                "asset_id" => ASSET.to_owned(),
+                column => format!("{column} = excluded.{column}"),
+            })
             .collect();
         let sql = format!(
             "INSERT INTO ledger ({}) VALUES {} ON CONFLICT (cad_file_id, kind) DO UPDATE SET {}",

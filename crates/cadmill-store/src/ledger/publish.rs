@@ -1,8 +1,8 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
-    StoreError, TaskPayload,
+    Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, Requested,
+    StoreError, TaskKind, TaskPayload,
 };
 use sea_orm::Statement;
 
@@ -16,23 +16,15 @@ pub(super) async fn publish(
 ) -> Result<Published, StoreError> {
     let transaction = store.begin().await.map_err(store_error)?;
     match in_transaction(store, &transaction, claim, product).await {
-        Ok(Some((book, keep, published))) => {
-            let rows = store.close_with(transaction, &book, keep).await?;
-            let Published::Done {
-                asset,
-                again,
-                chained,
-            } = published
-            else {
-                return Ok(published);
-            };
+        Ok(Some((book, kept, (again, chained)))) => {
+            let rows = store.close_with(transaction, &book, kept.by).await?;
             // One of the same file, kind and input was replaced, and has kept its id.
-            let kept = rows
+            let id = rows
                 .first()
                 .map(|row| columns::get(row, "id"))
                 .transpose()?;
             Ok(Published::Done {
-                asset: kept.map(MediaAssetId::from_uuid).or(asset),
+                asset: id.map(MediaAssetId::from_uuid).or(kept.asset),
                 again,
                 chained,
             })
@@ -48,13 +40,22 @@ pub(super) async fn publish(
     }
 }
 
-/// The book, what is still to be executed, and the answer; nothing if the claim does not hold.
+/// What is kept of a product: the asset, if it is a medium, and the statement that does so.
+struct Kept {
+    asset: Option<MediaAssetId>,
+    by: Option<Statement>,
+}
+
+/// Whether the work is in the queue again, and what was asked for.
+type Follows = (bool, Vec<(TaskKind, Requested)>);
+
+/// The book, what is still to be kept, and what follows; nothing if the claim does not hold.
 async fn in_transaction<'a>(
     store: &'a Store,
     transaction: &Transaction,
     claim: &Claim,
     product: Product,
-) -> Result<Option<(Book<'a>, Option<Statement>, Published)>, StoreError> {
+) -> Result<Option<(Book<'a>, Kept, Follows)>, StoreError> {
     let TaskPayload { cad_file_id, kind } = claim.work;
     let Some(mut book) = store.book(transaction, cad_file_id).await? else {
         return Ok(None);
@@ -63,29 +64,26 @@ async fn in_transaction<'a>(
     if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
         return Ok(None);
     }
-    let (asset, keep) = keep(store, transaction, claim, product).await?;
-    let published = book.publish(kind, claim.fence, asset);
-    let done = published.map(|(again, chained)| Published::Done {
-        asset,
-        again,
-        chained,
-    });
-    Ok(done.map(|done| (book, keep, done)))
+    let kept = keep(store, transaction, claim, product).await?;
+    let follows = book.publish(kind, claim.fence, kept.asset);
+    Ok(follows.map(|follows| (book, kept, follows)))
 }
 
-/// The asset, if it is a medium, and the statement that keeps what was made.
 async fn keep(
     store: &Store,
     transaction: &Transaction,
     claim: &Claim,
     product: Product,
-) -> Result<(Option<MediaAssetId>, Option<Statement>), StoreError> {
+) -> Result<Kept, StoreError> {
     let new = match product {
         Product::Step(found) => {
             let file = claim.work.cad_file_id.as_uuid();
             let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
             let statement = store.statement(sql, [file.into(), found.into()]);
-            return Ok((None, Some(statement)));
+            return Ok(Kept {
+                asset: None,
+                by: Some(statement),
+            });
         }
         Product::Asset(new) => new,
         Product::Cached(id) => {
@@ -98,7 +96,10 @@ async fn keep(
                 return Err(StoreError::Refused(text.into()));
             };
             if TaskPayload::of(&found) == claim.work {
-                return Ok((Some(id), None));
+                return Ok(Kept {
+                    asset: Some(id),
+                    by: None,
+                });
             }
             NewMediaAsset {
                 blob: found.blob,
@@ -112,7 +113,10 @@ async fn keep(
         return Err(StoreError::Unreadable(mixed_up.to_owned()));
     };
     let id = MediaAssetId::generate(&*store.clock);
-    Ok((Some(id), Some(insert(store, claim, kind, id, new))))
+    Ok(Kept {
+        asset: Some(id),
+        by: Some(insert(store, claim, kind, id, new)),
+    })
 }
 
 /// Inserts an asset, or replaces that of the same file, kind and input; tells the id that it has.
