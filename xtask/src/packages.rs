@@ -45,6 +45,12 @@ pub(crate) const BUILD: &[Need] = &[
     },
 ];
 
+const CURL: Need = Need {
+    what: "curl, by which the API is asked",
+    debian: &["curl"],
+    is_there: |_| process::on_path("curl").is_some(),
+};
+
 /// What validators and linters from Python's registry need.
 pub(crate) const PYTHON: &[Need] = &[Need {
     what: "Python with its venv module",
@@ -64,13 +70,9 @@ pub(crate) const ORACLES: &[Need] = &[
         debian: &["npm"],
         is_there: |_| process::on_path("npm").is_some(),
     },
+    CURL,
     Need {
-        what: "curl, by which the guide asks the API",
-        debian: &["curl"],
-        is_there: |_| process::on_path("curl").is_some(),
-    },
-    Need {
-        what: "the command of OpenSSL, by which it checks signatures",
+        what: "the command of OpenSSL, by which the guide checks signatures",
         debian: &["openssl"],
         is_there: |_| process::on_path("openssl").is_some(),
     },
@@ -110,11 +112,7 @@ pub(crate) const SERVERS: &[Need] = &[
 
 /// What a server is put under load with, and compared to.
 pub(crate) const LOAD: &[Need] = &[
-    Need {
-        what: "curl",
-        debian: &["curl"],
-        is_there: |_| process::on_path("curl").is_some(),
-    },
+    CURL,
     Need {
         what: "wrk",
         debian: &["wrk"],

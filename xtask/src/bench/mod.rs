@@ -182,3 +182,12 @@ fn step_files(folder: &Path) -> Vec<PathBuf> {
         })
         .collect()
 }
+
+/// An empty folder, so that nobody finds what an earlier run has left.
+fn fresh(folder: &Path) -> Result<PathBuf> {
+    if folder.exists() {
+        fs::remove_dir_all(folder)?;
+    }
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    Ok(folder.to_owned())
+}

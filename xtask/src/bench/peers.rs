@@ -2,13 +2,13 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     path::{Path, PathBuf},
     process::Command,
 };
 
 use anyhow::{Context, Result};
 
+use super::fresh;
 use crate::{process, venv::Venv, workspace::Workspace};
 
 const LINEAR_MM: &str = "0.1";
@@ -79,14 +79,8 @@ impl Peers {
         command
     }
 
-    /// An empty folder, so that nobody finds what an earlier run has left.
+    /// An empty folder for outputs.
     fn fresh(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.output.join(name);
-        if folder.exists() {
-            fs::remove_dir_all(&folder)?;
-        }
-        fs::create_dir_all(&folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-        Ok(folder)
+        fresh(&self.output.join(name))
     }
 }

@@ -38,14 +38,11 @@ impl Service {
         let worker = Worker::start(command, folder.join("serve.log"));
         worker.says("Milling with");
         let said = worker.said();
-        let word_after = |text: &str| {
-            let (_, rest) = said.split_once(text).unwrap_or_else(|| panic!("{said}"));
-            let end = rest.find([';', '\n']).unwrap();
-            rest[..end].to_owned()
-        };
+        let token = said.split_once("shown only this once: ");
+        let token = token.and_then(|(_, rest)| rest.lines().next());
         Self {
-            url: word_after("Listening on "),
-            token: word_after("shown only this once: "),
+            url: worker.url(),
+            token: token.unwrap_or_else(|| panic!("{said}")).to_owned(),
             worker,
             folder,
         }
@@ -63,11 +60,10 @@ impl Service {
 
     /// What is answered to a GET that bears the first token.
     pub(crate) fn get(&self, path: &str) -> String {
-        let mut curl = Command::new("curl");
-        curl.args(["-sS", "--fail-with-body", "-H"]);
-        curl.arg(format!("Authorization: Bearer {}", self.token));
-        let ended = Ended::from(curl.arg(format!("{}{path}", self.url)).output().unwrap());
-        ended.succeeded().stdout
+        let request = ureq::get(format!("{}{path}", self.url));
+        let request = request.header("Authorization", format!("Bearer {}", self.token));
+        let mut answer = request.call().unwrap();
+        answer.body_mut().read_to_string().unwrap()
     }
 
     /// The same as JSON.

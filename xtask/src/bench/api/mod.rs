@@ -5,18 +5,13 @@ mod load;
 mod nginx;
 mod site;
 
-use std::{
-    fmt, fs,
-    os::unix::fs::PermissionsExt as _,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fmt, fs, os::unix::fs::PermissionsExt as _, path::PathBuf, process::Command};
 
 use anyhow::{Context, Result, ensure};
 use clap::Args;
 
 use self::{load::Load, nginx::Nginx, site::Site};
-use super::{Inputs, figures::Figures, merge};
+use super::{Inputs, figures::Figures, fresh, merge};
 use crate::{
     packages::{self, Consent},
     process::{self, cargo},
@@ -202,15 +197,6 @@ fn clicks(site: &Site, figures: &mut Figures) -> Result<()> {
         figures.note("second_click_s", seconds);
     }
     Ok(())
-}
-
-/// An empty folder.
-fn fresh(folder: &Path) -> Result<PathBuf> {
-    if folder.exists() {
-        fs::remove_dir_all(folder)?;
-    }
-    fs::create_dir_all(folder)?;
-    Ok(folder.to_owned())
 }
 
 /// All that was measured.

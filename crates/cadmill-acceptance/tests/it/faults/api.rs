@@ -39,16 +39,12 @@ impl Api {
         command.env("CADMILL_ACCESS", "open");
         command.envs(variables.iter().copied());
         let process = site.start(command);
-        process.says("; its guide is at ");
-        let said = process.said();
-        let (_, address) = said.split_once("Listening on ").unwrap();
-        let (address, _) = address.split_once(';').unwrap();
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
             .build();
         Self {
-            address: address.to_owned(),
+            address: process.url(),
             process,
             agent: agent.into(),
         }

@@ -25,6 +25,8 @@ const BETWEEN: u64 = 120;
 /// Only a failing test waits this long.
 const LONG: Duration = Duration::from_mins(15);
 const BUTTONS: [&str; 2] = ["canonical-scenes", "usd-masters"];
+/// Work that is not at rest.
+const UNMADE: &str = "ledger where state <> 'idle'";
 
 #[test]
 fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
@@ -69,9 +71,6 @@ fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
     }
     apis.into_iter().for_each(Api::stop);
 }
-
-/// Work that is not at rest.
-const UNMADE: &str = "ledger where state <> 'idle'";
 
 /// The variables of processes that keep their blobs in a new bucket.
 fn in_a_bucket(name: &str) -> [(&'static str, String); 6] {

@@ -46,6 +46,15 @@ impl Worker {
         });
     }
 
+    /// Waits until it listens; the URL, `http://127.0.0.1:port`.
+    #[track_caller]
+    pub(crate) fn url(&self) -> String {
+        self.says("; its guide is at ");
+        let said = self.said();
+        let (_, url) = said.split_once("Listening on ").unwrap();
+        url.split_once(';').unwrap().0.to_owned()
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
         kill(self.pid(), signal).unwrap();
     }
