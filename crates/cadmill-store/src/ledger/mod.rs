@@ -82,21 +82,20 @@ impl Ledger for Store {
     async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
         let kinds = in_words(self.making.kinds());
         let rank = rank();
+        // In the order of the index nothing has to be sorted, whatever PostgreSQL believes of a
+        // queue that has just grown. The last file may have a row of each kind at its place. The
+        // numbers stand in the text since SQLite plans anew whenever a limit is bound.
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let with_last_file = limit.saturating_add(TaskKind::ALL.len() as i64 - 1);
         let sql = format!(
             "SELECT cad_file_id, kind FROM (\
              SELECT cad_file_id, kind, priority, requested_at FROM ledger \
              WHERE state = 'queued' AND (not_before IS NULL OR not_before <= $1) \
              AND kind IN ({kinds}) \
-             ORDER BY priority DESC, requested_at, cad_file_id LIMIT $3) AS first \
-             ORDER BY priority DESC, requested_at, cad_file_id, {rank} LIMIT $2"
+             ORDER BY priority DESC, requested_at, cad_file_id LIMIT {with_last_file}) AS first \
+             ORDER BY priority DESC, requested_at, cad_file_id, {rank} LIMIT {limit}"
         );
-        // In the order of the index nothing has to be sorted, whatever PostgreSQL believes of a
-        // queue that has just grown. The last file may have a row of each kind at its place.
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let with_last_file = limit.saturating_add(TaskKind::ALL.len() as i64 - 1);
-        let now = self.clock.now();
-        let values = [now.into(), limit.into(), with_last_file.into()];
-        let statement = self.statement(&sql, values);
+        let statement = self.statement(&sql, [self.clock.now().into()]);
         let rows = self.reading().query_all_raw(statement).await;
         rows.map_err(store_error)?
             .iter()
