@@ -36,6 +36,10 @@ use clap::Parser as _;
 
 use crate::{cli::Cli, exit::Exit, logging::Logging};
 
+/// SQLite, whose memory comes from here as well, spent a fifth of its time in the system's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let logging = Logging {

@@ -29,6 +29,10 @@ use serde_json::json;
 
 use self::filled::Filled;
 
+/// That of the command `cadmill`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
 /// Files that lack a scene.

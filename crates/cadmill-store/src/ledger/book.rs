@@ -1,5 +1,7 @@
 //! The book of a file, read and written in one transaction.
 
+use std::{fmt::Write as _, sync::LazyLock};
+
 use cadmill_domain::{Book, CadFileId, Row, RowState, StoreError, Subject, TaskKind};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
@@ -10,6 +12,32 @@ use crate::{Store, connection::Transaction, error::store_error};
 const ASSET: &str = "asset_id = COALESCE((SELECT a.id FROM media_asset a \
      WHERE a.cad_file_id = excluded.cad_file_id AND a.kind = excluded.kind \
      AND a.input = excluded.ready_input), excluded.asset_id)";
+
+/// The question for a file and its rows.
+static BOOK: LazyLock<String> = LazyLock::new(|| {
+    let columns = COLUMNS.map(|column| format!("l.{column}")).join(", ");
+    format!(
+        "SELECT f.source_sha256, f.materials_fingerprint, {columns} FROM cad_file f \
+         LEFT JOIN ledger l ON l.cad_file_id = f.id WHERE f.id = $1"
+    )
+});
+
+/// What stands before and after the rows in the statement that writes them.
+static UPSERT: LazyLock<(String, String)> = LazyLock::new(|| {
+    let key = 2;
+    let updates = COLUMNS[key..].iter();
+    let updates: Vec<_> = updates
+        .map(|column| match *column {
+            "asset_id" => ASSET.to_owned(),
+            column => format!("{column} = excluded.{column}"),
+        })
+        .collect();
+    let (columns, updates) = (COLUMNS.join(", "), updates.join(", "));
+    (
+        format!("INSERT INTO ledger ({columns}) VALUES "),
+        format!(") ON CONFLICT (cad_file_id, kind) DO UPDATE SET {updates}"),
+    )
+});
 
 impl Store {
     /// Lets `work` run on the book of a file in a transaction of its own, and writes what changed.
@@ -58,12 +86,7 @@ impl Store {
         connection: &impl ConnectionTrait,
         file: CadFileId,
     ) -> Result<Option<Book<'_>>, StoreError> {
-        let columns = COLUMNS.map(|column| format!("l.{column}")).join(", ");
-        let sql = format!(
-            "SELECT f.source_sha256, f.materials_fingerprint, {columns} FROM cad_file f \
-             LEFT JOIN ledger l ON l.cad_file_id = f.id WHERE f.id = $1"
-        );
-        let statement = self.statement(&sql, [file.as_uuid().into()]);
+        let statement = self.statement(&BOOK, [file.as_uuid().into()]);
         let answers = connection.query_all_raw(statement).await;
         let answers = answers.map_err(store_error)?;
         let Some(first) = answers.first() else {
@@ -154,27 +177,16 @@ impl Store {
     /// that is ready, if there is one: it may have got its id when it was first made.
     fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
         let width = COLUMNS.len();
-        let tuple = |row: usize| {
-            let places: Vec<_> = (1..=width)
-                .map(|i| format!("${}", row * width + i))
-                .collect();
-            format!("({})", places.join(", "))
-        };
-        let tuples: Vec<_> = (0..rows.len()).map(tuple).collect();
-        let key = 2;
-        let updates = COLUMNS[key..].iter();
-        let updates: Vec<_> = updates
-            .map(|column| match *column {
-                "asset_id" => ASSET.to_owned(),
-                column => format!("{column} = excluded.{column}"),
-            })
-            .collect();
-        let sql = format!(
-            "INSERT INTO ledger ({}) VALUES {} ON CONFLICT (cad_file_id, kind) DO UPDATE SET {}",
-            COLUMNS.join(", "),
-            tuples.join(", "),
-            updates.join(", ")
-        );
+        let mut sql = UPSERT.0.clone();
+        for row in 0..rows.len() {
+            sql.push_str(if row == 0 { "(" } else { "), (" });
+            for place in 1..=width {
+                let comma = if place == 1 { "" } else { ", " };
+                // Writing into a `String` cannot fail.
+                let _ = write!(sql, "{comma}${}", row * width + place);
+            }
+        }
+        sql.push_str(&UPSERT.1);
         let rows = rows.iter();
         let values = rows.flat_map(|(kind, row)| columns::values(file, *kind, row));
         let values: Vec<Value> = values.collect();
