@@ -1,10 +1,11 @@
 //! Puts the service together: which ports go to which routes, and what stands before them.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, future::ready, sync::Arc};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    body::Body,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware,
 };
@@ -17,7 +18,7 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
     set_header::SetResponseHeaderLayer,
-    timeout::TimeoutLayer,
+    timeout::{TimeoutBody, TimeoutLayer},
 };
 use tracing::Span;
 use utoipa::openapi::OpenApi;
@@ -174,9 +175,14 @@ impl Api {
             blobs: self.blobs.clone(),
             redirect_for: settings.redirect_downloads_for,
         };
+        let longest_silence = settings.time_limit;
+        let break_off = move |request: Request| {
+            ready(request.map(|body| Body::new(TimeoutBody::new(longest_silence, body))))
+        };
         OpenApiRouter::new()
             .merge(upload::routes().with_state(uploads.clone()))
             .merge(source::routes().with_state(uploads))
+            .layer(middleware::map_request(break_off))
             .merge(content::routes().with_state(contents))
     }
 
@@ -188,7 +194,6 @@ impl Api {
         };
         let story = Story {
             files: self.files.clone(),
-            assets: self.assets.clone(),
             log: self.log,
         };
         let media = Media {

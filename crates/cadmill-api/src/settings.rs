@@ -32,7 +32,8 @@ pub struct Settings {
     pub upload_limit_bytes: u64,
     /// The greatest body of any other request, in bytes.
     pub body_limit_bytes: usize,
-    /// How long an answer may take that neither takes nor gives a file.
+    /// How long an answer may take that neither takes nor gives a file, and how long an upload may be
+    /// silent.
     pub time_limit: Duration,
     /// How many failed logins a client may have per minute.
     pub failed_logins_per_minute: NonZeroU32,

@@ -19,6 +19,7 @@ mod media;
 mod media_asset;
 mod overview;
 mod ports;
+pub mod provenance;
 mod recipe;
 mod revision;
 mod task;

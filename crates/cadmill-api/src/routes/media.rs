@@ -11,6 +11,7 @@ use axum::{
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
     Priority, Request, RequestKey, TaskKind, TaskPayload,
+    provenance::{Cause, converter, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -19,7 +20,6 @@ use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-use super::timeline::{converter, warnings};
 use crate::{
     dto::{KindDto, MediumDto},
     extract::{AssetId, FileId, Kind, Query, header_text},
@@ -169,6 +169,8 @@ struct AssetDto {
     recipe: String,
     /// All it depends on, as one text: the key of every cache.
     input: String,
+    /// Why it was made: what differs from the one before it.
+    why: CauseDto,
     /// What made it: converter or kernel, with its version.
     converter: Option<String>,
     /// What was found odd.
@@ -191,8 +193,40 @@ struct AssetDto {
     report: Value,
 }
 
+/// Why a medium was made.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = Cause)]
+#[serde(rename_all = "snake_case")]
+enum CauseDto {
+    /// There was none before.
+    First,
+    /// The STEP file is another.
+    Source,
+    /// The recipe is another.
+    Recipe,
+    /// The materials are others.
+    Materials,
+    /// Media of this kind are written differently since.
+    Revision,
+    /// Nothing differs: somebody insisted.
+    Forced,
+}
+
+impl From<Cause> for CauseDto {
+    fn from(cause: Cause) -> Self {
+        match cause {
+            Cause::First => Self::First,
+            Cause::Source => Self::Source,
+            Cause::Recipe => Self::Recipe,
+            Cause::Materials => Self::Materials,
+            Cause::Revision => Self::Revision,
+            Cause::Forced => Self::Forced,
+        }
+    }
+}
+
 impl AssetDto {
-    fn of(asset: MediaAsset, current: bool) -> Self {
+    fn of(asset: MediaAsset, why: CauseDto, current: bool) -> Self {
         // The text of an input begins with the hash of the source and the recipe.
         let mut parts = asset.input.as_str().split(':').map(str::to_owned);
         let report = match asset.report {
@@ -205,7 +239,8 @@ impl AssetDto {
             kind: asset.kind.into(),
             source_hash: parts.next().unwrap_or_default(),
             recipe: parts.next().unwrap_or_default(),
-            converter: converter(&report),
+            why,
+            converter: converter(&report).map(str::to_owned),
             warnings: warnings(&report),
             input: asset.input.to_string(),
             sha256: asset.blob.sha256.to_string(),
@@ -234,5 +269,7 @@ async fn asset(
     let overview = state.files.overview(asset.cad_file_id).await?;
     let mut media = overview.into_iter().flat_map(|overview| overview.media);
     let current = media.any(|status| status.asset == Some(id) && status.state == MediaState::Ready);
-    Ok(Json(AssetDto::of(asset, current)))
+    let of_file = state.assets.of_file(asset.cad_file_id).await?;
+    let why = asset.cause(&of_file).into();
+    Ok(Json(AssetDto::of(asset, why, current)))
 }

@@ -4,8 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use cadmill_domain::{
-    CadFiles, Fence, MediaAsset, MediaAssets, NewPipelineEvent, PipelineEvent, PipelineLog,
-    StepEvent, TaskKind, WorkerName,
+    CadFiles, Fence, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent, TaskKind, WorkerName,
+    provenance::{converter, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -19,7 +19,6 @@ use crate::{dto::TaskDto, extract::FileId, problem::Problem};
 #[derive(Debug, Clone)]
 pub(crate) struct Story {
     pub(crate) files: Arc<dyn CadFiles>,
-    pub(crate) assets: Arc<dyn MediaAssets>,
     pub(crate) log: Arc<dyn PipelineLog>,
 }
 
@@ -95,13 +94,12 @@ async fn timeline(
         return Err(Problem::not_found("CAD file"));
     }
     let events = state.log.timeline(id).await?;
-    let assets = state.assets.of_file(id).await?;
-    let steps = steps(events, &assets);
+    let steps = steps(events);
     Ok(Json(TimelineDto { steps }))
 }
 
 /// Puts the beginning and the end of each run together.
-fn steps(events: Vec<PipelineEvent>, assets: &[MediaAsset]) -> Vec<StepDto> {
+fn steps(events: Vec<PipelineEvent>) -> Vec<StepDto> {
     let mut steps: Vec<StepDto> = Vec::new();
     let mut open: BTreeMap<(TaskKind, Fence, WorkerName), usize> = BTreeMap::new();
     for PipelineEvent { at, event, .. } in events {
@@ -120,10 +118,7 @@ fn steps(events: Vec<PipelineEvent>, assets: &[MediaAsset]) -> Vec<StepDto> {
             steps.push(StepDto::open(&event, None));
             steps.len() - 1
         });
-        let asset = assets.iter().find(|asset| {
-            TaskKind::Make(asset.kind) == event.task && Some(asset.fence) == event.fence
-        });
-        steps[index].end(at, event.event, event.result, asset);
+        steps[index].end(at, event.event, event.result);
     }
     steps
 }
@@ -139,19 +134,13 @@ impl StepDto {
             ended_at: None,
             duration_ms: None,
             result: None,
-            converter: None,
+            converter: converter(&event.result).map(str::to_owned),
             warnings: Vec::new(),
             log_tail: None,
         }
     }
 
-    fn end(
-        &mut self,
-        at: DateTime<Utc>,
-        event: StepEvent,
-        result: Value,
-        asset: Option<&MediaAsset>,
-    ) {
+    fn end(&mut self, at: DateTime<Utc>, event: StepEvent, result: Value) {
         let is_skipped = result["skipped"] == true;
         self.outcome = match event {
             StepEvent::StepFailed => OutcomeDto::Failed,
@@ -161,28 +150,10 @@ impl StepDto {
         self.ended_at = Some(at);
         self.duration_ms = self.started_at.map(|start| (at - start).num_milliseconds());
         self.log_tail = result["log_tail"].as_str().map(str::to_owned);
-        if let Some(asset) = asset {
-            self.converter = converter(&asset.report);
-            self.warnings = warnings(&asset.report);
+        if let Some(kernel) = converter(&result) {
+            self.converter = Some(kernel.to_owned());
         }
+        self.warnings = warnings(&result);
         self.result = Some(result).filter(Value::is_object);
     }
-}
-
-/// What made an asset, as its report says.
-pub(crate) fn converter(report: &Value) -> Option<String> {
-    let named = report["converter"].as_str().or(report["kernel"].as_str());
-    named.map(str::to_owned)
-}
-
-/// What was found odd when an asset was made.
-pub(crate) fn warnings(report: &Value) -> Vec<String> {
-    let texts = |name: &str| report[name].as_array().cloned().unwrap_or_default();
-    let warned = texts("warnings").into_iter();
-    let warned = warned.filter_map(|text| text.as_str().map(str::to_owned));
-    let unmatched = texts("unmatched_materials").into_iter();
-    let unmatched =
-        unmatched.filter_map(|key| Some(format!("No part is named `{}`.", key.as_str()?)));
-    let partial = (report["partial"] == true).then(|| "Some faces have no mesh.".to_owned());
-    warned.chain(unmatched).chain(partial).collect()
 }

@@ -145,7 +145,7 @@ impl Harness {
                 bytes: bytes.len() as u64
             }
         );
-        let report = json!({"unmatched_materials": []});
+        let report = json!({"converter": "cadmill 0.1.0", "unmatched_materials": []});
         let product = Product::Asset(NewMediaAsset { blob, report });
         self.publish(id, TaskKind::Make(kind), product)
             .await

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
-    Fence, Ledger as _, MediaKind, MockLedger, NewPipelineEvent, PipelineLog as _, Role, StepEvent,
-    TaskKind, TaskPayload, WorkerName,
+    Fence, Ledger as _, MediaAssets, MediaKind, MockLedger, NewPipelineEvent, PipelineLog as _,
+    Role, StepEvent, TaskKind, TaskPayload, WorkerName,
 };
 use chrono::TimeDelta;
 use serde_json::json;
@@ -155,6 +155,12 @@ async fn an_asset_tells_where_it_comes_from() {
     );
     let recipe = cadmill_domain::Recipe::STANDARD.fingerprint().to_string();
     assert_eq!(asset["recipe"], recipe);
+    let kept = MediaAssets::get(&harness.store, id).await.unwrap();
+    assert_eq!(asset["created_at"], json!(kept.unwrap().created_at));
+    assert_eq!(
+        (&asset["why"], &asset["converter"]),
+        (&"first".into(), &"cadmill 0.1.0".into())
+    );
 }
 
 #[tokio::test]
@@ -174,7 +180,8 @@ async fn the_timeline_pairs_the_beginning_and_the_end_of_each_run() {
         harness.store.append(event).await.unwrap();
         harness.clock.advance(TimeDelta::milliseconds(1500));
     };
-    append(StepEvent::StepStart, Some(1), json!({"tries": 0})).await;
+    let begun = json!({"tries": 0, "converter": "cadmill 0.1.0"});
+    append(StepEvent::StepStart, Some(1), begun).await;
     append(
         StepEvent::StepDone,
         None,
@@ -188,12 +195,15 @@ async fn the_timeline_pairs_the_beginning_and_the_end_of_each_run() {
     )
     .await;
     append(StepEvent::StepStart, Some(2), json!({})).await;
+    append(StepEvent::StepStart, Some(3), json!({})).await;
+    let made = json!({"converter": "Open CASCADE 7.6.3", "warnings": ["odd"]});
+    append(StepEvent::StepDone, Some(3), made).await;
     let answer = harness
         .get(&secret, &format!("/api/cad/{}/timeline", file.id))
         .await;
     answer.is_ok();
     let steps = answer.json()["steps"].clone();
-    assert_eq!(steps.as_array().unwrap().len(), 3);
+    assert_eq!(steps.as_array().unwrap().len(), 4);
     assert_eq!(
         (&steps[0]["outcome"], &steps[0]["duration_ms"]),
         (&"failed".into(), &3000.into())
@@ -209,5 +219,14 @@ async fn the_timeline_pairs_the_beginning_and_the_end_of_each_run() {
     assert_eq!(
         (&steps[2]["outcome"], &steps[2]["ended_at"]),
         (&"open".into(), &json!(null))
+    );
+    assert_eq!(
+        (&steps[0]["converter"], &steps[0]["warnings"]),
+        (&"cadmill 0.1.0".into(), &json!([])),
+        "also of an attempt that failed"
+    );
+    assert_eq!(
+        (&steps[3]["converter"], &steps[3]["warnings"]),
+        (&"Open CASCADE 7.6.3".into(), &json!(["odd"]))
     );
 }

@@ -125,7 +125,9 @@ impl Tables {
         let same = |asset: &&MediaAsset| {
             TaskPayload::of(asset) == claim.work && asset.input == claim.input
         };
-        let mine = self.assets.values().find(same).map(|asset| asset.id);
+        let replaced = self.assets.values().find(same);
+        let mine = replaced.map(|asset| asset.id);
+        let replaced = replaced.map(|asset| (asset.id, asset.blob));
         let NewMediaAsset { blob, report } = match product {
             Product::Step(found) => {
                 if let Some(file) = self.files.get_mut(&cad_file_id) {
@@ -152,7 +154,15 @@ impl Tables {
         let Some(medium) = kind.medium() else {
             return Ok(None);
         };
-        let id = mine.unwrap_or(new_id);
+        // What has an id never changes, so other bytes have another.
+        let id = match replaced {
+            Some((id, kept)) if kept.sha256 == blob.sha256 => id,
+            Some((id, _)) => {
+                self.assets.remove(&id);
+                new_id
+            }
+            None => new_id,
+        };
         let asset = MediaAsset {
             id,
             cad_file_id,

@@ -4,14 +4,14 @@ use std::time::Duration;
 
 use cadmill_domain::{
     CadFile, Claim, Failure, FailureCode, Product, Published, Retry, Row, StepEvent, StoreError,
-    TaskOutcome,
+    TaskOutcome, provenance,
 };
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info, instrument, warn};
 
 use super::{Job, Mill, insist};
-use crate::{Failpoint, backoff, figures, meter::Meter, tasks};
+use crate::{CONVERTER, Failpoint, backoff, figures, meter::Meter, tasks};
 
 impl Mill {
     /// Works on a claim and closes it.
@@ -29,7 +29,7 @@ impl Mill {
         self.tell(
             claim,
             StepEvent::StepStart,
-            json!({"input": claim.input, "tries": claim.tries}),
+            json!({"input": claim.input, "tries": claim.tries, "converter": CONVERTER}),
         )
         .await;
         let cancelled = lost.child_token();
@@ -111,6 +111,13 @@ impl Mill {
         Failpoint::BeforePublish.reach();
         let ledger = &self.records.ledger;
         let is_cached = matches!(product, Product::Cached(_));
+        let made = match &product {
+            Product::Asset(made) => Some((
+                provenance::converter(&made.report).map(str::to_owned),
+                provenance::warnings(&made.report),
+            )),
+            _ => None,
+        };
         let published = insist(lost, || ledger.publish(claim, product.clone())).await?;
         Failpoint::AfterPublish.reach();
         let (asset, again, chained) = match published {
@@ -135,6 +142,10 @@ impl Mill {
             let chained: std::collections::BTreeMap<_, _> = chained.collect();
             result.insert("chained".to_owned(), json!(chained));
             result.insert("again".to_owned(), json!(again));
+            if let Some((converter, warnings)) = made {
+                result.insert("converter".to_owned(), json!(converter));
+                result.insert("warnings".to_owned(), json!(warnings));
+            }
         }
         figures::published(claim.work.kind, is_cached);
         self.tell(claim, StepEvent::StepDone, result).await;

@@ -7,7 +7,9 @@ mod generate_web_glb;
 mod process_step_file;
 mod scene;
 
-use cadmill_domain::{Failure, MediaKind, NewMediaAsset, Product, TaskKind};
+use cadmill_domain::{
+    Failure, MediaKind, NewMediaAsset, Product, TaskKind, provenance::note_forced,
+};
 use cadmill_lock::Held;
 
 use crate::{Failpoint, mill::Job};
@@ -52,8 +54,11 @@ async fn cached(job: &Job<'_>, kind: MediaKind) -> Result<Option<Made>, Failure>
 async fn store(
     job: &Job<'_>,
     bytes: Vec<u8>,
-    report: serde_json::Value,
+    mut report: serde_json::Value,
 ) -> Result<Product, Failure> {
+    if job.claim.forced {
+        note_forced(&mut report);
+    }
     job.meter.enter("store");
     Failpoint::BeforeBlob.reach();
     let blob = job.mill.blobs.put(bytes).await?;

@@ -8,6 +8,7 @@ use tokio::task::spawn_blocking;
 
 use super::{Made, cached, store};
 use crate::{
+    CONVERTER,
     convert::{Dressed, join},
     mill::Job,
 };
@@ -26,7 +27,7 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
         Ok((dressed.medium(kind)?, dressed.overlay.unmatched))
     });
     let (bytes, unmatched) = join(made.await)?;
-    let report = json!({ "unmatched_materials": unmatched });
+    let report = json!({ "converter": CONVERTER, "unmatched_materials": unmatched });
     Ok(store(job, bytes, report).await?.into())
 }
 

@@ -10,6 +10,7 @@ use chrono::TimeDelta;
 use tokio::time::Instant;
 
 use crate::{
+    counted::Counted,
     kernel::{Answer, Call, Calls, Kernel},
     plant::{GLTF, Plant, STEP, UPLOAD, USD, patiently, run, start, work},
     unreliable::else_as_in,
@@ -86,7 +87,12 @@ async fn what_is_no_step_is_set_aside_and_nothing_is_chained() {
     let plant = Plant::new(kernel.clone());
     let id = plant.bring("photo.step", "JFIF", UPLOAD).await;
     let code = FailureCode::NotStep;
+    let counted = Counted::from_now_on();
     let outcome = run(&plant.mill, id, STEP).await;
+    counted.assert_is(
+        r#"cadmill_failures_total{task="process_step",code="not_step"}"#,
+        1,
+    );
     assert_eq!(outcome, TaskOutcome::Failed { code, retry: false });
     let rows = plant.store.rows(id).await.unwrap();
     assert_eq!(rows.len(), 1);

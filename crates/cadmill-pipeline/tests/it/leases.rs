@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Level;
 
 use crate::{
+    counted::Counted,
     kernel::{Answer, Kernel},
     overheard::Overheard,
     plant::{GLTF, LEASE, POLL, Plant, STEP, patiently, run, start, work},
@@ -68,12 +69,14 @@ async fn what_was_made_under_a_lost_lease_is_not_published() {
     let plant = Plant::new(kernel);
     let id = plant.ready_for(GLTF).await;
     let (mill, lock) = with_lock(&plant, Trouble::None);
+    let counted = Counted::from_now_on();
     let running = start(&mill, id, GLTF);
     let call = calls.next().await;
     lock.get_into(Trouble::Forgetful);
     patiently(call.cancelled.clone().wait()).await;
     call.answer(Answer::Made);
     assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
+    counted.assert_is(r#"cadmill_leases_lost_total{task="gltf_geometry"}"#, 1);
     assert_is_back(&plant, id).await;
 }
 
@@ -116,6 +119,7 @@ async fn a_stale_owner_is_refused() {
     let (kernel, mut calls) = Kernel::waiting();
     let plant = Plant::new(kernel);
     let id = plant.ready_for(GLTF).await;
+    let counted = Counted::from_now_on();
     let (frozen, _) = with_lock(&plant, Trouble::Deceived);
     let stale = start(&frozen, id, GLTF);
     let old = calls.next().await;
@@ -138,6 +142,10 @@ async fn a_stale_owner_is_refused() {
     overheard.assert_said(
         Level::WARN,
         "generate_gltf_geometry: the claim is no longer the newest",
+    );
+    counted.assert_is(
+        r#"cadmill_publishes_refused_total{task="gltf_geometry"}"#,
+        1,
     );
 }
 

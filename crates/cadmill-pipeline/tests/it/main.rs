@@ -3,6 +3,7 @@
 mod cleanup;
 mod confinement;
 mod convert;
+mod counted;
 mod endings;
 mod exactly_once;
 mod failures;

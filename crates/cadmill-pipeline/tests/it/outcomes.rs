@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use cadmill_domain::{
-    CadFileId, CadFiles, Ledger as _, MaterialMap, MockBlobs, MockCadFiles, MockLedger,
+    CadFileId, CadFiles, Ledger as _, MaterialMap, MediaAsset, MockBlobs, MockCadFiles, MockLedger,
     MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent, PipelineLog as _, Request,
-    Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome,
+    Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome, provenance::Cause,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use cadmill_pipeline::Records;
@@ -13,6 +13,7 @@ use serde_json::json;
 use tracing::Level;
 
 use crate::{
+    counted::Counted,
     kernel::{Answer, Kernel},
     mill::step,
     overheard::Overheard,
@@ -87,6 +88,7 @@ async fn what_is_called_again_while_it_runs_is_done_once() {
     let (kernel, mut calls) = Kernel::waiting();
     let plant = Plant::new(kernel.clone());
     let id = plant.ready_for(GLTF).await;
+    let counted = Counted::from_now_on();
     let first = start(&plant.mill, id, GLTF);
     let call = calls.next().await;
     let before = plant.row(id, GLTF).await;
@@ -105,6 +107,9 @@ async fn what_is_called_again_while_it_runs_is_done_once() {
     assert_eq!(plant.assets(id, GLTF).await.len(), 1);
     let skips = plant.journal.of(work(id, GLTF));
     assert_eq!(skips.iter().filter(|event| is_skip(event)).count(), 100);
+    let label = r#"{task="gltf_geometry"}"#;
+    counted.assert_is(&format!("cadmill_duplicates_skipped_total{label}"), 100);
+    counted.assert_is(&format!("cadmill_published_total{label}"), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -183,8 +188,10 @@ async fn the_same_bytes_under_another_name_are_not_tessellated_again() {
     let plant = Plant::new(kernel.clone());
     let first = plant.ready_for(USD).await;
     let second = plant.ready_for(GLTF).await;
+    let counted = Counted::from_now_on();
     let outcome = run(&plant.mill, second, GLTF).await;
     assert!(matches!(outcome, TaskOutcome::Cached(_)), "{outcome:?}");
+    counted.assert_is(r#"cadmill_cache_hits_total{task="gltf_geometry"}"#, 1);
     assert_eq!(kernel.runs(), 1);
     let (first, second) = (
         plant.assets(first, GLTF).await,
@@ -219,17 +226,26 @@ async fn every_step_is_told_with_what_came_of_it() {
         .collect();
     assert_eq!(told, expected);
     let result = |index: usize| &timeline[index].event.result;
-    assert_eq!(result(0)["tries"], 0);
+    assert_eq!(
+        (&result(0)["tries"], &result(0)["converter"]),
+        (&json!(0), &json!(cadmill_pipeline::CONVERTER))
+    );
     assert_eq!(
         *result(1),
         json!({"processed": true, "again": false, "chained": {"gltf_geometry": "queued"}})
     );
-    let scene = plant.assets(id, GLTF).await[0].id;
+    let scene = &plant.assets(id, GLTF).await[0];
+    assert!(scene.report["kernel"].is_string());
     assert_eq!(
         *result(3),
-        json!({"cached": false, "asset_id": scene, "again": false, "chained": {
+        json!({"cached": false, "asset_id": scene.id, "again": false, "chained": {
             "usd_master": "queued", "web_glb": "queued", "thumbnail": "queued",
-        }})
+        }, "converter": scene.report["kernel"], "warnings": []})
+    );
+    assert_eq!(
+        result(5)["converter"],
+        cadmill_pipeline::CONVERTER,
+        "also of what is made of it"
     );
     assert!(timeline.iter().all(|told| told.event.fence.is_some()));
 }
@@ -336,6 +352,11 @@ async fn what_is_there_is_tessellated_again_if_somebody_insists() {
         (remade.id, remade.blob),
         (scene.id, scene.blob),
         "the same bytes come out"
+    );
+    let cause = |asset: &MediaAsset| asset.cause(std::slice::from_ref(asset));
+    assert_eq!(
+        (cause(&scene), cause(&remade)),
+        (Cause::First, Cause::Forced)
     );
     assert_eq!(
         run(&plant.mill, id, GLTF).await,

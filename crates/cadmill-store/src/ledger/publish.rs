@@ -18,7 +18,7 @@ pub(super) async fn publish(
     match in_transaction(store, &transaction, claim, product).await {
         Ok(Some((book, kept, (again, chained)))) => {
             let rows = store.close_with(transaction, &book, kept.by).await?;
-            // One of the same file, kind and input was replaced, and has kept its id.
+            // One of the same file, kind and input that had the same bytes has kept its id.
             let id = rows
                 .first()
                 .map(|row| columns::get(row, "id"))
@@ -120,6 +120,7 @@ async fn keep(
 }
 
 /// Inserts an asset, or replaces that of the same file, kind and input; tells the id that it has.
+/// What has an id never changes, so other bytes have another.
 fn insert(
     store: &Store,
     claim: &Claim,
@@ -130,7 +131,9 @@ fn insert(
     let sql = "INSERT INTO media_asset \
                (id, cad_file_id, kind, input, sha256, bytes, report, fence, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
-               ON CONFLICT (cad_file_id, kind, input) DO UPDATE SET sha256 = excluded.sha256, \
+               ON CONFLICT (cad_file_id, kind, input) DO UPDATE SET \
+               id = CASE WHEN media_asset.sha256 = excluded.sha256 THEN media_asset.id \
+               ELSE excluded.id END, sha256 = excluded.sha256, \
                bytes = excluded.bytes, report = excluded.report, fence = excluded.fence, \
                created_at = excluded.created_at RETURNING id";
     let values = [

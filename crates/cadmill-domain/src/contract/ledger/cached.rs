@@ -1,7 +1,10 @@
 //! Media that are there already.
 
+use serde_json::json;
+
 use crate::{
-    Clock as _, MediaAssetId, MediaKind, Product, Published, Requested, RowState,
+    Clock as _, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, Request, Requested,
+    RowState,
     contract::deployment::{
         Deployment,
         Do::{Make, MakeAllFor, Paint},
@@ -115,7 +118,8 @@ pub async fn an_unknown_cached_medium_changes_nothing(deployment: &Deployment) {
     assert!(done, "the claim still holds: {published:?}");
 }
 
-/// One asset per file, kind and input, which keeps its id.
+/// One asset per file, kind and input, which keeps its id for as long as it has the same bytes: what
+/// was downloaded under an id is never something else.
 pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     let file = deployment
         .add_with("bracket.step", &[MakeAllFor(GLB)])
@@ -131,12 +135,15 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     deployment.later(1);
     let claim = deployment.claim(file, USD).await;
     let published = deployment.publish(&claim).await;
-    let done = Published::Done {
-        asset: red,
-        again: false,
-        chained: Vec::new(),
+    let Published::Done {
+        asset: Some(other), ..
+    } = published
+    else {
+        panic!("it is not published: {published:?}");
     };
-    assert_eq!(published, done, "the asset of an input keeps its id");
+    let red = red.expect("a medium has an asset");
+    assert_ne!(other, red, "other bytes have another id");
+    assert_eq!(deployment.assets.get(red).await.unwrap(), None, "the older");
     let assets = deployment.assets.of_file(file).await.unwrap();
     let of_input = assets.iter().filter(|asset| asset.input == claim.input);
     let of_input: Vec<_> = of_input.collect();
@@ -155,5 +162,31 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     );
     assert_eq!(of_input[0].report, new.report, "the newer");
     assert_eq!(assets.len(), 3, "the scene and two masters");
-    assert_eq!(deployment.row(file, USD).await.asset, red);
+    assert_eq!(deployment.row(file, USD).await.asset, Some(other));
+
+    deployment.later(1);
+    let again = Request {
+        again: true,
+        ..Request::ASKED
+    };
+    deployment.request(file, USD, again).await;
+    let claim = deployment.claim(file, USD).await;
+    let same = NewMediaAsset {
+        blob: new.blob,
+        report: json!({"fence": claim.fence}),
+    };
+    let same = deployment.ledger.publish(&claim, Product::Asset(same));
+    let done = Published::Done {
+        asset: Some(other),
+        again: false,
+        chained: Vec::new(),
+    };
+    assert_eq!(same.await.unwrap(), done, "the same bytes keep their id");
+    let asset = deployment.asset(other).await;
+    assert_eq!(
+        (asset.blob, asset.fence, asset.report),
+        (new.blob, claim.fence, json!({"fence": claim.fence})),
+        "the newest"
+    );
+    assert_eq!(deployment.row(file, USD).await.asset, Some(other));
 }

@@ -1,0 +1,143 @@
+//! Where a medium comes from: what its report tells, and why it was made.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Input, MediaAsset};
+
+/// Why a medium was made: what differs from the one before it of the same file and kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cause {
+    /// There was none before.
+    First,
+    /// The STEP file is another.
+    Source,
+    /// The recipe is another.
+    Recipe,
+    /// The materials are others.
+    Materials,
+    /// Media of this kind are written differently since.
+    Revision,
+    /// Nothing differs: somebody insisted.
+    Forced,
+}
+
+impl MediaAsset {
+    /// Why it was made, seen all media of its file.
+    #[must_use]
+    pub fn cause(&self, of_file: &[Self]) -> Cause {
+        let earlier = of_file.iter().filter(|other| {
+            other.kind == self.kind
+                && other.cad_file_id == self.cad_file_id
+                && other.fence < self.fence
+        });
+        match earlier.max_by_key(|other| other.fence) {
+            _ if self.report[FORCED] == true => Cause::Forced,
+            Some(before) => self.input.cause_after(&before.input),
+            None => Cause::First,
+        }
+    }
+}
+
+impl Input {
+    /// What differs from an earlier input of the same kind.
+    fn cause_after(&self, earlier: &Self) -> Cause {
+        // Source, recipe and revision of the scene; of what is made of it, materials and its revision.
+        const PARTS: [Cause; 5] = [
+            Cause::Source,
+            Cause::Recipe,
+            Cause::Revision,
+            Cause::Materials,
+            Cause::Revision,
+        ];
+        let (now, before) = (self.as_str().split(':'), earlier.as_str().split(':'));
+        let mut parts = now.zip(before).zip(PARTS);
+        let differing = parts.find(|((now, before), _)| now != before);
+        differing.map_or(Cause::Forced, |(_, cause)| cause)
+    }
+}
+
+/// Where a report says that somebody insisted.
+const FORCED: &str = "forced";
+
+/// Notes in the report of a medium that it was made though it was there.
+pub fn note_forced(report: &mut Value) {
+    if let Value::Object(report) = report {
+        report.insert(FORCED.to_owned(), true.into());
+    }
+}
+
+/// What made it, as its report says: kernel or converter, with its version.
+#[must_use]
+pub fn converter(report: &Value) -> Option<&str> {
+    report["converter"].as_str().or(report["kernel"].as_str())
+}
+
+/// What was found odd when it was made, as its report says: a sentence each.
+#[must_use]
+pub fn warnings(report: &Value) -> Vec<String> {
+    let texts = |name: &str| {
+        let texts = report[name].as_array().into_iter().flatten();
+        texts.filter_map(Value::as_str)
+    };
+    let warned = texts("warnings").map(str::to_owned);
+    let unmatched = texts("unmatched_materials").map(|key| format!("No part is named `{key}`."));
+    let partial = (report["partial"] == true).then(|| "Some faces have no mesh.".to_owned());
+    warned.chain(unmatched).chain(partial).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{Making, MediaKind, Recipe, Subject, TaskKind};
+
+    #[test]
+    fn what_differs_is_told() {
+        let usd = TaskKind::Make(MediaKind::UsdMaster);
+        let standard = Making::new(Recipe::STANDARD, []);
+        let fine = Making::new(Recipe::FINE, []);
+        let subject = Subject {
+            id: crate::CadFileId::generate(&crate::SystemClock),
+            source: crate::ContentHash::of(b"A"),
+            materials: crate::ContentHash::of(b"red"),
+        };
+        let before = standard.input(usd, &subject);
+        let cause = |input: Input| input.cause_after(&before);
+        let source = Subject {
+            source: crate::ContentHash::of(b"B"),
+            ..subject
+        };
+        let materials = Subject {
+            materials: crate::ContentHash::of(b"blue"),
+            ..subject
+        };
+        assert_eq!(cause(standard.input(usd, &source)), Cause::Source);
+        assert_eq!(cause(fine.input(usd, &subject)), Cause::Recipe);
+        assert_eq!(cause(standard.input(usd, &materials)), Cause::Materials);
+        let newer = before.as_str().replace("usd1", "usd2");
+        assert_eq!(cause(Input::from_text(newer)), Cause::Revision);
+        assert_eq!(cause(before.clone()), Cause::Forced);
+    }
+
+    #[test]
+    fn reports_are_read() {
+        let report = json!({
+            "kernel": "Open CASCADE 7.6.3", "warnings": ["odd"], "partial": true,
+            "unmatched_materials": ["bolt-*"],
+        });
+        assert_eq!(converter(&report), Some("Open CASCADE 7.6.3"));
+        assert_eq!(
+            warnings(&report),
+            [
+                "odd",
+                "No part is named `bolt-*`.",
+                "Some faces have no mesh."
+            ]
+        );
+        assert_eq!(converter(&Value::Null), None);
+        assert_eq!(warnings(&Value::Null), [""; 0]);
+    }
+}
