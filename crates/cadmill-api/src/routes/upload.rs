@@ -12,8 +12,9 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use bytes::Bytes;
 use cadmill_domain::{BlobUpload, Blobs, CadFile, CadFiles, NewCadFile, Priority};
-use futures_util::StreamExt as _;
+use futures_util::{Stream, StreamExt as _};
 use multer::{Field, Multipart};
 use serde::Serialize;
 use tracing::info;
@@ -102,14 +103,16 @@ struct ResultDto {
 struct Received {
     name: String,
     upload: Result<Box<dyn BlobUpload>, Problem>,
+    /// Whether the body is at its end, so that what follows can be read.
+    is_read: bool,
 }
 
 /// Brings files in, and asks for each to be processed.
 ///
 /// The body is `multipart/form-data` with parts named `file`. One file is answered with 201 and its
-/// `Location`; of several, each has its own result in an answer with 207, in their order. Reading stops
-/// at a file that is too large: it has the status 413, and what follows it is not looked at. Nothing is
-/// brought in before the whole body was read, so a broken connection leaves nothing. Names are
+/// `Location`; of several, each has its own result in an answer with 207, in their order. A file that is
+/// too large has the status 413; if it has more than twice the limit, reading stops there, and what
+/// follows has no result. Nothing is brought in before the whole body was read, so a broken connection leaves nothing. Names are
 /// cleaned: no path, no control characters, at most 200 bytes.
 #[utoipa::path(
     post, path = "/api/cad", tag = "cad", operation_id = "upload_cad_files",
@@ -125,7 +128,7 @@ async fn upload(State(state): State<Uploads>, request: Request) -> Result<Respon
     let received = state.receive_all(request).await?;
     let is_one = received.len() == 1;
     let mut results = Vec::with_capacity(received.len());
-    for Received { name, upload } in received {
+    for Received { name, upload, .. } in received {
         let added = match upload {
             Ok(upload) => state.add(&name, upload).await,
             Err(problem) => Err(problem),
@@ -172,9 +175,9 @@ impl Uploads {
                 return Err(Problem::new(Code::Invalid, detail));
             }
             let file = self.receive_one(field, head).await?;
-            let stops = file.upload.is_err();
+            let is_read = file.is_read;
             received.push(file);
-            if stops {
+            if !is_read {
                 return Ok(received);
             }
         }
@@ -197,10 +200,18 @@ impl Uploads {
         };
         let mut pieces = field.inspect(|_| head.reset());
         let upload = receive(&*self.blobs, &mut pieces, self.limit_bytes, broken).await;
-        match upload {
-            Err(problem) if problem.status() != StatusCode::PAYLOAD_TOO_LARGE => Err(problem),
-            upload => Ok(Received { name, upload }),
-        }
+        let (upload, is_read) = match upload {
+            Ok(upload) => (Ok(upload), true),
+            Err(problem) if problem.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+                (Err(problem), skip(&mut pieces, self.limit_bytes).await?)
+            }
+            Err(problem) => return Err(problem),
+        };
+        Ok(Received {
+            name,
+            upload,
+            is_read,
+        })
     }
 
     async fn add(&self, name: &str, upload: Box<dyn BlobUpload>) -> Result<CadFile, Problem> {
@@ -213,6 +224,21 @@ impl Uploads {
         info!(cad_file.id = %file.id, bytes = source.bytes, "A file was brought in.");
         Ok(file)
     }
+}
+
+/// Reads on to the end of a part, but no more than `limit` bytes; whether the end was reached.
+async fn skip(
+    pieces: &mut (impl Stream<Item = Result<Bytes, multer::Error>> + Unpin),
+    limit: u64,
+) -> Result<bool, Problem> {
+    let mut skipped = 0;
+    while let Some(piece) = pieces.next().await {
+        skipped += piece.map_err(broken)?.len() as u64;
+        if skipped > limit {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// The parts of a body, and how long the head of the next has become.

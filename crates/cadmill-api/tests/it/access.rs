@@ -89,6 +89,13 @@ async fn each_role_may_do_what_the_document_says_and_nothing_else() {
     let router = harness.router();
     let requests = requests();
     assert!(requests.len() >= 27, "{}", requests.len());
+    for (method, path, needed) in &requests {
+        // Whatever the document says, a viewer changes nothing.
+        assert!(
+            method == "GET" || *needed >= Some(Role::Editor),
+            "{method} {path} is open to {needed:?}"
+        );
+    }
     let open: Vec<_> = requests
         .iter()
         .filter(|request| request.2.is_none())

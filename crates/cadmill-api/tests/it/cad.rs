@@ -2,7 +2,7 @@
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{CadFiles as _, MediaKind, Role};
-use cadmill_scene::{Overlay, glb, sample::gearbox_like};
+use cadmill_scene::{Overlay, PartKey, glb, sample::gearbox_like};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 
@@ -174,4 +174,21 @@ async fn parts_tell_which_material_they_have_and_why() {
         .json();
     assert_eq!(detail["orphaned_overrides"], json!(["nobody"]));
     assert_eq!(detail["part_materials"]["nobody"]["color"], "#00ff00");
+    let kept = detail["part_materials"].clone();
+
+    // The next revision has the first part no more.
+    let source = format!("/api/cad/{}/source", file.id);
+    let put = with(&secret, Method::PUT, &source).header("content-type", "model/step");
+    let put = put.body(Body::from("ISO-10303-21;;")).unwrap();
+    harness.send(put).await.is_ok();
+    let mut revised = gearbox_like();
+    revised.parts[0].key = PartKey::new("another");
+    let revised = glb::write(&revised, &Overlay::none(&revised)).unwrap();
+    harness.scene(file.id, &revised).await;
+    let detail = harness.get(&secret, &format!("/api/cad/{}", file.id)).await;
+    let detail = detail.json();
+    let mut orphaned = [key, "nobody"];
+    orphaned.sort_unstable();
+    assert_eq!(detail["orphaned_overrides"], json!(orphaned));
+    assert_eq!(detail["part_materials"], kept, "they are kept");
 }

@@ -6,7 +6,7 @@ use axum::{
 };
 use bytes::Bytes;
 use cadmill_domain::{Blob, Blobs as _, CadFiles as _, Ledger as _, Priority, Role, TaskKind};
-use futures_util::stream;
+use futures_util::{StreamExt as _, stream};
 
 use crate::harness::{Answer, Harness, with};
 
@@ -75,7 +75,7 @@ async fn each_of_several_files_has_its_own_result() {
     let answer = harness.send(upload(&secret, body)).await;
     assert_eq!(answer.status, 207, "{answer:?}");
     let results = answer.json();
-    assert_eq!(results.as_array().unwrap().len(), 2);
+    assert_eq!(results.as_array().unwrap().len(), 3);
     assert_eq!(
         (&results[0]["status"], &results[0]["file"]["name"]),
         (&201.into(), &"a.step".into())
@@ -88,7 +88,18 @@ async fn each_of_several_files_has_its_own_result() {
         results[1]["problem"]["request_id"],
         answer.header("x-request-id")
     );
-    assert_eq!(harness.store.page(None, 10).await.unwrap().len(), 1);
+    assert_eq!(
+        (&results[2]["status"], &results[2]["file"]["name"]),
+        (&201.into(), &"c.step".into())
+    );
+    assert_eq!(harness.store.page(None, 10).await.unwrap().len(), 2);
+    // Reading on has an end.
+    let endless = part("a.step", "aaa") + part("b.step", &"b".repeat(200)).trim_end();
+    let pieces = [endless, "b".repeat(200), part("", "") + &end()];
+    let pieces = pieces.map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece)));
+    let body = Body::from_stream(stream::iter(pieces));
+    let answer = harness.send(upload(&secret, body)).await;
+    assert_eq!(answer.json().as_array().unwrap().len(), 2, "{answer:?}");
 }
 
 #[tokio::test]
@@ -189,6 +200,20 @@ async fn what_is_no_upload_is_refused() {
     let endless = stream::iter(endless.map(|piece| Ok::<_, std::io::Error>(Bytes::from(piece))));
     harness
         .send(upload(&secret, Body::from_stream(endless)))
+        .await
+        .is_problem(400, "bad_upload");
+    is_empty(&harness, b"aaa").await;
+}
+
+#[tokio::test]
+async fn an_upload_that_falls_silent_is_broken_off() {
+    let mut harness = Harness::new();
+    harness.settings.time_limit = std::time::Duration::from_millis(50);
+    let secret = harness.secret(Role::Editor).await;
+    let first = Ok::<_, std::io::Error>(Bytes::from(part("a.step", "aaa")));
+    let silent = Body::from_stream(stream::iter([first]).chain(stream::pending()));
+    harness
+        .send(upload(&secret, silent))
         .await
         .is_problem(400, "bad_upload");
     is_empty(&harness, b"aaa").await;
