@@ -20,7 +20,7 @@ pub(crate) fn of(
 ) -> Vec<Arc<dyn HealthCheck>> {
     let mut checks: Vec<Arc<dyn HealthCheck>> = vec![
         deployment.store.clone(),
-        Arc::new(LockCheck(lock)),
+        of_lock(lock),
         deployment.blobs.clone(),
     ];
     // An API of its own has none.
@@ -28,6 +28,11 @@ pub(crate) fn of(
         checks.push(Arc::new(TessellatorCheck(tessellator)));
     }
     checks
+}
+
+/// Whether something can be locked.
+pub(crate) fn of_lock(lock: Arc<dyn DedupLock>) -> Arc<dyn HealthCheck> {
+    Arc::new(LockCheck(lock))
 }
 
 /// Takes a lock and gives it back.

@@ -302,3 +302,46 @@ fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderValue
     };
     origins.into_iter().map(parse).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Its keys, and the defaults that are values.
+    #[test]
+    fn the_table_of_the_guide_is_true() {
+        let guide = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
+        let guide = std::fs::read_to_string(guide).unwrap();
+        let rows = guide.lines().filter(|line| line.starts_with("| `"));
+        let mut told = Vec::new();
+        let mut builder = config::Config::builder();
+        for row in rows {
+            let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+            let [key, variable, .., default] = &cells[..] else {
+                panic!("a row of fewer cells: {row}");
+            };
+            let key = key.trim_matches('`');
+            let wanted = format!("`CADMILL_{}`", key.to_uppercase());
+            assert!(variable.starts_with(&wanted), "{row}");
+            let value = default
+                .strip_prefix('`')
+                .and_then(|it| it.strip_suffix('`'));
+            if let Some(value) = value.filter(|value| !value.contains('`')) {
+                builder = builder.set_override(key, value).unwrap();
+            }
+            told.push(key.to_owned());
+        }
+        let default = format!("{:#?}", Config::default());
+        let fields = default.lines().filter_map(|line| {
+            let line = line.strip_prefix("    ")?;
+            let name = line.split_once(':')?.0;
+            (!name.starts_with(' ')).then(|| name.to_owned())
+        });
+        told.sort();
+        let mut fields: Vec<_> = fields.collect();
+        fields.sort();
+        assert_eq!(told, fields);
+        let read: Config = builder.build().unwrap().try_deserialize().unwrap();
+        assert_eq!(format!("{read:#?}"), default);
+    }
+}

@@ -21,6 +21,8 @@ use crate::{
 
 /// The channel of Redis on which workers are woken.
 const CHANNEL: &str = "cadmill:work";
+/// What is told if Redis cannot be used.
+const REDIS: &str = "Redis cannot be used; check `redis_url`, and that it runs and lets us in";
 /// The database file in the data folder.
 const DATABASE: &str = "cadmill.db";
 
@@ -38,19 +40,9 @@ pub(crate) struct Deployment {
 impl Deployment {
     /// Opens a deployment for a command that asks and looks, but works only if nobody else does.
     pub(crate) async fn open(config: Config) -> Result<Self> {
-        let database = open_database(&config).await?;
-        if is_embedded(&config) {
-            database.migrate().await?;
-        } else {
-            database.check().await?;
-        }
+        let database = ready_database(&config).await?;
         let bell = open_bell(&config, &database).await?;
-        let store = Store::new(
-            database,
-            config.making(),
-            Arc::new(SystemClock),
-            bell.clone(),
-        );
+        let store = store(&config, database, bell.clone());
         Ok(Self {
             store: Arc::new(store),
             blobs: Arc::new(open_blobs(&config)?),
@@ -82,14 +74,7 @@ impl Deployment {
 
     /// What keeps two from doing the same.
     pub(crate) async fn lock(&self) -> Result<Arc<dyn DedupLock>> {
-        self.lock_of(&machine::process_name()).await
-    }
-
-    async fn lock_of(&self, owner: &str) -> Result<Arc<dyn DedupLock>> {
-        Ok(match &self.config.redis_url {
-            Some(url) => Arc::new(RedisLock::connect(url.reveal(), owner.to_owned()).await?),
-            None => Arc::new(MemoryLock::new(owner.to_owned())),
-        })
+        open_lock(&self.config, &machine::process_name()).await
     }
 
     /// What does the work here, and the folder that it works in.
@@ -97,7 +82,7 @@ impl Deployment {
         let config = &self.config;
         let worker = config.name.clone().unwrap_or_else(machine::process_name);
         let scratch = Scratch::open(&config.data_dir.join("scratch"))?;
-        let lock = self.lock_of(&worker).await?;
+        let lock = open_lock(config, &worker).await?;
         let threads = (machine::cores().get() / config.slots).max(1);
         let store = &self.store;
         let mill = Mill {
@@ -153,8 +138,40 @@ pub(crate) async fn migrate(config: &Config) -> Result<()> {
     Ok(open_database(config).await?.migrate().await?)
 }
 
+/// The rows alone, for one who looks whether they can be had.
+pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+    let database = ready_database(config).await?;
+    Ok(store(config, database, Arc::new(LocalDoorbell::default())))
+}
+
+/// What keeps two from doing the same.
+pub(crate) async fn open_lock(config: &Config, owner: &str) -> Result<Arc<dyn DedupLock>> {
+    Ok(match &config.redis_url {
+        Some(url) => {
+            let lock = RedisLock::connect(url.reveal(), owner.to_owned()).await;
+            Arc::new(lock.context(REDIS)?)
+        }
+        None => Arc::new(MemoryLock::new(owner.to_owned())),
+    })
+}
+
+fn store(config: &Config, database: Database, bell: Arc<dyn Doorbell>) -> Store {
+    Store::new(database, config.making(), Arc::new(SystemClock), bell)
+}
+
 fn is_embedded(config: &Config) -> bool {
     config.database_url.is_none()
+}
+
+/// The database, whose tables are the newest: of a data folder they are brought to that.
+async fn ready_database(config: &Config) -> Result<Database> {
+    let database = open_database(config).await?;
+    if is_embedded(config) {
+        database.migrate().await?;
+    } else {
+        database.check().await?;
+    }
+    Ok(database)
 }
 
 async fn open_database(config: &Config) -> Result<Database> {
@@ -167,7 +184,8 @@ async fn open_database(config: &Config) -> Result<Database> {
     Ok(Database::open_sqlite(&folder.join(DATABASE)).await?)
 }
 
-fn open_blobs(config: &Config) -> Result<ObjectBlobs> {
+/// Where the bytes are.
+pub(crate) fn open_blobs(config: &Config) -> Result<ObjectBlobs> {
     match &config.blob_url {
         Some(url) => Ok(ObjectBlobs::in_s3(url.reveal())?),
         None => Ok(ObjectBlobs::in_folder(&config.data_dir.join("blobs"))?),
@@ -179,7 +197,8 @@ async fn open_bell(config: &Config, database: &Database) -> Result<Arc<dyn Doorb
         (None, _) => Ok(Arc::new(LocalDoorbell::default())),
         (Some(_), Wake::Postgres) => Ok(Arc::new(PostgresDoorbell::listen(database)?)),
         (Some(url), Wake::Redis) => {
-            let signal = RedisSignal::connect(url.reveal(), CHANNEL).await?;
+            let signal = RedisSignal::connect(url.reveal(), CHANNEL).await;
+            let signal = signal.context(REDIS)?;
             let waiter = Mutex::new(signal.waiter());
             Ok(Arc::new(RedisDoorbell { signal, waiter }))
         }

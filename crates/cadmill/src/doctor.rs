@@ -4,7 +4,7 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use cadmill_domain::{
-    Cancelled, ContentHash, Failure, FailureCode, NoProgress, Recipe, Tessellation,
+    Cancelled, ContentHash, Failure, FailureCode, HealthCheck, NoProgress, Recipe, Tessellation,
     TessellationRequest, Tessellator as _,
 };
 use cadmill_pipeline::ProcessTessellator;
@@ -13,7 +13,7 @@ use crate::{
     checks,
     cli::DoctorArguments,
     config::Config,
-    deployment::Deployment,
+    deployment,
     exit::Exit,
     machine,
     output::{self, counted},
@@ -41,12 +41,6 @@ struct Check {
 }
 
 impl Check {
-    fn of_error(what: &'static str, error: &anyhow::Error) -> Self {
-        let remedy = "Check the configuration, and that what it names runs and can be reached.";
-        let found = Err((format!("{error:#}."), remedy.to_owned()));
-        Self { what, found }
-    }
-
     fn of_failure(what: &'static str, found: Result<String, Failure>) -> Self {
         let found = found.map_err(|failure| {
             let problem = failure.to_string();
@@ -174,23 +168,47 @@ async fn pipeline(config: Config) -> Vec<Check> {
             found: Ok(found),
         }];
     }
-    let deployment = match Deployment::open(config).await {
-        Ok(deployment) => deployment,
-        Err(error) => return vec![Check::of_error("database", &error)],
-    };
-    let lock = match deployment.lock().await {
-        Ok(lock) => lock,
-        Err(error) => return vec![Check::of_error("lock", &error)],
-    };
-    let mut found = Vec::new();
-    for check in checks::of(&deployment, lock, None) {
-        let checked = check.check().await;
-        found.push(Check::of_failure(
-            check.name(),
-            checked.map(|()| "works".to_owned()),
-        ));
+    let store = deployment::open_store(&config).await;
+    let lock = deployment::open_lock(&config, &machine::process_name()).await;
+    let blobs = deployment::open_blobs(&config);
+    let opened: [(_, _, Result<Arc<dyn HealthCheck>>); 3] = [
+        (
+            "database",
+            match config.database_url {
+                Some(_) => "Check `database_url`, and that PostgreSQL runs there and lets us in.",
+                None => "Check what lies in the data folder, and its permissions.",
+            },
+            store.map(|store| Arc::new(store) as _),
+        ),
+        (
+            "lock",
+            "Check `redis_url`, and that Redis runs there and lets us in.",
+            lock.map(checks::of_lock),
+        ),
+        (
+            "blobs",
+            match config.blob_url {
+                Some(_) => {
+                    "Check `blob_url`, that the bucket is there, and that the keys in `AWS_…` may write."
+                }
+                None => {
+                    "Check `blobs` in the data folder: that it is a folder, and its permissions."
+                }
+            },
+            blobs.map(|blobs| Arc::new(blobs) as _),
+        ),
+    ];
+    let mut checked = Vec::new();
+    for (what, remedy, opened) in opened {
+        let found = match opened {
+            Ok(check) => check.check().await.map_err(|failure| failure.to_string()),
+            Err(error) => Err(format!("{error:#}.")),
+        };
+        let found = found.map(|()| "works".to_owned());
+        let found = found.map_err(|problem| (problem, remedy.to_owned()));
+        checked.push(Check { what, found });
     }
-    found
+    checked
 }
 
 /// Whether files can be made in `folder`, and how much room they have.

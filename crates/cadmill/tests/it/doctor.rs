@@ -83,5 +83,36 @@ fn what_the_pipeline_stands_on_is_looked_at() {
     }
     fs::remove_dir_all(bench.path("cadmill-data/blobs")).unwrap();
     bench.write("cadmill-data/blobs", "in the way");
-    assert!(told(&[]).contains("failed  database"));
+    let broken = told(&[]);
+    for told in [
+        "ok      database",
+        "ok      lock",
+        "failed  blobs",
+        "Check `blobs` in the data folder",
+    ] {
+        assert!(broken.contains(told), "{broken}");
+    }
+}
+
+#[test]
+fn each_server_that_is_away_is_told_with_its_own_remedy() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["doctor"]);
+    let nowhere = command
+        .env(
+            "CADMILL_DATABASE_URL",
+            "postgres://us:hunter2@127.0.0.1:1/cadmill",
+        )
+        .env("CADMILL_REDIS_URL", "redis://:hunter2@127.0.0.1:1");
+    let told = Ended::from(nowhere.output().unwrap()).with(1).stdout;
+    for found in [
+        "failed  database",
+        "Check `database_url`",
+        "failed  lock",
+        "Check `redis_url`",
+        "ok      blobs",
+    ] {
+        assert!(told.contains(found), "{told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
 }
