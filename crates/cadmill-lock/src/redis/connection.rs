@@ -176,6 +176,8 @@ fn lock_error(error: Error) -> LockError {
         ErrorKind::Auth | ErrorKind::Config | ErrorKind::Url => {
             LockError::Config(details.to_owned())
         }
+        // A cluster that is not whole at the moment.
+        ErrorKind::Protocol if details.contains("cluster state") => LockError::unavailable(error),
         _ if details.starts_with("NOPERM") => LockError::Config(details.to_owned()),
         ErrorKind::InvalidArgument
         | ErrorKind::InvalidCommand

@@ -10,4 +10,5 @@ mod redis_dead_lines;
 mod redis_faults;
 mod redis_server;
 mod redis_signal;
+mod redis_topologies;
 mod redis_url;

@@ -3,6 +3,7 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    path::Path,
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -15,6 +16,7 @@ pub(crate) struct RedisServer {
     folder: TempDir,
     port: u16,
     password: &'static str,
+    arguments: Vec<String>,
     process: Child,
 }
 
@@ -24,21 +26,37 @@ impl RedisServer {
     }
 
     pub(crate) fn with_password(password: &'static str) -> Self {
+        let mut server = Self::start_with(|_, port| {
+            let port = port.to_string();
+            ["--port", &port, "--requirepass", password].map(str::to_owned)
+        });
+        server.password = password;
+        server
+    }
+
+    /// Starts one with the arguments that are made for its folder and its port.
+    pub(crate) fn start_with<const N: usize>(
+        arguments: impl FnOnce(&Path, u16) -> [String; N],
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = listener.local_addr().unwrap().port();
-        drop(listener);
-        let process = spawn(&folder, port, password);
+        let port = free_port();
+        let arguments = arguments(folder.path(), port).to_vec();
+        let process = spawn(&folder, port, &arguments);
         Self {
             folder,
             port,
-            password,
+            password: "",
+            arguments,
             process,
         }
     }
 
     pub(crate) fn url(&self) -> String {
         format!("redis://:{}@127.0.0.1:{}", self.password, self.port)
+    }
+
+    pub(crate) fn address(&self) -> String {
+        format!("127.0.0.1:{}", self.port)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -53,7 +71,7 @@ impl RedisServer {
 
     /// Starts it again after it was killed.
     pub(crate) fn start_again(&mut self) {
-        self.process = spawn(&self.folder, self.port, self.password);
+        self.process = spawn(&self.folder, self.port, &self.arguments);
     }
 
     /// It still runs, but does nothing.
@@ -97,9 +115,15 @@ impl Drop for RedisServer {
     }
 }
 
-fn spawn(folder: &TempDir, port: u16, password: &str) -> Child {
+/// A port that nobody listens on.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().port()
+}
+
+fn spawn(folder: &TempDir, port: u16, arguments: &[String]) -> Child {
     let process = Command::new("redis-server")
-        .args(["--port", &port.to_string(), "--requirepass", password])
+        .args(arguments)
         .args(["--save", "", "--appendonly", "no", "--dir"])
         .arg(folder.path())
         .stdout(Stdio::null())
