@@ -2,6 +2,7 @@
 //! of blobs in a folder, in memory and in a real S3 bucket.
 
 mod events;
+mod locked_rows;
 mod media_states;
 mod open;
 mod opening;

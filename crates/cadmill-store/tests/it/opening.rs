@@ -5,7 +5,7 @@ use std::{net::TcpListener, path::Path};
 use cadmill_migrations::Migrator;
 use cadmill_store::{Database, FolderLock, FolderLockError, OpenError};
 use futures_util::future::join_all;
-use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend};
+use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use sea_orm_migration::MigratorTrait as _;
 use tempfile::tempdir;
 
@@ -197,6 +197,20 @@ async fn rows_of_the_first_version_are_kept() {
         Migrator::up(&connection, None).await.unwrap();
         assert_eq!(deployment.ledger.rows(file.id).await.unwrap().len(), 1);
     }
+}
+
+#[tokio::test]
+async fn readers_of_sqlite_do_not_wait_for_the_writer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_database, url) = sqlite_in(folder.path()).await;
+    let other = connect(&url).await;
+    let mode = Statement::from_string(
+        DbBackend::Sqlite,
+        "SELECT journal_mode FROM pragma_journal_mode",
+    );
+    let mode = other.query_one_raw(mode).await.unwrap().unwrap();
+    let mode: String = mode.try_get_by_index(0).unwrap();
+    assert_eq!(mode, "wal");
 }
 
 #[test]

@@ -10,8 +10,10 @@ use ureq::{
 
 use super::{site::Site, workers::Worker};
 
-/// Longer than any answer takes, and no longer than readiness may take to tell of a failure.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// Longer than any answer takes.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// How long readiness may take to tell of a failure.
+const READINESS: Duration = Duration::from_secs(5);
 
 /// A running API.
 #[derive(Debug)]
@@ -65,7 +67,16 @@ impl Api {
             request = request.header(CONTENT_TYPE, "application/json");
             bytes = body.to_string().into_bytes();
         }
-        let request = request.body(bytes).unwrap();
+        let patience = if path == "/readyz" {
+            READINESS
+        } else {
+            PATIENCE
+        };
+        let request = self
+            .agent
+            .configure_request(request.body(bytes).unwrap())
+            .timeout_global(Some(patience))
+            .build();
         answer(self.agent.run(request).unwrap())
     }
 

@@ -43,8 +43,9 @@ fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
         .map(|machine| worker(&site, machine, &variables))
         .collect();
     let queued = thread::scope(|scope| {
-        let pressing = scope.spawn(|| press(&apis));
+        let mut pressing = vec![scope.spawn(|| press(&apis, PRESSES))];
         for _ in 0..KILLS {
+            pressing.push(scope.spawn(|| press(&apis, APIS)));
             let machine = rand::random_range(0..WORKERS);
             let events = site.count("pipeline_event") + rand::random_range(1..=BETWEEN);
             eventually("the mill goes on", || {
@@ -53,11 +54,12 @@ fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
             // Dropping it is a SIGKILL.
             workers[machine] = worker(&site, machine, &variables);
         }
-        pressing.join().unwrap()
+        let presses = pressing.into_iter().map(|press| press.join().unwrap());
+        presses.sum::<u64>()
     });
     assert_eq!(queued, FILES as u64, "each file is queued once");
     settle_after_crashes(&site, LONG);
-    assert_eq!(press(&apis), 0, "nothing is missing");
+    assert_eq!(press(&apis, APIS), 0, "nothing is missing");
 
     workers.into_iter().for_each(Worker::stop);
     check_rows(&site);
@@ -115,10 +117,10 @@ fn upload(apis: &[Api]) {
     });
 }
 
-/// Presses each button over and over at all APIs at once, and tells how many were queued in all.
-fn press(apis: &[Api]) -> u64 {
+/// Presses each button so often at all APIs at once, and tells how many were queued in all.
+fn press(apis: &[Api], times: usize) -> u64 {
     thread::scope(|scope| {
-        let presses: Vec<_> = (0..PRESSES)
+        let presses: Vec<_> = (0..times)
             .flat_map(|number| BUTTONS.map(|button| (&apis[number % APIS], button)))
             .map(|(api, button)| scope.spawn(move || api.press(button)))
             .collect();

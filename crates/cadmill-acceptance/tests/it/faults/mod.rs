@@ -3,6 +3,7 @@
 //! PostgreSQL and a real Redis, and ends with the same check of everything that is left.
 
 mod api;
+mod cancelled;
 mod check;
 mod cluster;
 mod double_click;
@@ -19,6 +20,7 @@ mod service_away;
 mod site;
 mod start;
 mod terminated;
+mod wakes;
 pub(crate) mod workers;
 
 use std::{

@@ -2,6 +2,8 @@
 
 use std::{fs, process::Command};
 
+use cadmill_servers::{Redis, RedisOptions};
+
 use super::{
     site::{Site, shared_postgres},
     workers::Worker,
@@ -98,6 +100,21 @@ fn a_database_that_cannot_be_used() {
             .env("CADMILL_REDIS_URL", "redis://:wrong-secret@127.0.0.1:1"),
         &["127.0.0.1:1"],
     );
+    let locked = Redis::start_with(RedisOptions {
+        password: true,
+        ..RedisOptions::default()
+    });
+    let locked = locked.unwrap();
+    let url = locked.url();
+    let (_, address) = url.rsplit_once('@').unwrap();
+    for credentials in ["", ":wrong-secret@"] {
+        let url = format!("redis://{credentials}{address}");
+        refused(
+            &site,
+            site.command(&["worker"]).env("CADMILL_REDIS_URL", url),
+            &["redis_url"],
+        );
+    }
 }
 
 #[test]
