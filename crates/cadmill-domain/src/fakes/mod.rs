@@ -126,8 +126,8 @@ impl Tables {
             TaskPayload::of(asset) == claim.work && asset.input == claim.input
         };
         let replaced = self.assets.values().find(same);
-        let mine = replaced.map(|asset| asset.id);
         let replaced = replaced.map(|asset| (asset.id, asset.blob));
+        let mine = replaced.map(|(id, _)| id);
         let NewMediaAsset { blob, report } = match product {
             Product::Step(found) => {
                 if let Some(file) = self.files.get_mut(&cad_file_id) {
