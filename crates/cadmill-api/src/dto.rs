@@ -2,6 +2,7 @@
 
 use cadmill_domain::{
     Failure, MediaKind, MediaState, MediaStatus, Priority, Progress, Role, TaskKind,
+    provenance::Cause,
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -85,6 +86,24 @@ words! {
         WebGlb: TaskKind::Make(MediaKind::WebGlb) => TaskKind::Make(MediaKind::WebGlb),
         /// Drawing the picture.
         Thumbnail: TaskKind::Make(MediaKind::Thumbnail) => TaskKind::Make(MediaKind::Thumbnail),
+    }
+}
+
+words! {
+    /// Why a medium was made.
+    CauseDto as Cause of Cause {
+        /// There was none before.
+        First: Cause::First => Cause::First,
+        /// The STEP file is another.
+        Source: Cause::Source => Cause::Source,
+        /// The recipe is another.
+        Recipe: Cause::Recipe => Cause::Recipe,
+        /// The materials are others.
+        Materials: Cause::Materials => Cause::Materials,
+        /// Media of this kind are written differently since.
+        Revision: Cause::Revision => Cause::Revision,
+        /// Nothing differs: somebody insisted.
+        Forced: Cause::Forced => Cause::Forced,
     }
 }
 

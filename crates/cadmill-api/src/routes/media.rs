@@ -11,7 +11,7 @@ use axum::{
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
     Priority, Request, RequestKey, TaskKind, TaskPayload,
-    provenance::{Cause, converter, warnings},
+    provenance::{converter, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -21,7 +21,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 use crate::{
-    dto::{KindDto, MediumDto},
+    dto::{CauseDto, KindDto, MediumDto},
     extract::{AssetId, FileId, Kind, Query, header_text},
     problem::{Code, Problem},
 };
@@ -191,38 +191,6 @@ struct AssetDto {
     /// What was found and measured when it was made.
     #[schema(value_type = Object)]
     report: Value,
-}
-
-/// Why a medium was made.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[schema(as = Cause)]
-#[serde(rename_all = "snake_case")]
-enum CauseDto {
-    /// There was none before.
-    First,
-    /// The STEP file is another.
-    Source,
-    /// The recipe is another.
-    Recipe,
-    /// The materials are others.
-    Materials,
-    /// Media of this kind are written differently since.
-    Revision,
-    /// Nothing differs: somebody insisted.
-    Forced,
-}
-
-impl From<Cause> for CauseDto {
-    fn from(cause: Cause) -> Self {
-        match cause {
-            Cause::First => Self::First,
-            Cause::Source => Self::Source,
-            Cause::Recipe => Self::Recipe,
-            Cause::Materials => Self::Materials,
-            Cause::Revision => Self::Revision,
-            Cause::Forced => Self::Forced,
-        }
-    }
 }
 
 impl AssetDto {
