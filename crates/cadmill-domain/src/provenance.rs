@@ -1,13 +1,11 @@
 //! Where a medium comes from: what its report tells, and why it was made.
 
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{Input, MediaAsset};
+use crate::{Input, MediaAsset, NewMediaAsset};
 
 /// Why a medium was made: what differs from the one before it of the same file and kind.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cause {
     /// There was none before.
     First,
@@ -55,6 +53,22 @@ impl Input {
         let mut parts = now.zip(before).zip(PARTS);
         let differing = parts.find(|((now, before), _)| now != before);
         differing.map_or(Cause::Forced, |(_, cause)| cause)
+    }
+}
+
+impl NewMediaAsset {
+    /// What was made for one file, for another that is the same. That somebody insisted was not
+    /// for this one.
+    #[must_use]
+    pub fn copy_of(found: &MediaAsset) -> Self {
+        let mut report = found.report.clone();
+        if let Value::Object(report) = &mut report {
+            report.remove(FORCED);
+        }
+        Self {
+            blob: found.blob,
+            report,
+        }
     }
 }
 
@@ -120,6 +134,26 @@ mod tests {
         let newer = before.as_str().replace("usd1", "usd2");
         assert_eq!(cause(Input::from_text(newer)), Cause::Revision);
         assert_eq!(cause(before.clone()), Cause::Forced);
+    }
+
+    #[test]
+    fn a_copy_was_not_insisted_on() {
+        let mut report = json!({"kernel": "none"});
+        let plain = report.clone();
+        note_forced(&mut report);
+        let found = MediaAsset {
+            id: crate::MediaAssetId::generate(&crate::SystemClock),
+            cad_file_id: crate::CadFileId::generate(&crate::SystemClock),
+            kind: MediaKind::GltfGeometry,
+            input: Input::from_text("a:b:glb1"),
+            blob: crate::Blob::of(b"glTF"),
+            report,
+            fence: crate::Fence(2),
+            created_at: crate::Moment::default(),
+        };
+        assert_eq!(found.cause(&[]), Cause::Forced);
+        let copy = NewMediaAsset::copy_of(&found);
+        assert_eq!((copy.blob, copy.report), (found.blob, plain));
     }
 
     #[test]

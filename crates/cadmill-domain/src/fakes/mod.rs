@@ -145,10 +145,7 @@ impl Tables {
                         let text = format!("the asset {id} is not there, or of something else");
                         StoreError::Refused(text.into())
                     })?;
-                NewMediaAsset {
-                    blob: found.blob,
-                    report: found.report.clone(),
-                }
+                NewMediaAsset::copy_of(found)
             }
         };
         let Some(medium) = kind.medium() else {

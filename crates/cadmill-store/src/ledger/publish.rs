@@ -101,10 +101,7 @@ async fn keep(
                     by: None,
                 });
             }
-            NewMediaAsset {
-                blob: found.blob,
-                report: found.report,
-            }
+            NewMediaAsset::copy_of(&found)
         }
         other => return Err(StoreError::Unreadable(format!("{other:?}"))),
     };
