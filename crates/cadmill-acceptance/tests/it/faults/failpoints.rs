@@ -1,4 +1,4 @@
-//! Workers that are killed at each of the named places, again and again.
+//! Workers that are killed at each of the named places, twenty at each.
 
 use cadmill_pipeline::Failpoint;
 
@@ -8,30 +8,29 @@ use super::{
     site::Site,
 };
 
-/// How many workers die at each place,
-const DEATHS: usize = 20;
-/// and how many of them at once.
+/// How often workers die at each place, with everything made and checked in between,
+const ROUNDS: usize = 5;
+/// and how many at once.
 const AT_ONCE: usize = 4;
-/// Each file makes for at least three deaths before its work is set aside, or is done.
-const FILES: usize = 12;
 
 #[track_caller]
 fn check(place: Failpoint) {
     let name = place.name();
     let site = Site::new(&format!("killed-{name}"));
-    site.import(FILES);
     let variables = [("CADMILL_FAILPOINT", name), ("CADMILL_SLOTS", "1")];
-    for _ in 0..DEATHS / AT_ONCE {
+    for round in 1..=ROUNDS {
+        // Those of the rounds before, which are made, and one more for each worker.
+        site.import(round * AT_ONCE);
         let dying: Vec<_> = (0..AT_ONCE).map(|_| site.worker(&variables)).collect();
         for mut worker in dying {
             worker.is_killed();
             assert!(worker.said().contains(&format!("failpoint {name}")));
         }
+        let worker = site.worker(&[]);
+        settle_after_crashes(&site, LONG);
+        stop_and_check(&site, vec![worker]);
+        assert_eq!(site.kernel.overlaps(), [""; 0]);
     }
-    let worker = site.worker(&[]);
-    settle_after_crashes(&site, LONG);
-    stop_and_check(&site, vec![worker]);
-    assert_eq!(site.kernel.overlaps(), [""; 0]);
 }
 
 macro_rules! killed_at {
