@@ -25,6 +25,7 @@ use cadmill_domain::{
     WorkerName,
 };
 use cadmill_store::Store;
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
 
 use self::filled::Filled;
@@ -42,18 +43,21 @@ const DUPLICATES: usize = 40_000;
 /// Files that go through the whole chain before all others, five claims each.
 const UPLOADS: usize = 1_000;
 const CLAIMS: usize = 5 * UPLOADS;
-/// Clients, and workers, at once.
+/// Clients, and slots of workers, at once.
 const CLIENTS: usize = 8;
+/// How much of the queue is looked at.
+const QUEUE: usize = 8 * CLIENTS;
 const SCENE: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let filled = Filled::open(env::args().nth(1).as_deref(), FILES).await?;
+    let url = env::args().nth(1);
+    let filled = Filled::open(url.as_deref(), FILES).await?;
     clicks(&filled).await?;
     let store = Arc::new(filled.store.clone());
     duplicates(&store, &filled.files).await?;
     pages::pages(&store).await?;
-    uploads(&store).await
+    uploads(&store, url.is_some()).await
 }
 
 /// Everything is missing; then nothing is.
@@ -103,7 +107,7 @@ async fn duplicates(store: &Arc<Store>, files: &[CadFileId]) -> Outcome {
 }
 
 /// Workers take files that somebody waits for through the whole chain.
-async fn uploads(store: &Arc<Store>) -> Outcome {
+async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     let urgent = Request {
         priority: Priority::Upload,
         ..Request::ASKED
@@ -118,11 +122,34 @@ async fn uploads(store: &Arc<Store>) -> Outcome {
     }
     let rate = UPLOADS as f64 / begun.elapsed().as_secs_f64();
     println!("files_added_per_s {rate}");
+    // On a SQLite file one process works, with a slot for each; on a server each is a process.
+    let (workers, slots) = if is_postgres {
+        (CLIENTS, 1)
+    } else {
+        (1, CLIENTS)
+    };
     let published = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
-    let workers = (0..CLIENTS).map(|number| {
+    let workers = (0..workers).map(|number| {
+        let name = WorkerName::new(format!("mill-{number}"));
         let (store, published) = (store.clone(), published.clone());
-        tokio::spawn(async move { work(&store, number, &published).await })
+        tokio::spawn(async move {
+            while published.load(Ordering::Relaxed) < CLAIMS {
+                let mut queue = store.next(QUEUE).await?;
+                // All see the same queue, so each begins elsewhere.
+                let share = QUEUE * slots / CLIENTS;
+                let places = queue.len().max(1);
+                queue.rotate_left(number * share % places);
+                queue.truncate(share);
+                let queue = stream::iter(queue).map(Ok);
+                let each = |work| {
+                    let (store, name) = (store.clone(), name.clone());
+                    tokio::spawn(take(store, work, name, published.clone())).map(|ended| ended?)
+                };
+                queue.try_for_each_concurrent(slots, each).await?;
+            }
+            Ok(())
+        })
     });
     all(workers).await?;
     let rate = published.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
@@ -130,22 +157,17 @@ async fn uploads(store: &Arc<Store>) -> Outcome {
     Ok(())
 }
 
-/// Looks for work, claims it and publishes it, until all is published.
-async fn work(store: &Store, number: usize, published: &AtomicUsize) -> Outcome {
-    let name = WorkerName::new(format!("mill-{number}"));
-    while published.load(Ordering::Relaxed) < CLAIMS {
-        let mut queue = store.next(4 * CLIENTS).await?;
-        // All see the same queue, so each begins elsewhere.
-        let places = queue.len().max(1);
-        queue.rotate_left(number * 4 % places);
-        for work in queue.into_iter().take(4) {
-            let Some(claim) = store.claim(work, &name).await? else {
-                continue;
-            };
-            let done = store.publish(&claim, product(&claim)).await?;
-            expect(done != Published::Refused, "a fresh claim holds")?;
-            published.fetch_add(1, Ordering::Relaxed);
-        }
+/// Claims the work and publishes it, unless somebody else is at it.
+async fn take(
+    store: Arc<Store>,
+    work: TaskPayload,
+    name: WorkerName,
+    published: Arc<AtomicUsize>,
+) -> Outcome {
+    if let Some(claim) = store.claim(work, &name).await? {
+        let done = store.publish(&claim, product(&claim)).await?;
+        expect(done != Published::Refused, "a fresh claim holds")?;
+        published.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
