@@ -3,7 +3,7 @@
 use std::env;
 
 use anyhow::{Context, Result};
-use cadmill_servers::{Postgres, Redis, S3};
+use cadmill_servers::{Postgres, PostgresOptions, Redis, S3};
 
 use crate::{
     venv::{self, Venv},
@@ -30,11 +30,23 @@ impl Servers {
     /// Starts PostgreSQL and Redis; their programs must be there
     /// ([`packages::SERVERS`](crate::packages::SERVERS)).
     pub(crate) fn start() -> Result<Self> {
+        Self::start_with(PostgresOptions::default())
+    }
+
+    /// The same with a PostgreSQL that is as fast as it would be in production, but for the disk.
+    pub(crate) fn start_for_bench() -> Result<Self> {
+        Self::start_with(PostgresOptions {
+            stock_memory: true,
+            ..PostgresOptions::default()
+        })
+    }
+
+    fn start_with(options: PostgresOptions) -> Result<Self> {
         // A Ctrl-C is for the programs that run, too: they end, and then so do we, in good order.
         // Without this we would end at once and leave the servers' folders.
         ctrlc::set_handler(|| {}).context("Ctrl-C cannot be caught")?;
         let is_unset = |variable| env::var_os(variable).is_none();
-        let postgres = is_unset(POSTGRES_URL).then(Postgres::start);
+        let postgres = is_unset(POSTGRES_URL).then(|| Postgres::start_with(options));
         let redis = is_unset(REDIS_URL).then(Redis::start);
         Ok(Self {
             postgres: postgres.transpose()?,

@@ -45,6 +45,9 @@ pub struct PostgresOptions {
     /// Waits for the disk at each commit, as in production. Without it commits survive
     /// [`Postgres::kill`] all the same, but not the end of the operating system.
     pub durable: bool,
+    /// Takes the memory that PostgreSQL takes by itself, as in production. Without it there are few
+    /// buffers, and what its processes share lies in files, which slows down parallel queries.
+    pub stock_memory: bool,
 }
 
 impl Postgres {
@@ -233,9 +236,11 @@ fn run(
     // A socket's path may have 107 bytes at most, and nobody needs one.
     set("unix_socket_directories", "");
     set("max_connections", "200");
-    set("shared_buffers", "64MB");
-    // Files in the folder, which are removed with it even after a kill.
-    set("dynamic_shared_memory_type", "mmap");
+    if !options.stock_memory {
+        set("shared_buffers", "64MB");
+        // Files in the folder, which are removed with it even after a kill.
+        set("dynamic_shared_memory_type", "mmap");
+    }
     if !options.durable {
         // Only this: without `synchronous_commit` a kill would lose what was committed.
         set("fsync", "off");

@@ -34,7 +34,7 @@ impl DedupBench {
         let lock = ["-p", "cadmill-lock", "--features", "redis"];
         build(&[&lock[..], &["--example", "lock_rates"]].concat())?;
 
-        let servers = Servers::start()?;
+        let servers = Servers::start_for_bench()?;
         let example =
             |name: &str| Command::new(workspace.target.join("release/examples").join(name));
         let mut report = Report::default();

@@ -74,12 +74,25 @@ fn one_that_cannot_start_says_why() {
 }
 
 #[test]
-fn a_durable_one_waits_for_the_disk() {
-    let options = PostgresOptions { durable: true };
-    let durable = Postgres::start_with(options).unwrap();
-    assert_eq!(durable.query(&durable.url(), "show fsync").unwrap(), "on");
-    let fast = Postgres::start().unwrap();
-    assert_eq!(fast.query(&fast.url(), "show fsync").unwrap(), "off");
+fn options_make_it_like_one_in_production() {
+    let options = PostgresOptions {
+        durable: true,
+        stock_memory: true,
+    };
+    let production = Postgres::start_with(options).unwrap();
+    let test = Postgres::start().unwrap();
+    for (setting, in_production, in_tests) in [
+        ("fsync", "on", "off"),
+        ("shared_buffers", "128MB", "64MB"),
+        ("dynamic_shared_memory_type", "posix", "mmap"),
+    ] {
+        let show = |server: &Postgres| {
+            let shown = server.query(&server.url(), &format!("show {setting}"));
+            shown.unwrap()
+        };
+        assert_eq!(show(&production), in_production);
+        assert_eq!(show(&test), in_tests);
+    }
 }
 
 #[test]
