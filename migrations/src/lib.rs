@@ -2,6 +2,7 @@
 
 mod m20261124_000001_ledger;
 mod m20261125_000001_service;
+mod m20261129_000001_many_rows;
 
 use sea_orm_migration::{MigrationTrait, MigratorTrait, async_trait};
 
@@ -15,6 +16,7 @@ impl MigratorTrait for Migrator {
         vec![
             Box::new(m20261124_000001_ledger::Migration),
             Box::new(m20261125_000001_service::Migration),
+            Box::new(m20261129_000001_many_rows::Migration),
         ]
     }
 }

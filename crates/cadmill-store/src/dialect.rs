@@ -20,6 +20,11 @@ pub(crate) struct Dialect {
     pub(crate) share_events: &'static str,
     /// What is written before an insertion to make all of its kind take turns until they commit.
     pub(crate) turn: &'static str,
+    /// A column of a subquery that makes the database work out the others once for each row, and not
+    /// wherever they are named.
+    pub(crate) once: &'static str,
+    /// The end of such a subquery that is about all rows.
+    pub(crate) all: &'static str,
     /// How a text is compared byte by byte.
     pub(crate) bytes: &'static str,
     /// Finds a text in another.
@@ -37,6 +42,9 @@ const POSTGRES: Dialect = Dialect {
     share_files: "FOR SHARE OF f",
     share_events: "FOR KEY SHARE OF e",
     turn: "WITH turn AS MATERIALIZED (SELECT pg_advisory_xact_lock(13285138))",
+    // What is volatile is not pulled up into the question around it, and processes still share it.
+    once: ", clock_timestamp()",
+    all: "",
     bytes: "COLLATE \"C\"",
     position: "strpos",
     ascii: "COLLATE \"C\"",
@@ -52,6 +60,9 @@ const SQLITE: Dialect = Dialect {
     share_files: "",
     share_events: "",
     turn: "WITH turn AS MATERIALIZED (SELECT 1)",
+    // A subquery with a limit is not flattened; this limit, 2⁶³ − 1, is none.
+    once: "",
+    all: "LIMIT 9223372036854775807",
     bytes: "",
     position: "instr",
     ascii: "",

@@ -60,9 +60,10 @@ pub(crate) fn is_conflict(error: &StoreError) -> bool {
     };
     let error = error.downcast_ref().and_then(underlying);
     let code = error.and_then(sqlx::Error::as_database_error);
-    // PostgreSQL's `serialization_failure` and `deadlock_detected`.
+    // PostgreSQL's `serialization_failure`, `deadlock_detected` and `unique_violation`.
+    let conflicts = ["40001", "40P01", "23505"];
     code.and_then(DatabaseError::code)
-        .is_some_and(|code| code == "40001" || code == "40P01")
+        .is_some_and(|code| conflicts.contains(&&*code))
 }
 
 fn underlying(error: &DbErr) -> Option<&sqlx::Error> {

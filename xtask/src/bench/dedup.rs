@@ -1,6 +1,6 @@
 //! `cargo xtask bench dedup`: what it costs to do nothing twice, on each database and lock.
 
-use std::{fmt, process::Command};
+use std::{fmt, fs, process::Command};
 
 use anyhow::Result;
 use clap::Args;
@@ -44,14 +44,56 @@ impl DedupBench {
             postgres.arg(servers.postgres_url()?);
             let mut locks = example("lock_rates");
             locks.arg(servers.redis_url()?);
-            report.postgres.add(&process::output(&mut postgres)?)?;
-            report
-                .sqlite
-                .add(&process::output(&mut example("ledger_rates"))?)?;
-            report.locks.add(&process::output(&mut locks)?)?;
+            measure(&mut report.postgres, &mut postgres)?;
+            measure(&mut report.sqlite, &mut example("ledger_rates"))?;
+            measure(&mut report.locks, &mut locks)?;
         }
         println!("Medians of {} runs.\n\n{report}", self.runs);
         Ok(())
+    }
+}
+
+/// Adds what a program prints, and how much of the processors' time went to others meanwhile.
+fn measure(figures: &mut Figures, program: &mut Command) -> Result<()> {
+    let before = ProcessorTime::now();
+    figures.add(&process::output(program)?)?;
+    if let (Some(before), Some(now)) = (before, ProcessorTime::now()) {
+        figures.note(STOLEN, now.stolen_since(&before));
+    }
+    Ok(())
+}
+
+/// Name of the figure.
+const STOLEN: &str = "stolen_percent";
+
+/// The time of all processors since the machine was started, in ticks of its clock.
+#[derive(Debug)]
+struct ProcessorTime {
+    total: f64,
+    /// What the host gave to other machines while this one had something to do.
+    stolen: f64,
+}
+
+impl ProcessorTime {
+    /// None where Linux does not tell it.
+    fn now() -> Option<Self> {
+        Self::of(&fs::read_to_string("/proc/stat").ok()?)
+    }
+
+    /// Of the first line: user, nice, system, idle, waiting for the disk, interrupts of hardware and
+    /// software, and stolen; what follows is part of those.
+    fn of(stat: &str) -> Option<Self> {
+        let ticks = stat.lines().next()?.strip_prefix("cpu")?;
+        let ticks = ticks.split_whitespace().take(8).map(str::parse);
+        let ticks: Vec<f64> = ticks.collect::<Result<_, _>>().ok()?;
+        Some(Self {
+            total: ticks.iter().sum(),
+            stolen: *ticks.get(7)?,
+        })
+    }
+
+    fn stolen_since(&self, before: &Self) -> f64 {
+        100.0 * (self.stolen - before.stolen) / (self.total - before.total)
     }
 }
 
@@ -107,6 +149,13 @@ impl fmt::Display for Report {
                 "–",
                 "–",
             ),
+            (
+                STOLEN,
+                0,
+                "of the processors' time, what the host gave to others, %",
+                "–",
+                "–",
+            ),
         ];
         for (name, digits, what, wanted, wanted_of_sqlite) in rows {
             writeln!(
@@ -143,6 +192,15 @@ impl fmt::Display for Report {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn stolen_time_is_told_of_all() {
+        let before = ProcessorTime::of("cpu  10 0 10 70 0 0 5 5 0 0\ncpu0 1 2\n").unwrap();
+        let now = ProcessorTime::of("cpu  50 0 30 80 0 0 10 30 9 9\n").unwrap();
+        assert_eq!(now.stolen_since(&before), 25.0);
+        assert!(ProcessorTime::of("cpu 1 2 3\n").is_none(), "an old kernel");
+        assert!(ProcessorTime::of("intr 1\n").is_none());
+    }
 
     #[test]
     fn figures_are_medians_and_ratios_of_each_run() {

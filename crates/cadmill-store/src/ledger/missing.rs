@@ -3,7 +3,11 @@
 //! For each file the first stage of the chain is sought whose result is not there, and its row is
 //! sorted into a class, as `Book::request` would do one by one.
 
-use cadmill_domain::{Making, Missing, MissingRequest, Remnant, StoreError, TaskKind};
+use std::fmt::{self, Display, Formatter};
+
+use cadmill_domain::{
+    Making, Missing, MissingFilter, MissingRequest, Remnant, StoreError, TaskKind,
+};
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
 use super::columns;
@@ -24,17 +28,25 @@ const FORGET: &str = "crashes = 0, attempts = 0, not_before = NULL, failure = NU
 /// How often a request begins anew because somebody else has just written the same rows.
 const MOST_TRIES: usize = 16;
 
+/// How many of the newest files are looked at before all of them are counted.
+const SAMPLE: i64 = 64;
+
 pub(super) async fn request(
     store: &Store,
     request: &MissingRequest,
 ) -> Result<Missing, StoreError> {
     let query = Query::new(store, request);
+    let is_of_all = request.filter == MissingFilter::default();
     let mut tries = 1;
     loop {
-        // Most clicks find nothing to do; they only read.
-        let counted = query.count(store.reading()).await?;
-        if request.dry_run || !counted.calls_for_writing() {
-            return Ok(counted.files);
+        // Most clicks find nothing to do; they only read. But what was just added lacks something,
+        // and then one count is enough: that of the transaction that writes.
+        let has_work = is_of_all && !request.dry_run && query.is_work_for_newest(store).await?;
+        if !has_work {
+            let counted = query.count(store.reading()).await?;
+            if request.dry_run || !counted.calls_for_writing() {
+                return Ok(counted.files());
+            }
         }
         match query.write(store).await {
             Ok(missing) => return Ok(missing),
@@ -44,35 +56,81 @@ pub(super) async fn request(
     }
 }
 
+/// What the row of a file's stage says of it. The databases know a class by its number.
+#[derive(Debug, Clone, Copy)]
+enum Class {
+    /// There is no row.
+    New,
+    /// There is a row, which asks for nothing.
+    Missing,
+    InFlight,
+    /// Under way, though another input is wanted by now.
+    InFlightDrifted,
+    Present,
+    /// There, though the row is not at rest.
+    PresentDrifted,
+    Failed,
+}
+
+impl Class {
+    const ALL: [Self; 7] = [
+        Self::New,
+        Self::Missing,
+        Self::InFlight,
+        Self::InFlightDrifted,
+        Self::Present,
+        Self::PresentDrifted,
+        Self::Failed,
+    ];
+    /// Those whose row is changed, and what becomes of it.
+    const CHANGED: [(Self, &str); 3] = [
+        (
+            Self::Missing,
+            "state = 'queued', priority = 0, requested_at = $1, ",
+        ),
+        (Self::InFlightDrifted, ""),
+        (Self::PresentDrifted, "state = 'idle', "),
+    ];
+}
+
+impl Display for Class {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        (*self as u8).fmt(formatter)
+    }
+}
+
 /// How many files are in each class.
 #[derive(Debug)]
-struct Counted {
-    files: Missing,
-    /// Those of them that are under way with another input, or there but not at rest.
-    drifted: u64,
-}
+struct Counted([u64; Class::ALL.len()]);
 
 impl Counted {
-    fn calls_for_writing(&self) -> bool {
-        self.files.queued > 0 || self.drifted > 0
+    fn of(row: &QueryResult) -> Result<Self, StoreError> {
+        let mut files = [0; Class::ALL.len()];
+        for class in Class::ALL {
+            files[class as usize] = columns::get::<i64>(row, &format!("class_{class}"))? as u64;
+        }
+        Ok(Self(files))
     }
 
-    fn of(row: &QueryResult) -> Result<Self, StoreError> {
-        let count = |column| columns::get::<i64>(row, column).map(|files| files as u64);
-        let files = Missing {
-            queued: count("missing")?,
-            in_flight: count("in_flight")?,
-            present: count("present")?,
-            failed: count("failed")?,
-        };
-        let drifted = count("drifted")?;
-        Ok(Self { files, drifted })
+    const fn in_class(&self, class: Class) -> u64 {
+        self.0[class as usize]
+    }
+
+    fn files(&self) -> Missing {
+        Missing {
+            queued: self.in_class(Class::New) + self.in_class(Class::Missing),
+            in_flight: self.in_class(Class::InFlight) + self.in_class(Class::InFlightDrifted),
+            present: self.in_class(Class::Present) + self.in_class(Class::PresentDrifted),
+            failed: self.in_class(Class::Failed),
+        }
+    }
+
+    fn calls_for_writing(&self) -> bool {
+        let changed = Class::CHANGED.iter().map(|(class, _)| *class);
+        let mut written = changed.chain([Class::New]);
+        written.any(|class| self.in_class(class) > 0)
     }
 }
-
-/// Follows the class of a file whose row does not say what it should: it is under way for another
-/// input, or there but not at rest.
-const DRIFTED: &str = " drifted";
 
 /// The statements of one request.
 #[derive(Debug)]
@@ -99,7 +157,8 @@ impl Query {
         let is_named = name.map(|_| dialect.is_named("$2"));
         let only = request.filter.only;
         let is_left = only.map(|only| is_left(&store.making, request.kind, only));
-        let filter = ["1 = 1".to_owned()]
+        // The time stands in every statement, so that each has the same values.
+        let filter = ["$1 IS NOT NULL".to_owned()]
             .into_iter()
             .chain(is_named)
             .chain(is_left);
@@ -140,48 +199,62 @@ impl Query {
             transaction.execute_raw(lock).await.map_err(store_error)?;
         }
         let counted = self.count(transaction).await?;
-        if counted.files.queued > 0 {
-            self.queue(transaction).await?;
+        if counted.in_class(Class::New) > 0 {
+            self.execute(transaction, self.insertion()).await?;
         }
-        if counted.drifted > 0 {
-            self.settle(transaction).await?;
+        for (class, change) in Class::CHANGED {
+            if counted.in_class(class) > 0 {
+                self.execute(transaction, self.change(class, change))
+                    .await?;
+            }
         }
-        Ok(counted.files)
+        Ok(counted.files())
     }
 
+    async fn execute(&self, transaction: &Transaction, sql: String) -> Result<(), StoreError> {
+        let written = transaction.execute_raw(self.statement(sql)).await;
+        written.map(drop).map_err(store_error)
+    }
+
+    /// How many files there are in each class.
     async fn count(&self, connection: &impl ConnectionTrait) -> Result<Counted, StoreError> {
+        self.count_of(connection, self.dialect.all).await
+    }
+
+    /// Whether some of the newest files call for writing.
+    async fn is_work_for_newest(&self, store: &Store) -> Result<bool, StoreError> {
+        let newest = format!("ORDER BY f.created_at DESC, f.id DESC LIMIT {SAMPLE}");
+        let counted = self.count_of(store.reading(), &newest).await?;
+        Ok(counted.calls_for_writing())
+    }
+
+    async fn count_of(
+        &self,
+        connection: &impl ConnectionTrait,
+        selection: &str,
+    ) -> Result<Counted, StoreError> {
         let Self {
+            dialect,
             rows,
             filter,
             class,
             ..
         } = self;
-        let files_of = |classes: &[&str]| {
-            let classes: Vec<_> = classes.iter().map(|class| format!("'{class}'")).collect();
-            format!("COUNT(*) FILTER (WHERE class IN ({}))", classes.join(", "))
-        };
-        let (in_flight, present) = (format!("in_flight{DRIFTED}"), format!("present{DRIFTED}"));
-        let missing_files = files_of(&["missing"]);
-        let in_flight_files = files_of(&["in_flight", &in_flight]);
-        let present_files = files_of(&["present", &present]);
-        let failed_files = files_of(&["failed"]);
-        let drifted_files = files_of(&[&in_flight, &present]);
-        // The limit, which is none, makes the databases work out each class once, and they have
-        // nothing to sort. The time stands in every statement, so that each has the same values.
+        let counts = Class::ALL
+            .map(|class| format!("COUNT(*) FILTER (WHERE class = {class}) AS class_{class}"));
+        let once = dialect.once;
         let sql = format!(
-            "SELECT {missing_files} AS missing, {in_flight_files} AS in_flight, \
-             {present_files} AS present, {failed_files} AS failed, {drifted_files} AS drifted \
-             FROM (SELECT {class} AS class FROM {rows} \
-             WHERE {filter} AND $1 IS NOT NULL LIMIT {}) AS classes",
-            i64::MAX
+            "SELECT {} FROM (SELECT {class} AS class{once} FROM {rows} WHERE {filter} {selection}) \
+             AS classes",
+            counts.join(", ")
         );
         let row = connection.query_one_raw(self.statement(sql)).await;
         let row = row.map_err(store_error)?;
         Counted::of(&row.ok_or_else(|| StoreError::Unreadable("no count".to_owned()))?)
     }
 
-    /// Puts what is missing into the queue.
-    async fn queue(&self, transaction: &Transaction) -> Result<(), StoreError> {
+    /// Puts files of which there is no row into the queue.
+    fn insertion(&self) -> String {
         let Self {
             rows,
             filter,
@@ -191,39 +264,32 @@ impl Query {
             ..
         } = self;
         let share = self.dialect.share_files;
-        let sql = format!(
+        format!(
             "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, \
              crashes, attempts, requested_at) \
              SELECT f.id, {stage}, 'queued', 0, {wanted}, 0, 0, 0, $1 FROM {rows} \
-             WHERE {filter} AND {class} = 'missing' {share} \
-             ON CONFLICT (cad_file_id, kind) DO UPDATE SET state = 'queued', priority = 0, \
-             desired_input = excluded.desired_input, requested_at = excluded.requested_at, {FORGET}"
-        );
-        let written = transaction.execute_raw(self.statement(sql)).await;
-        written.map(drop).map_err(store_error)
+             WHERE {filter} AND {class} = {} {share}",
+            Class::New
+        )
     }
 
-    /// Work under way gets the newest input; what is there comes to rest.
-    async fn settle(&self, transaction: &Transaction) -> Result<(), StoreError> {
+    /// Makes the rows of a class want the newest input, and changes them.
+    fn change(&self, class: Class, change: &str) -> String {
         let Self {
             rows,
             filter,
             stage,
             wanted,
-            class,
+            class: found,
             ..
         } = self;
         let share = self.dialect.share_files;
-        let sql = format!(
-            "UPDATE ledger SET desired_input = d.wanted, {FORGET}, \
-             state = CASE d.class WHEN 'present{DRIFTED}' THEN 'idle' ELSE ledger.state END \
-             FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted, {class} AS class \
-             FROM {rows} WHERE {filter} AND {class} IN ('in_flight{DRIFTED}', 'present{DRIFTED}') \
-             AND $1 IS NOT NULL {share}) AS d \
+        format!(
+            "UPDATE ledger SET {change}desired_input = d.wanted, {FORGET} \
+             FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted FROM {rows} \
+             WHERE {filter} AND {found} = {class} {share}) AS d \
              WHERE ledger.cad_file_id = d.id AND ledger.kind = d.stage"
-        );
-        let written = transaction.execute_raw(self.statement(sql)).await;
-        written.map(drop).map_err(store_error)
+        )
     }
 
     fn statement(&self, sql: String) -> Statement {
@@ -282,19 +348,26 @@ impl Stage {
     fn class(&self, include_failed: bool) -> String {
         let Self { row, wanted, .. } = self;
         let is_ready = self.is_ready();
+        let is_failed = format!("{row}.state = 'failed' AND {row}.desired_input = {wanted}");
         let failed = if include_failed {
-            String::new()
+            Class::Missing
         } else {
-            format!("WHEN {row}.state = 'failed' AND {row}.desired_input = {wanted} THEN 'failed' ")
+            Class::Failed
         };
         format!(
-            "CASE WHEN {row}.state = 'running' OR ({row}.state = 'queued' \
+            "CASE WHEN {row}.state IS NULL THEN {} \
+             WHEN {row}.state = 'running' OR ({row}.state = 'queued' \
              AND ({row}.ready_input IS NULL OR {row}.ready_input <> {wanted})) \
-             THEN CASE WHEN {row}.desired_input <> {wanted} THEN 'in_flight{DRIFTED}' \
-             ELSE 'in_flight' END \
+             THEN CASE WHEN {row}.desired_input <> {wanted} THEN {} ELSE {} END \
              WHEN {is_ready} THEN CASE WHEN {row}.state = 'idle' \
-             AND {row}.desired_input = {wanted} THEN 'present' ELSE 'present{DRIFTED}' END \
-             {failed}ELSE 'missing' END"
+             AND {row}.desired_input = {wanted} THEN {} ELSE {} END \
+             WHEN {is_failed} THEN {failed} ELSE {} END",
+            Class::New,
+            Class::InFlightDrifted,
+            Class::InFlight,
+            Class::Present,
+            Class::PresentDrifted,
+            Class::Missing
         )
     }
 }

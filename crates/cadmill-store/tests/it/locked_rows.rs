@@ -2,29 +2,29 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cadmill_domain::{Blob, NewCadFile, Request, TaskKind, TaskPayload, WorkerName};
+use cadmill_domain::{
+    Blob, CadFile, Missing, MissingRequest, NewCadFile, Request, TaskKind, TaskPayload, WorkerName,
+    contract::{self, Deployment},
+};
 use cadmill_store::Database;
-use sea_orm::{ConnectionTrait as _, TransactionTrait as _};
-use tokio::time::timeout;
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait as _,
+};
+use tokio::time::{sleep, timeout};
 
 use crate::open;
 
 /// Only a failing test waits this long.
 const LONG: Duration = Duration::from_secs(20);
 
+const STEP: TaskKind = TaskKind::ProcessStep;
+
 #[tokio::test]
 async fn whoever_claims_does_not_wait_for_it() {
-    let url = open::new_postgres_database().await;
-    let database = Database::connect_postgres(&url, 4).await.unwrap();
-    let deployment = open::deployment(database, Arc::default()).await;
-    let file = NewCadFile {
-        name: "a.step".to_owned(),
-        source: Blob::of(b"a"),
-    };
-    let file = deployment.files.add(file, Some(Request::ASKED)).await;
+    let (deployment, url) = deployment().await;
     let work = TaskPayload {
-        cad_file_id: file.unwrap().id,
-        kind: TaskKind::ProcessStep,
+        cad_file_id: add(&deployment, Some(Request::ASKED)).await.id,
+        kind: STEP,
     };
     let claim = async || {
         let worker = WorkerName::new("worker");
@@ -41,4 +41,111 @@ async fn whoever_claims_does_not_wait_for_it() {
     assert_eq!(claim().await, None);
     transaction.rollback().await.unwrap();
     assert!(claim().await.is_some());
+}
+
+#[tokio::test]
+async fn a_row_that_comes_while_all_are_asked_for_is_not_queued_twice() {
+    let (deployment, url) = deployment().await;
+    add(&deployment, None).await;
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    queue_row(&transaction).await;
+    let all = MissingRequest::of(STEP);
+    let click = tokio::spawn(async move { deployment.ledger.request_missing(&all).await });
+    wait_for_a_lock(&other).await;
+    transaction.commit().await.unwrap();
+    let missing = timeout(LONG, click).await.expect("it ends").unwrap();
+    let in_flight = Missing {
+        in_flight: 1,
+        ..Missing::default()
+    };
+    assert_eq!(missing.unwrap(), in_flight);
+}
+
+#[tokio::test]
+async fn a_row_that_comes_while_its_file_is_removed_goes_with_it() {
+    let (deployment, url) = deployment().await;
+    let file = add(&deployment, None).await.id;
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    queue_row(&transaction).await;
+    let files = deployment.files.clone();
+    let removal = tokio::spawn(async move { files.remove(file).await });
+    wait_for_a_lock(&other).await;
+    transaction.commit().await.unwrap();
+    let removed = timeout(LONG, removal).await.expect("it ends").unwrap();
+    assert!(removed.unwrap());
+    assert_eq!(deployment.ledger.rows(file).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn a_file_that_goes_while_it_is_asked_for_gets_no_row() {
+    let (deployment, url) = deployment().await;
+    let work = TaskPayload {
+        cad_file_id: add(&deployment, None).await.id,
+        kind: STEP,
+    };
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    let delete = "DELETE FROM cad_file";
+    transaction.execute_unprepared(delete).await.unwrap();
+    let ledger = deployment.ledger.clone();
+    let one = tokio::spawn(async move { ledger.request(work, Request::ASKED).await });
+    wait_for_a_lock(&other).await;
+    let ledger = deployment.ledger.clone();
+    let all = MissingRequest::of(STEP);
+    let click = tokio::spawn(async move { ledger.request_missing(&all).await });
+    sleep(Duration::from_millis(50)).await;
+    transaction.commit().await.unwrap();
+    let requested = timeout(LONG, one).await.expect("it ends").unwrap();
+    assert_eq!(requested.unwrap(), None);
+    let missing = timeout(LONG, click).await.expect("it ends").unwrap();
+    assert_eq!(missing.unwrap(), Missing::default());
+    assert_eq!(deployment.ledger.rows(work.cad_file_id).await.unwrap(), []);
+}
+
+/// Locks the file and puts a row of it into the queue, as Cadmill does.
+async fn queue_row(transaction: &DatabaseTransaction) {
+    let row = format!(
+        "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, crashes, \
+         attempts, requested_at) SELECT id, '{STEP}', 'queued', 7, source_sha256 || '{}', 0, 0, 0, \
+         now() FROM cad_file FOR NO KEY UPDATE",
+        contract::making().pattern(STEP).after_source
+    );
+    transaction.execute_unprepared(&row).await.unwrap();
+}
+
+/// A deployment in a new database, and that one's URL.
+async fn deployment() -> (Deployment, String) {
+    let url = open::new_postgres_database().await;
+    let database = Database::connect_postgres(&url, 4).await.unwrap();
+    (open::deployment(database, Arc::default()).await, url)
+}
+
+async fn add(deployment: &Deployment, asked: Option<Request>) -> CadFile {
+    let file = NewCadFile {
+        name: "a.step".to_owned(),
+        source: Blob::of(b"a"),
+    };
+    deployment.files.add(file, asked).await.unwrap()
+}
+
+/// Waits until somebody on this database waits for a lock.
+async fn wait_for_a_lock(database: &DatabaseConnection) {
+    let waiting = Statement::from_string(
+        database.get_database_backend(),
+        "SELECT 1 FROM pg_stat_activity \
+         WHERE datname = current_database() AND wait_event_type = 'Lock'",
+    );
+    let is_waiting = async {
+        while database
+            .query_one_raw(waiting.clone())
+            .await
+            .unwrap()
+            .is_none()
+        {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(LONG, is_waiting).await.expect("somebody waits");
 }

@@ -179,7 +179,7 @@ async fn rows_of_the_first_version_are_kept() {
             DbBackend::Postgres => Database::connect_postgres(&url, 2).await.unwrap(),
             _ => open::sqlite_in(folder.path()).await,
         };
-        assert!(matches!(database.check().await, Err(OpenError::Behind(1))));
+        assert!(matches!(database.check().await, Err(OpenError::Behind(2))));
         let deployment = open::deployment(database, std::sync::Arc::default()).await;
         let [file] = deployment
             .files
@@ -193,9 +193,13 @@ async fn rows_of_the_first_version_are_kept() {
         let [(_, row)] = rows.try_into().unwrap();
         assert_eq!((row.fence.0, row.tries(), row.forced), (7, 3, false));
         // And back.
-        Migrator::down(&connection, Some(1)).await.unwrap();
+        Migrator::down(&connection, Some(2)).await.unwrap();
         Migrator::up(&connection, None).await.unwrap();
         assert_eq!(deployment.ledger.rows(file.id).await.unwrap().len(), 1);
+        // A file takes its rows along, whoever deletes it.
+        let delete = "DELETE FROM cad_file";
+        connection.execute_unprepared(delete).await.unwrap();
+        assert_eq!(deployment.ledger.rows(file.id).await.unwrap(), []);
     }
 }
 
