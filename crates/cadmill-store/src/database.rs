@@ -12,7 +12,7 @@ use sea_orm::{
     SqlxPostgresConnector, SqlxSqliteConnector, Statement, TransactionOptions,
     TransactionTrait as _,
     sqlx::{
-        self, PgPool,
+        self, Connection as _, PgPool,
         error::DatabaseError,
         postgres::{PgConnectOptions, PgPoolOptions},
         sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -28,6 +28,9 @@ use crate::{
 
 /// How long a connection may take, and how long one waits for a free one.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// A connection to PostgreSQL is tried before it is used if it has been idle for so long. Each that was
+/// given back has just been tried, and a server that is started anew takes longer.
+const FRESH: Duration = Duration::from_secs(1);
 /// Another process on the same SQLite file may write as long as this.
 pub(crate) const BUSY: Duration = Duration::from_secs(30);
 /// How long one waits before a file that is locked is opened again.
@@ -99,6 +102,15 @@ impl Database {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
+            .test_before_acquire(false)
+            .before_acquire(|connection, history| {
+                Box::pin(async move {
+                    if history.idle_for > FRESH {
+                        connection.ping().await?;
+                    }
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|error| open_error(place, error))?;

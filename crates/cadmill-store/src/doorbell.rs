@@ -1,11 +1,20 @@
 //! Doorbells: within a process, and through PostgreSQL.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use cadmill_domain::Doorbell;
 use sea_orm::sqlx::{PgPool, postgres::PgListener, query};
-use tokio::{sync::Notify, task::AbortHandle};
+use tokio::{
+    sync::{Mutex, Notify},
+    task::AbortHandle,
+};
 use tracing::warn;
 
 use crate::{Database, OpenError};
@@ -36,7 +45,11 @@ impl Doorbell for LocalDoorbell {
 #[derive(Debug)]
 pub struct PostgresDoorbell {
     pool: PgPool,
-    heard: std::sync::Arc<LocalDoorbell>,
+    /// How many were about to ring so far.
+    rung: AtomicU64,
+    /// How many of those are told, by a `NOTIFY` that began when they were about to ring.
+    told: Mutex<u64>,
+    heard: Arc<LocalDoorbell>,
     listening: AbortHandle,
 }
 
@@ -48,10 +61,12 @@ impl PostgresDoorbell {
     pub fn listen(database: &Database) -> Result<Self, OpenError> {
         let pool = database.postgres().cloned();
         let pool = pool.ok_or_else(|| OpenError::Url("SQLite has no NOTIFY".to_owned()))?;
-        let heard = std::sync::Arc::<LocalDoorbell>::default();
+        let heard = Arc::<LocalDoorbell>::default();
         let listening = tokio::spawn(listen(pool.clone(), heard.clone())).abort_handle();
         Ok(Self {
             pool,
+            rung: AtomicU64::new(0),
+            told: Mutex::new(0),
             heard,
             listening,
         })
@@ -67,6 +82,13 @@ impl Drop for PostgresDoorbell {
 #[async_trait]
 impl Doorbell for PostgresDoorbell {
     async fn ring(&self) {
+        let mine = self.rung.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut told = self.told.lock().await;
+        // All who waited for their turn are told at once.
+        if *told >= mine {
+            return;
+        }
+        let all = self.rung.load(Ordering::SeqCst);
         let notify = query("SELECT pg_notify($1, '')").bind(CHANNEL);
         if let Err(error) = notify.execute(&self.pool).await {
             warn!(
@@ -74,6 +96,8 @@ impl Doorbell for PostgresDoorbell {
                 "Workers could not be woken."
             );
         }
+        // What could not be told is found by those who look from time to time.
+        *told = all;
     }
 
     async fn wait(&self) {
@@ -81,7 +105,7 @@ impl Doorbell for PostgresDoorbell {
     }
 }
 
-async fn listen(pool: PgPool, heard: std::sync::Arc<LocalDoorbell>) {
+async fn listen(pool: PgPool, heard: Arc<LocalDoorbell>) {
     loop {
         if let Err(error) = pass_on(&pool, &heard).await {
             warn!(

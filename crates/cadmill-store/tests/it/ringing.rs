@@ -11,7 +11,9 @@ use cadmill_domain::{
     MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Product, Request,
     RequestKey, StoreError, TaskKind, TaskPayload, WorkerName, contract::Deployment,
 };
-use cadmill_store::Database;
+use cadmill_store::{Database, PostgresDoorbell};
+use futures_util::future::join_all;
+use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
 use serde_json::json;
 
 use crate::open;
@@ -29,6 +31,26 @@ async fn sqlite_rings_for_what_is_queued() {
 async fn postgres_rings_for_what_is_queued() {
     let url = open::new_postgres_database().await;
     check(Database::connect_postgres(&url, 4).await.unwrap()).await;
+}
+
+#[tokio::test]
+async fn many_who_ring_at_once_share_a_notification() {
+    let url = open::new_postgres_database().await;
+    let database = Database::connect_postgres(&url, 4).await.unwrap();
+    let bell = PostgresDoorbell::listen(&database).unwrap();
+    let mut listener = PgListener::connect(&url).await.unwrap();
+    listener.listen("cadmill_work").await.unwrap();
+    join_all((0..100).map(|_| bell.ring())).await;
+    bell.ring().await;
+    let pool = PgPool::connect(&url).await.unwrap();
+    let end = "SELECT pg_notify('cadmill_work', 'end')";
+    sqlx::query(end).execute(&pool).await.unwrap();
+    let mut heard = 0;
+    while listener.recv().await.unwrap().payload() != "end" {
+        heard += 1;
+    }
+    // The first of the hundred is under way before the others ring; those share the second.
+    assert_eq!(heard, 3);
 }
 
 /// Counts how often it is rung.
