@@ -255,41 +255,37 @@ impl Query {
 
     /// Puts files of which there is no row into the queue.
     fn insertion(&self) -> String {
-        let Self {
-            rows,
-            filter,
-            stage,
-            wanted,
-            class,
-            ..
-        } = self;
-        let share = self.dialect.share_files;
+        let Self { stage, wanted, .. } = self;
         format!(
             "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, \
              crashes, attempts, requested_at) \
-             SELECT f.id, {stage}, 'queued', 0, {wanted}, 0, 0, 0, $1 FROM {rows} \
-             WHERE {filter} AND {class} = {} {share}",
-            Class::New
+             SELECT f.id, {stage}, 'queued', 0, {wanted}, 0, 0, 0, $1 {}",
+            self.files_in(Class::New)
         )
     }
 
     /// Makes the rows of a class want the newest input, and changes them.
     fn change(&self, class: Class, change: &str) -> String {
-        let Self {
-            rows,
-            filter,
-            stage,
-            wanted,
-            class: found,
-            ..
-        } = self;
-        let share = self.dialect.share_files;
+        let Self { stage, wanted, .. } = self;
         format!(
             "UPDATE ledger SET {change}desired_input = d.wanted, {FORGET} \
-             FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted FROM {rows} \
-             WHERE {filter} AND {found} = {class} {share}) AS d \
-             WHERE ledger.cad_file_id = d.id AND ledger.kind = d.stage"
+             FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted {}) AS d \
+             WHERE ledger.cad_file_id = d.id AND ledger.kind = d.stage",
+            self.files_in(class)
         )
+    }
+
+    /// The files of a class, kept from changing until the transaction ends.
+    fn files_in(&self, wanted: Class) -> String {
+        let Self {
+            dialect,
+            rows,
+            filter,
+            class,
+            ..
+        } = self;
+        let share = dialect.share_files;
+        format!("FROM {rows} WHERE {filter} AND {class} = {wanted} {share}")
     }
 
     fn statement(&self, sql: String) -> Statement {
