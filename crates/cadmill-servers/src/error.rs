@@ -77,6 +77,9 @@ pub enum ServerError {
         /// The last lines that it logged.
         log: String,
     },
+    /// A proxy was wanted in front of a URL without host and port.
+    #[error("the URL names no host and port, as `redis://127.0.0.1:6379` does")]
+    NoAddress,
     /// Only a running server can be paused or resumed.
     #[error("{server} is not running")]
     NotRunning {

@@ -7,17 +7,23 @@
 //!
 //! The programs of PostgreSQL and Redis come from the system: [`Postgres::is_installed`] and
 //! [`Redis::is_installed`] tell whether they are there. That of S3 is a Python package.
+//!
+//! A [`Proxy`] in front of any server makes the network fail: silence, broken connections, delay,
+//! little bandwidth.
 
 mod account;
 mod error;
 mod fresh;
+mod network;
 mod postgres;
 mod process;
 mod programs;
+mod proxy;
 mod redis;
 mod s3;
 
 pub use error::ServerError;
 pub use postgres::{Postgres, PostgresOptions};
+pub use proxy::{Proxy, Traffic};
 pub use redis::{Redis, RedisOptions};
 pub use s3::{S3, create_bucket};

@@ -2,6 +2,7 @@
 
 mod life;
 mod postgres;
+mod proxy;
 mod redis;
 
 use std::{
