@@ -1,6 +1,8 @@
-"""Imports a USD file into Blender (as the Python module `bpy`) and prints one JSON object.
+"""Imports a USD file into Blender (as the Python module `bpy`) and writes one JSON object to a file.
 
-usage: blender_check.py FILE.usdz
+usage: blender_check.py FILE.usdz ANSWER.json
+
+Blender itself prints to standard output: warnings, and how long an import took.
 
     objects    number of objects, those of collections that are only instanced included
     meshes     for each mesh object the names of its materials
@@ -11,23 +13,17 @@ usage: blender_check.py FILE.usdz
 """
 
 import json
-import os
 import sys
 
 import bpy
 
 
 def main():
-    # Blender writes to stdout itself.
-    stdout = os.dup(1)
-    os.dup2(2, 1)
+    source, answer = sys.argv[1:]
     bpy.ops.wm.read_factory_settings(use_empty=True)
-    bpy.ops.wm.usd_import(filepath=sys.argv[1])
-    result = describe()
-    sys.stdout.flush()
-    os.dup2(stdout, 1)
-    json.dump(result, sys.stdout)
-    sys.stdout.flush()
+    bpy.ops.wm.usd_import(filepath=source)
+    with open(answer, "w", encoding="utf-8") as file:
+        json.dump(describe(), file)
 
 
 def describe():

@@ -1,6 +1,6 @@
-"""Opens a USD file with usd-core and prints what it holds as one JSON object.
+"""Opens a USD file with usd-core and writes what it holds to a file, as one JSON object.
 
-usage: usd_check.py FILE.usdz
+usage: usd_check.py FILE.usdz ANSWER.json
 
     composition_errors   what did not compose, as texts
     validation_errors    what the validators of USD call an error, as texts
@@ -29,7 +29,8 @@ from pxr import Usd, UsdGeom, UsdShade, UsdValidation
 
 
 def main():
-    stage = Usd.Stage.Open(sys.argv[1])
+    source, answer = sys.argv[1:]
+    stage = Usd.Stage.Open(source)
     instance_proxies = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
     prims = list(Usd.PrimRange(stage.GetPseudoRoot(), instance_proxies))[1:]
     instances = [prim for prim in prims if prim.IsInstance()]
@@ -56,7 +57,8 @@ def main():
         "colors": colors(prims),
     }
     result.update(measure(meshes))
-    json.dump(result, sys.stdout)
+    with open(answer, "w", encoding="utf-8") as file:
+        json.dump(result, file)
 
 
 def own_data(prim, key):

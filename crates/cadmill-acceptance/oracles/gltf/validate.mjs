@@ -1,17 +1,18 @@
 // Asks Khronos' validator about GLB files.
 //
-// usage: node validate.mjs MODULES FILE...
+// usage: node validate.mjs MODULES ANSWER.json FILE...
 //
-// MODULES is the folder whose node_modules has gltf-validator. Prints one JSON object per file and
-// line: {"file", "errors", "warnings", "messages": ["SEVERITY CODE pointer: text"]}.
-import { readFile } from "node:fs/promises";
+// MODULES is the folder whose node_modules has gltf-validator. ANSWER.json gets a list with one object
+// per file: {"file", "errors", "warnings", "messages": ["SEVERITY CODE pointer: text"]}.
+import { readFile, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { join, resolve } from "node:path";
 
-const [modules, ...files] = process.argv.slice(2);
+const [modules, answer, ...files] = process.argv.slice(2);
 const { validateBytes } = createRequire(join(resolve(modules), "/"))("gltf-validator");
 const severities = ["error", "warning", "information", "hint"];
 
+const verdicts = [];
 for (const file of files) {
   const report = await validateBytes(new Uint8Array(await readFile(file)), {
     uri: file,
@@ -23,5 +24,6 @@ for (const file of files) {
       `${severities[severity]} ${code} ${pointer ?? ""}: ${message}`,
   );
   const { numErrors: errors, numWarnings: warnings } = report.issues;
-  console.log(JSON.stringify({ file, errors, warnings, messages }));
+  verdicts.push({ file, errors, warnings, messages });
 }
+await writeFile(answer, JSON.stringify(verdicts));

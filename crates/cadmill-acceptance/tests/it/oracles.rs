@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -26,8 +27,7 @@ pub(crate) fn assert_valid_gltf(files: &[PathBuf]) {
     let mut node = Command::new("node");
     node.arg(script("gltf/validate.mjs"));
     node.arg(given("CADMILL_ORACLES").join("gltf"));
-    let verdicts = answer(node.args(files));
-    let verdicts: Vec<GltfVerdict> = verdicts.lines().map(parsed).collect();
+    let verdicts: Vec<GltfVerdict> = answer(|file| node.arg(file).args(files));
     assert_eq!(verdicts.len(), files.len());
     let bad: Vec<_> = verdicts
         .iter()
@@ -107,14 +107,15 @@ pub(crate) fn blender_report(file: &Path) -> BlenderReport {
     ask("blender", "blender_check.py", file)
 }
 
-/// Runs a script of ours by the Python of an environment, and reads the JSON that it prints.
+/// Runs a script of ours by the Python of an environment, and reads the JSON that it writes.
 fn ask<T: DeserializeOwned>(environment: &str, name: &str, file: &Path) -> T {
     let python = given("CADMILL_ORACLES")
         .join(environment)
         .join("bin/python");
     // Without -B Python would write its bytecode beside the script.
     let mut command = Command::new(python);
-    parsed(&answer(command.arg("-B").arg(script(name)).arg(file)))
+    command.arg("-B").arg(script(name)).arg(file);
+    answer(|file| command.arg(file))
 }
 
 fn script(name: &str) -> PathBuf {
@@ -123,13 +124,29 @@ fn script(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn answer(command: &mut Command) -> String {
+/// Runs a command, and reads the JSON that it writes to the file which it is given. Programs print what
+/// they like; that is shown if it fails.
+fn answer<'a, T: DeserializeOwned>(command: impl FnOnce(&Path) -> &'a mut Command) -> T {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("answer.json");
+    let command = command(&file);
     let output = command.output().unwrap();
-    let stderr = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {stderr}");
-    String::from_utf8(output.stdout).unwrap()
+    let [stdout, stderr] =
+        [&output.stdout, &output.stderr].map(|printed| String::from_utf8_lossy(printed));
+    assert!(
+        output.status.success(),
+        "{command:?}: {}\n{stdout}\n{stderr}",
+        output.status
+    );
+    let json = fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{command:?} wrote no answer: {error}\n{stdout}\n{stderr}"));
+    serde_json::from_str(&json).unwrap_or_else(|error| panic!("{error}: {json}"))
 }
 
-fn parsed<T: DeserializeOwned>(json: &str) -> T {
-    serde_json::from_str(json).unwrap_or_else(|error| panic!("{error}: {json}"))
+#[test]
+fn what_a_program_prints_besides_is_not_taken_for_its_answer() {
+    let script = "echo 'USD import took 1 ms'; echo '[1, 2]' > \"$1\"; echo warning >&2";
+    let mut shell = Command::new("sh");
+    let answer: Vec<u32> = answer(|file| shell.args(["-c", script, "sh"]).arg(file));
+    assert_eq!(answer, [1, 2]);
 }
