@@ -13,6 +13,7 @@ mod run;
 mod server;
 mod servers;
 mod test;
+mod test_summary;
 mod venv;
 mod workspace;
 
@@ -36,7 +37,7 @@ struct Arguments {
 enum Task {
     /// Installs what is missing, builds, and converts the samples.
     Run(Consent),
-    /// Installs what is missing and the validators of the field, then runs every test.
+    /// Installs what is missing and the validators of the field, runs every test, then lists what failed.
     Test {
         #[command(flatten)]
         consent: Consent,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cadmill_domain::ContentHash;
 use serde_json::{Value, json};
 use ureq::{
     Agent, Body,
@@ -40,7 +41,12 @@ impl Api {
         command.env("CADMILL_LISTEN", "127.0.0.1:0");
         command.env("CADMILL_ACCESS", "open");
         command.envs(variables.iter().copied());
-        let process = site.start(command);
+        Self::of(site.start(command))
+    }
+
+    /// The API of a process that was started, once it listens.
+    #[track_caller]
+    pub(super) fn of(process: Worker) -> Self {
         let agent = Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))
@@ -90,6 +96,40 @@ impl Api {
         let request = self.agent.post(self.url("/api/cad"));
         let request = request.content_type("multipart/form-data; boundary=cut");
         answer(request.send(body).unwrap())
+    }
+
+    /// All files, page by page.
+    #[track_caller]
+    pub(super) fn files(&self) -> Vec<Value> {
+        let mut files = Vec::new();
+        let mut page = "/api/cad?limit=100".to_owned();
+        loop {
+            let answer = self.get(&page);
+            assert_eq!(answer.status, 200, "{answer:?}");
+            files.extend_from_slice(answer.body["files"].as_array().unwrap());
+            match answer.body["next"].as_str() {
+                Some(next) => page = format!("/api/cad?limit=100&cursor={next}"),
+                None => return files,
+            }
+        }
+    }
+
+    /// Whether the bytes at `path` are answered, and are those that their entity tag names.
+    #[track_caller]
+    pub(super) fn is_whole(&self, path: &str) -> bool {
+        let mut response = self.agent.get(self.url(path)).call().unwrap();
+        let etag = response.headers().get("etag").cloned();
+        let bytes = response.body_mut().read_to_vec();
+        response.status() == 200
+            && bytes.is_ok_and(|bytes| {
+                let hash = ContentHash::of(&bytes);
+                etag.is_some_and(|etag| etag.as_bytes() == format!("\"{hash}\"").as_bytes())
+            })
+    }
+
+    /// Its process.
+    pub(super) fn process(&self) -> &Worker {
+        &self.process
     }
 
     /// The bytes at `path`, and their entity tag.

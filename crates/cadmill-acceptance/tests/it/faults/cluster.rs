@@ -130,18 +130,11 @@ fn press(apis: &[Api], times: usize) -> u64 {
 
 /// Checks that every file is listed with both media, whole.
 fn check_media(apis: &[Api]) {
-    let mut files = BTreeSet::new();
-    let mut page = "/api/cad?limit=100".to_owned();
-    loop {
-        let body = apis[0].get(&page).body;
-        for file in body["files"].as_array().unwrap() {
-            files.insert(file["id"].as_str().unwrap().to_owned());
-        }
-        match body["next"].as_str() {
-            Some(next) => page = format!("/api/cad?limit=100&cursor={next}"),
-            None => break,
-        }
-    }
+    let files = apis[0].files();
+    let files: BTreeSet<_> = files
+        .iter()
+        .map(|file| file["id"].as_str().unwrap().to_owned())
+        .collect();
     assert_eq!(files.len(), FILES);
     for (file, api) in files.iter().zip(apis.iter().cycle()) {
         for kind in ["gltf_geometry", "usd_master"] {
