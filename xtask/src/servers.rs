@@ -3,19 +3,15 @@
 use std::env;
 
 use anyhow::{Context, Result};
-use cadmill_servers::{Postgres, PostgresOptions, Redis, S3};
+use cadmill_servers::{
+    Postgres, PostgresOptions, Redis, S3,
+    shared::{POSTGRES_URL, REDIS_URL, S3_ENDPOINT},
+};
 
 use crate::{
     venv::{self, Venv},
     workspace::Workspace,
 };
-
-/// The URL of a PostgreSQL database whose user may make further databases.
-const POSTGRES_URL: &str = "CADMILL_TEST_POSTGRES_URL";
-/// The URL of a Redis server.
-const REDIS_URL: &str = "CADMILL_TEST_REDIS_URL";
-/// The URL of an S3 server that lets everybody in.
-const S3_ENDPOINT: &str = "CADMILL_TEST_S3_ENDPOINT";
 
 /// Private servers, each only if the user has not named one by its variable. Dropping them stops
 /// them.

@@ -17,6 +17,12 @@ pub enum ServerError {
         /// The Debian package that brings it.
         package: &'static str,
     },
+    /// The S3 server is not where `cargo xtask test` installs it.
+    #[error(
+        "there is no S3 server for tests; run `cargo xtask test` once, which installs `moto` below \
+         `target/servers`, or name a server by `CADMILL_TEST_S3_ENDPOINT`"
+    )]
+    NoS3Server,
     /// The server's folder cannot be made, or not be given to the user that it runs as.
     #[error("no private folder can be made for {server}")]
     Folder {

@@ -2,8 +2,8 @@
 //!
 //! Each server has a folder of its own in the folder for temporary files, listens on 127.0.0.1
 //! alone, and is gone with its folder when its value is dropped. If this process ends in another
-//! way, the server ends too (on Linux), but its folder stays; so it does if the value lies in a
-//! `static`, which is never dropped.
+//! way, the server ends too (on Linux), but its folder stays. Those that all tests of a process share
+//! are in [`shared`].
 //!
 //! The programs of PostgreSQL and Redis come from the system: [`Postgres::is_installed`] and
 //! [`Redis::is_installed`] tell whether they are there. That of S3 is a Python package.
@@ -21,9 +21,12 @@ mod programs;
 mod proxy;
 mod redis;
 mod s3;
+pub mod shared;
+mod wait;
 
 pub use error::ServerError;
 pub use postgres::{Postgres, PostgresOptions};
 pub use proxy::{Proxy, Traffic};
 pub use redis::{Redis, RedisOptions};
 pub use s3::{S3, create_bucket};
+pub use wait::{eventually, eventually_at_least, within};

@@ -152,7 +152,7 @@ impl Network {
                 Ok(_) => to.write_all(&piece[..bytes]),
                 Err(error) => Err(error),
             };
-            let is_over = written.is_err() || self.count(way, bytes as u64);
+            let is_over = written.is_err() || self.is_to_be_cut(way, bytes as u64);
             if is_over {
                 self.cut_one(connection);
                 return;
@@ -182,17 +182,16 @@ impl Network {
                 continue;
             };
             if wait.is_zero() {
-                state.reserve(way, bytes);
+                state.pass(way, bytes);
                 return true;
             }
             state = unpoisoned(self.changed.wait_timeout(state, wait)).0;
         }
     }
 
-    /// Counts what has passed; `true` if the connection is to be cut now.
-    fn count(&self, way: Direction, bytes: u64) -> bool {
+    /// Whether the connection is to be cut now that so many bytes have passed on it.
+    fn is_to_be_cut(&self, way: Direction, bytes: u64) -> bool {
         let mut state = self.lock();
-        state.passed[way as usize] += bytes;
         match (way, state.settings.cut_after_sent) {
             (Direction::ToServer, Some(left)) => {
                 state.settings.cut_after_sent = left.checked_sub(bytes).filter(|left| *left > 0);
@@ -228,8 +227,10 @@ impl State {
         passes.then(|| due.saturating_duration_since(Instant::now()))
     }
 
-    /// Notes when the next piece may follow one of so many bytes.
-    fn reserve(&mut self, way: Direction, bytes: usize) {
+    /// Counts the bytes of a piece that passes now, before they can be seen on the other side, and
+    /// notes when the next piece may follow.
+    fn pass(&mut self, way: Direction, bytes: usize) {
+        self.passed[way as usize] += bytes as u64;
         if let Some(limit) = self.settings.bytes_per_second {
             let takes = Duration::from_secs_f64(bytes as f64 / limit as f64);
             self.free_at[way as usize] = Some(Instant::now() + takes);

@@ -16,6 +16,7 @@ use crate::{
     fresh,
     process::Process,
     programs::{self, PostgresPrograms},
+    shared::Quit,
 };
 
 const NAME: &str = "PostgreSQL";
@@ -179,6 +180,12 @@ impl Postgres {
     fn url_of(&self, database: &str) -> String {
         let (password, port) = (&self.password, self.port);
         format!("postgres://{USER}:{password}@127.0.0.1:{port}/{database}")
+    }
+
+    /// What ends it at once, while it runs.
+    pub(crate) fn quit(&self) -> Option<Quit<'_>> {
+        let (pid, signal) = self.process.quit()?;
+        Some((pid, signal, self.folder.path()))
     }
 }
 

@@ -96,6 +96,11 @@ impl Process {
         })
     }
 
+    /// Its number, and the signal that ends it at once, while it runs.
+    pub(crate) fn quit(&self) -> Option<(Pid, Signal)> {
+        self.life.lock().pid.map(|pid| (pid, self.quit))
+    }
+
     /// Asks it to end by `signal`, also if it is paused, and waits until it has.
     pub(crate) fn end(&self, signal: Signal) -> Result<(), ServerError> {
         self.end_within(END, signal)

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{error::ServerError, fresh, process::Process, programs};
+use crate::{error::ServerError, fresh, process::Process, programs, shared::Quit};
 
 const NAME: &str = "Redis";
 
@@ -138,6 +138,12 @@ impl Redis {
     /// If it is not running.
     pub fn resume(&self) -> Result<(), ServerError> {
         self.process.resume()
+    }
+
+    /// What ends it at once, while it runs.
+    pub(crate) fn quit(&self) -> Option<Quit<'_>> {
+        let (pid, signal) = self.process.quit()?;
+        Some((pid, signal, self.folder.path()))
     }
 }
 

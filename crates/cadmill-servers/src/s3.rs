@@ -9,7 +9,7 @@ use std::{
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use crate::{error::ServerError, fresh, process::Process, programs};
+use crate::{error::ServerError, fresh, process::Process, programs, shared::Quit};
 
 const NAME: &str = "S3";
 
@@ -18,8 +18,8 @@ const NAME: &str = "S3";
 pub struct S3 {
     port: u16,
     // Dropped before the folder that it works in.
-    _process: Process,
-    _folder: TempDir,
+    process: Process,
+    folder: TempDir,
 }
 
 impl S3 {
@@ -43,8 +43,8 @@ impl S3 {
         })?;
         Ok(Self {
             port,
-            _process: process,
-            _folder: folder,
+            process,
+            folder,
         })
     }
 
@@ -52,6 +52,12 @@ impl S3 {
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
+    }
+
+    /// What ends it at once, while it runs.
+    pub(crate) fn quit(&self) -> Option<Quit<'_>> {
+        let (pid, signal) = self.process.quit()?;
+        Some((pid, signal, self.folder.path()))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    faults::{eventually, kernel::Kernel},
+    faults::{eventually_at_least, kernel::Kernel},
     milled::fresh_folder,
     service::{SAMPLES, Service, page},
 };
@@ -80,7 +80,7 @@ fn every_figure_is_explained_and_told() {
     for sample in ["gearbox.step", "surfaces.step"] {
         service.run(&[Path::new("import"), &Path::new(SAMPLES).join(sample)]);
     }
-    eventually("the first is at the kernel", || kernel.runs().len() == 2);
+    eventually_at_least("the first is at the kernel", 2, || kernel.runs().len());
     assert_eq!(told(&service.get("/metrics")), explained());
     kernel.open_gate();
     service.settles();

@@ -1,7 +1,6 @@
 //! The lock on Redis, and its manners towards other users of the same keys.
 
 use std::{
-    env,
     sync::Arc,
     time::{Duration, SystemTime},
 };
@@ -12,13 +11,13 @@ use cadmill_lock::{
     redis::RedisLock,
     run_exclusive,
 };
+use cadmill_servers::shared;
 
 use crate::redis_server::RedisServer;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn it_keeps_the_contract() {
-    let url = env::var("CADMILL_TEST_REDIS_URL")
-        .expect("CADMILL_TEST_REDIS_URL must hold the URL of a Redis for tests");
+    let url = shared::redis_url();
     contract::check(&Pair {
         ours: Arc::new(RedisLock::connect(&url, "ours").await.unwrap()),
         theirs: Arc::new(RedisLock::connect(&url, "theirs").await.unwrap()),

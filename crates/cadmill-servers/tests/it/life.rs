@@ -8,7 +8,10 @@ use std::{
     thread,
 };
 
-use cadmill_servers::Redis;
+use cadmill_servers::{
+    Redis, eventually,
+    shared::{POSTGRES_URL, REDIS_URL},
+};
 use tempfile::TempDir;
 
 use crate::{ask, connect};
@@ -25,10 +28,18 @@ struct Owner {
 
 impl Owner {
     fn start() -> Self {
+        Self::start_with(&[], &[])
+    }
+
+    fn start_with(arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // PostgreSQL may run as another user, who must get through.
         fs::set_permissions(folder.path(), Permissions::from_mode(0o755)).unwrap();
         let mut program = Command::new(env!("CARGO_BIN_EXE_cadmill-servers"))
+            .args(arguments)
+            .env_remove(POSTGRES_URL)
+            .env_remove(REDIS_URL)
+            .envs(variables.iter().copied())
             .env("TMPDIR", folder.path())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -71,6 +82,36 @@ fn servers_end_when_their_process_is_killed() {
             assert!(!said.is_err_and(|error| error.kind() == ErrorKind::WouldBlock));
         }
     }
+}
+
+#[test]
+fn servers_that_tests_share_leave_nothing_however_their_process_ends() {
+    for is_killed in [false, true] {
+        let mut owner = Owner::start_with(&["shared"], &[]);
+        assert!(owner.urls.iter().all(|url| connect(url).is_ok()));
+        if is_killed {
+            owner.program.kill().unwrap();
+        }
+        drop(owner.program.stdin.take());
+        owner.program.wait().unwrap();
+        eventually("nothing is left", || {
+            let is_empty = fs::read_dir(owner.folder.path()).unwrap().count() == 0;
+            is_empty && owner.urls.iter().all(|url| connect(url).is_err())
+        });
+    }
+}
+
+#[test]
+fn a_variable_names_the_server_that_tests_share() {
+    let named = [
+        (POSTGRES_URL, "postgres://named"),
+        (REDIS_URL, "redis://named"),
+    ];
+    let mut owner = Owner::start_with(&["shared"], &named);
+    assert_eq!(owner.urls, named.map(|(_, url)| url));
+    drop(owner.program.stdin.take());
+    assert!(owner.program.wait().unwrap().success());
+    assert_eq!(fs::read_dir(owner.folder.path()).unwrap().count(), 0);
 }
 
 #[test]

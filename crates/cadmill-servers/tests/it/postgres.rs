@@ -82,15 +82,21 @@ fn options_make_it_like_one_in_production() {
     let production = Postgres::start_with(options).unwrap();
     let test = Postgres::start().unwrap();
     for (setting, in_production, in_tests) in [
-        ("fsync", "on", "off"),
-        ("shared_buffers", "128MB", "64MB"),
-        ("dynamic_shared_memory_type", "posix", "mmap"),
+        ("fsync", &["on"][..], "off"),
+        ("shared_buffers", &["128MB"], "64MB"),
+        // Where the operating system offers no POSIX shared memory, as in some containers, `initdb`
+        // takes that of System V.
+        ("dynamic_shared_memory_type", &["posix", "sysv"], "mmap"),
     ] {
         let show = |server: &Postgres| {
             let shown = server.query(&server.url(), &format!("show {setting}"));
             shown.unwrap()
         };
-        assert_eq!(show(&production), in_production);
+        let shown = show(&production);
+        assert!(
+            in_production.contains(&shown.as_str()),
+            "{setting}: {shown}"
+        );
         assert_eq!(show(&test), in_tests);
     }
 }

@@ -1,9 +1,8 @@
 //! New, empty databases: SQLite files in folders that go with them, and databases on the PostgreSQL
-//! that the tests are given.
+//! that the tests share.
 
 use std::{
     borrow::Borrow,
-    env,
     future::{Ready, ready},
     path::Path,
     sync::Arc,
@@ -14,6 +13,7 @@ use cadmill_domain::{
     contract::{self, Deployment, doorbell::Doorbells},
     fakes::ManualClock,
 };
+use cadmill_servers::shared;
 use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, PostgresDoorbell, Store};
 use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use tempfile::TempDir;
@@ -60,10 +60,7 @@ pub(crate) async fn postgres() -> Opened {
 
 /// The URL of a new, empty database of PostgreSQL.
 pub(crate) async fn new_postgres_database() -> String {
-    let server = env::var("CADMILL_TEST_POSTGRES_URL");
-    let server = server.expect(
-        "CADMILL_TEST_POSTGRES_URL names no PostgreSQL; `cargo xtask test` starts one and names it",
-    );
+    let server = shared::postgres_url();
     let name = format!("store_{}", Uuid::now_v7().simple());
     let mut options = ConnectOptions::new(&server);
     options.max_connections(1).sqlx_logging(false);

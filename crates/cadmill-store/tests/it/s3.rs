@@ -1,7 +1,6 @@
 //! Blobs in buckets of a real S3 server.
 
 use std::{
-    env,
     future::{Ready, ready},
     io::{Read as _, Write as _},
     net::TcpStream,
@@ -10,7 +9,7 @@ use std::{
 };
 
 use cadmill_domain::{Blobs, FailureCode};
-use cadmill_servers::create_bucket;
+use cadmill_servers::{create_bucket, shared};
 use cadmill_store::ObjectBlobs;
 use object_store::aws::AmazonS3Builder;
 use uuid::Uuid;
@@ -37,9 +36,7 @@ fn open(url: &str) -> ObjectBlobs {
 }
 
 fn endpoint() -> String {
-    env::var("CADMILL_TEST_S3_ENDPOINT").expect(
-        "CADMILL_TEST_S3_ENDPOINT names no S3 server; `cargo xtask test` starts one and names it",
-    )
+    shared::s3_endpoint()
 }
 
 #[tokio::test]

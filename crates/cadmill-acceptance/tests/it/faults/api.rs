@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use cadmill_domain::ContentHash;
 use serde_json::{Value, json};
 use ureq::{
     Agent, Body,
@@ -112,24 +111,6 @@ impl Api {
                 None => return files,
             }
         }
-    }
-
-    /// Whether the bytes at `path` are answered, and are those that their entity tag names.
-    #[track_caller]
-    pub(super) fn is_whole(&self, path: &str) -> bool {
-        let mut response = self.agent.get(self.url(path)).call().unwrap();
-        let etag = response.headers().get("etag").cloned();
-        let bytes = response.body_mut().read_to_vec();
-        response.status() == 200
-            && bytes.is_ok_and(|bytes| {
-                let hash = ContentHash::of(&bytes);
-                etag.is_some_and(|etag| etag.as_bytes() == format!("\"{hash}\"").as_bytes())
-            })
-    }
-
-    /// Its process.
-    pub(super) fn process(&self) -> &Worker {
-        &self.process
     }
 
     /// The bytes at `path`, and their entity tag.

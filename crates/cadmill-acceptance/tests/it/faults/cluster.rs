@@ -1,10 +1,10 @@
 //! A deployment as it grows: several APIs and workers over PostgreSQL, Redis and S3.
 
-use std::{collections::BTreeSet, env, thread, time::Duration};
+use std::{collections::BTreeSet, thread, time::Duration};
 
 use cadmill_domain::ContentHash;
 use cadmill_scene::glb;
-use cadmill_servers::create_bucket;
+use cadmill_servers::{create_bucket, shared};
 
 use super::{
     api::Api,
@@ -76,9 +76,7 @@ fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
 
 /// The variables of processes that keep their blobs in a new bucket.
 fn in_a_bucket(name: &str) -> [(&'static str, String); 6] {
-    let endpoint = env::var("CADMILL_TEST_S3_ENDPOINT").expect(
-        "CADMILL_TEST_S3_ENDPOINT names no S3 server; `cargo xtask test` starts one and names it",
-    );
+    let endpoint = shared::s3_endpoint();
     let bucket = format!("{name}-{}", std::process::id());
     create_bucket(&endpoint, &bucket).unwrap();
     [

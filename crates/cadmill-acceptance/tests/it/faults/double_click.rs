@@ -7,7 +7,7 @@ use std::{
 
 use super::{
     check::settle_and_check,
-    eventually,
+    eventually_at_least,
     kernel::tessellators_in,
     site::{Site, queued, step},
 };
@@ -52,9 +52,7 @@ fn masters_that_are_asked_for_while_their_scenes_are_made_are_made_once() {
     site.kernel.close_gate();
     site.import(FILES);
     let workers = vec![site.worker(&[]), site.worker(&[])];
-    eventually("all slots tessellate", || {
-        tessellators_in(&site.data()) == 4
-    });
+    eventually_at_least("all slots tessellate", 4, || tessellators_in(&site.data()));
     assert_eq!(click(&site, "usd-masters"), 0);
     site.kernel.open_gate();
     click(&site, "usd-masters");

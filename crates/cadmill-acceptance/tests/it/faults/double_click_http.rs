@@ -4,7 +4,9 @@ use std::thread;
 
 use serde_json::{Value, json};
 
-use super::{api::Api, check::settle_and_check, eventually, kernel::tessellators_in, site::Site};
+use super::{
+    api::Api, check::settle_and_check, eventually_at_least, kernel::tessellators_in, site::Site,
+};
 
 const FILES: usize = 10;
 const CLIENTS: usize = 20;
@@ -47,9 +49,7 @@ fn masters_that_clients_ask_for_while_scenes_are_made_are_made_once() {
     site.kernel.close_gate();
     site.import(FILES);
     let workers = vec![site.worker(&[]), site.worker(&[])];
-    eventually("all slots tessellate", || {
-        tessellators_in(&site.data()) == 4
-    });
+    eventually_at_least("all slots tessellate", 4, || tessellators_in(&site.data()));
     assert_eq!(press(&api, "usd-masters"), 0);
     site.kernel.open_gate();
     press(&api, "usd-masters");

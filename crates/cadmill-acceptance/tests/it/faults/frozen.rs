@@ -4,7 +4,7 @@ use nix::sys::signal::Signal;
 
 use super::{
     check::{settle, settle_and_check},
-    eventually,
+    eventually, eventually_at_least,
     kernel::tessellators_in,
     site::Site,
 };
@@ -46,11 +46,11 @@ fn frozen_while_it_tessellates_it_kills_its_tessellator_when_it_wakes() {
     site.kernel.close_gate();
     site.import(1);
     let frozen = site.worker(&[]);
-    eventually("the tessellator runs", || site.kernel.runs().len() == 1);
+    eventually_at_least("the tessellator runs", 1, || site.kernel.runs().len());
     frozen.signal(Signal::SIGSTOP);
     let other = site.worker(&[]);
-    eventually("the other worker tessellates", || {
-        site.kernel.runs().len() == 2
+    eventually_at_least("the other worker tessellates", 2, || {
+        site.kernel.runs().len()
     });
     frozen.signal(Signal::SIGCONT);
     frozen.says("the lease was lost, so the work was stopped");

@@ -6,7 +6,6 @@ mod api;
 mod cancelled;
 mod check;
 mod cluster;
-mod disk;
 mod double_click;
 mod double_click_http;
 mod failpoints;
@@ -15,7 +14,6 @@ mod frozen;
 mod full_disk;
 pub(crate) mod kernel;
 mod postgres_away;
-mod power_cut;
 mod redis_away;
 mod redis_client;
 mod service_away;
@@ -25,30 +23,10 @@ mod terminated;
 mod wakes;
 pub(crate) mod workers;
 
-use std::{
-    thread,
-    time::{Duration, Instant},
-};
+use std::time::Duration;
+
+use cadmill_servers::within;
+pub(crate) use cadmill_servers::{eventually, eventually_at_least};
 
 /// Only a failing test waits this long.
 const LONG: Duration = Duration::from_mins(2);
-
-/// Looks again and again until it is so.
-#[track_caller]
-pub(crate) fn eventually(what: &str, is_so: impl FnMut() -> bool) {
-    within(LONG, what, is_so);
-}
-
-/// The same for what may take longer.
-#[track_caller]
-#[expect(
-    clippy::disallowed_methods,
-    reason = "other processes do not tell when it is so"
-)]
-fn within(limit: Duration, what: &str, mut is_so: impl FnMut() -> bool) {
-    let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < limit, "not within {limit:?}: {what}");
-        thread::sleep(Duration::from_millis(50));
-    }
-}

@@ -6,7 +6,7 @@ use nix::sys::signal::Signal;
 
 use super::{
     check::{AGAIN, settle_and_check},
-    eventually,
+    eventually, eventually_at_least,
     kernel::tessellators_in,
     redis_client::locks,
     site::Site,
@@ -20,9 +20,7 @@ fn what_does_not_end_in_time_goes_back_without_blame() {
     site.kernel.close_gate();
     site.import(6);
     let worker = site.worker(&[("CADMILL_GRACE", "300ms")]);
-    eventually("all slots tessellate", || {
-        tessellators_in(&site.data()) == 2
-    });
+    eventually_at_least("all slots tessellate", 2, || tessellators_in(&site.data()));
     worker.stop();
     assert_eq!(tessellators_in(&site.data()), 0, "a tessellator is left");
     assert_eq!(site.count(RUNNING), 0, "work was not handed back");
@@ -44,9 +42,7 @@ fn what_ends_in_time_is_published_and_nothing_else_is_begun() {
     site.kernel.close_gate();
     site.import(6);
     let mut worker = site.worker(&[("CADMILL_GRACE", "60s")]);
-    eventually("all slots tessellate", || {
-        tessellators_in(&site.data()) == 2
-    });
+    eventually_at_least("all slots tessellate", 2, || tessellators_in(&site.data()));
     worker.signal(Signal::SIGTERM);
     worker.says("no more work is claimed");
     site.kernel.open_gate();
@@ -66,9 +62,7 @@ fn what_cannot_be_handed_back_at_once_is_handed_back_when_the_database_is_there(
     site.kernel.close_gate();
     site.import(2);
     let mut worker = site.worker(&[("CADMILL_GRACE", "300ms")]);
-    eventually("all slots tessellate", || {
-        tessellators_in(&site.data()) == 2
-    });
+    eventually_at_least("all slots tessellate", 2, || tessellators_in(&site.data()));
     {
         let mut postgres = site.postgres.write().unwrap();
         postgres.kill().unwrap();
