@@ -52,12 +52,13 @@ fn main() {
         println!("cargo::error={message}");
         exit(1);
     });
-    let mut bridges = vec!["src/kernel/bridge.rs"];
+    let mut bridges = vec!["src/kernel/bridge.rs", "src/sandbox/bridge.rs"];
     let mut sources = vec![
         "cpp/bounds.cxx",
         "cpp/document.cxx",
         "cpp/measure.cxx",
         "cpp/mesh.cxx",
+        "cpp/probe.cxx",
         "cpp/signals.cxx",
         "cpp/tree.cxx",
     ];

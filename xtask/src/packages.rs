@@ -77,6 +77,18 @@ pub(crate) const ORACLES: &[Need] = &[
         is_there: |_| process::on_path("openssl").is_some(),
     },
     Need {
+        what: "strace, which shows what is opened, written and synced",
+        debian: &["strace"],
+        is_there: |_| !cfg!(target_os = "linux") || process::on_path("strace").is_some(),
+    },
+    Need {
+        what: "mkfs.ext4, by which a disk is made whose power is cut",
+        debian: &["e2fsprogs"],
+        is_there: |_| {
+            process::on_path("mkfs.ext4").is_some() || Path::new("/usr/sbin/mkfs.ext4").is_file()
+        },
+    },
+    Need {
         what: "the libraries that Blender loads",
         debian: &[
             "libgl1",

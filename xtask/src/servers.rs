@@ -29,9 +29,10 @@ impl Servers {
         Self::start_with(PostgresOptions::default())
     }
 
-    /// The same with a PostgreSQL that is as fast as it would be in production, but for the disk.
+    /// The same with a PostgreSQL that is set up as in production, and waits for the disk.
     pub(crate) fn start_for_bench() -> Result<Self> {
         Self::start_with(PostgresOptions {
+            durable: true,
             stock_memory: true,
             ..PostgresOptions::default()
         })

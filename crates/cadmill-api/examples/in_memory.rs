@@ -40,6 +40,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         ledger: Arc::new(store.clone()),
         log: Arc::new(store.clone()),
         blobs: Arc::new(blobs),
+        refs: Arc::new(store.clone()),
         lock: Arc::new(MemoryLock::new("example")),
         tokens: Arc::new(store.clone()),
         webhooks: Arc::new(store),
@@ -69,7 +70,13 @@ async fn add_sample(
     let source = blobs.put(b"ISO-10303-21;".to_vec()).await?;
     let name = "gearbox.step".to_owned();
     let file = store
-        .add(NewCadFile { name, source }, Some(Request::ASKED))
+        .add(
+            NewCadFile {
+                name,
+                source: source.into(),
+            },
+            Some(Request::ASKED),
+        )
         .await?;
     let scene = gearbox_like();
     let blob = blobs
@@ -83,7 +90,10 @@ async fn add_sample(
         ),
         (
             TaskKind::Make(MediaKind::GltfGeometry),
-            Product::Asset(NewMediaAsset { blob, report }),
+            Product::Asset(NewMediaAsset {
+                blob: blob.into(),
+                report,
+            }),
         ),
     ];
     for (kind, product) in products {

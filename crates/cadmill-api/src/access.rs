@@ -9,7 +9,7 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, header, request::Parts},
 };
-use cadmill_domain::{AccessToken, AccessTokens, Clock, Moment, Role, TokenSecret};
+use cadmill_domain::{AccessToken, AccessTokens, Clock, Moment, Requester, Role, TokenSecret};
 use chrono::TimeDelta;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use tracing::{Span, warn};
@@ -48,8 +48,8 @@ impl Guard {
         }
     }
 
-    /// Lets the request pass if its role reaches `needed`.
-    pub(crate) async fn admit(&self, parts: &Parts, needed: Role) -> Result<(), Problem> {
+    /// Lets the request pass if its role reaches `needed`; whose token it bears.
+    pub(crate) async fn admit(&self, parts: &Parts, needed: Role) -> Result<Requester, Problem> {
         let secret = bearer(&parts.headers)?;
         let token = match secret.parse::<TokenSecret>() {
             Ok(secret) => self.find(&secret).await?,
@@ -66,7 +66,7 @@ impl Guard {
             );
             return Err(Problem::new(Code::Forbidden, detail));
         }
-        Ok(())
+        Ok(Requester::of_token(token.id))
     }
 
     /// The good token with this secret. Secrets are looked up by their SHA-256, so how long that

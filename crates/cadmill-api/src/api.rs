@@ -10,7 +10,8 @@ use axum::{
     middleware,
 };
 use cadmill_domain::{
-    AccessTokens, Blobs, CadFiles, Clock, HealthCheck, Ledger, MediaAssets, PipelineLog, Webhooks,
+    AccessTokens, BlobRefs, Blobs, CadFiles, Clock, HealthCheck, Ledger, MediaAssets, PipelineLog,
+    Webhooks,
 };
 use cadmill_lock::DedupLock;
 use tokio_util::sync::CancellationToken;
@@ -29,6 +30,7 @@ use crate::{
     access::Guard,
     document, events,
     gate::{self, Gate},
+    media_bytes::MediaBytes,
     outline::Outlines,
     problem::{Code, Problem},
     request::{self, REQUEST_ID},
@@ -72,6 +74,8 @@ pub struct Api {
     pub log: Arc<dyn PipelineLog>,
     /// The bytes.
     pub blobs: Arc<dyn Blobs>,
+    /// Which blobs are referred to.
+    pub refs: Arc<dyn BlobRefs>,
     /// The lock, which is only asked who holds what.
     pub lock: Arc<dyn DedupLock>,
     /// The access tokens.
@@ -167,12 +171,13 @@ impl Api {
         let uploads = Uploads {
             files: self.files.clone(),
             blobs: self.blobs.clone(),
+            refs: self.refs.clone(),
             limit_bytes: settings.upload_limit_bytes,
         };
         let contents = Contents {
             files: self.files.clone(),
             assets: self.assets.clone(),
-            blobs: self.blobs.clone(),
+            media: self.media_bytes(),
             redirect_for: settings.redirect_downloads_for,
         };
         let longest_silence = settings.time_limit;
@@ -186,11 +191,19 @@ impl Api {
             .merge(content::routes().with_state(contents))
     }
 
+    fn media_bytes(&self) -> MediaBytes {
+        MediaBytes {
+            blobs: self.blobs.clone(),
+            ledger: self.ledger.clone(),
+        }
+    }
+
     fn quick_routes(self) -> OpenApiRouter {
+        let outlines = Arc::new(Outlines::new(self.media_bytes()));
         let files = Shown {
             files: self.files.clone(),
             assets: self.assets.clone(),
-            outlines: Arc::new(Outlines::new(self.blobs)),
+            outlines,
         };
         let story = Story {
             files: self.files.clone(),

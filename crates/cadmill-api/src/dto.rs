@@ -208,6 +208,9 @@ pub(crate) struct MediumDto {
     asset_id: Option<Uuid>,
     /// Whether that asset was made of something older, or is being made again.
     stale: bool,
+    /// Whether the asset is coarser than the recipe, since that could not be made; it counts as there,
+    /// and the recipe is tried again only by `regenerate-stale` or with `force`.
+    coarser: bool,
     /// How far the worker is.
     progress: Option<ProgressDto>,
     /// How it failed last, until it succeeds or is asked for again.
@@ -237,6 +240,7 @@ impl From<MediaStatus> for MediumDto {
         Self {
             kind: status.kind.into(),
             stale: status.is_stale(),
+            coarser: status.coarser,
             state: status.state.into(),
             asset_id: status.asset.map(|id| id.as_uuid()),
             progress: status.progress.map(Into::into),

@@ -7,7 +7,9 @@ use axum::{
     extract::{FromRequest, FromRequestParts, OptionalFromRequest, RawPathParams, Request},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
-use cadmill_domain::{AccessTokenId, CadFileId, MediaAssetId, MediaKind, Moment, WebhookId};
+use cadmill_domain::{
+    AccessTokenId, CadFileId, MediaAssetId, MediaKind, Moment, Requester, WebhookId,
+};
 use chrono::Datelike as _;
 use serde::{
     Deserialize, Deserializer,
@@ -92,6 +94,37 @@ impl<S: Sync> FromRequestParts<S> for Kind {
             let detail = "The kind in the path is none of `gltf_geometry`, `usd_master`, `web_glb` and `thumbnail`.";
             Problem::new(Code::BadPath, detail)
         })
+    }
+}
+
+/// For whom work that is asked for is done: the token, or a project of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct By(pub(crate) Requester);
+
+/// The header that names a project.
+const PROJECT: header::HeaderName = header::HeaderName::from_static("x-cadmill-project");
+/// How many characters the key of a project may have.
+const MAX_PROJECT_KEY: usize = 128;
+
+impl<S: Sync> FromRequestParts<S> for By {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        // A service that asks for no tokens has one requester.
+        let token = parts.extensions.get::<Requester>().copied();
+        let token = token.unwrap_or_default();
+        let Some(key) = header_text(&parts.headers, &PROJECT)? else {
+            return Ok(Self(token));
+        };
+        let is_sound = (1..=MAX_PROJECT_KEY).contains(&key.len())
+            && key.bytes().all(|byte| byte.is_ascii_graphic());
+        if is_sound {
+            Ok(Self(token.project(key)))
+        } else {
+            let detail =
+                format!("`X-Cadmill-Project` has 1 to {MAX_PROJECT_KEY} visible ASCII characters.");
+            Err(Problem::new(Code::BadHeader, detail))
+        }
     }
 }
 

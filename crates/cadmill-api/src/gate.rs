@@ -65,7 +65,7 @@ impl Gate {
             let (parts, body) = std::mem::take(request).into_parts();
             let admitted = self.guard.admit(&parts, role).await;
             *request = Request::from_parts(parts, body);
-            admitted?;
+            request.extensions_mut().insert(admitted?);
         }
         operation.check_query(request.uri().query().unwrap_or_default())
     }

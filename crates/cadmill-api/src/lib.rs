@@ -10,6 +10,7 @@ mod extract;
 mod figures;
 mod file_name;
 mod gate;
+mod media_bytes;
 mod outline;
 mod problem;
 mod receive;

@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Blob, Blobs, ContentHash};
+use cadmill_domain::{Blob, ContentHash};
 use cadmill_scene::{Scene, SceneError, glb};
 use futures_util::TryStreamExt as _;
 use quick_cache::sync::Cache;
 
-use crate::problem::{Code, Problem};
+use crate::{
+    media_bytes::MediaBytes,
+    problem::{Code, Problem},
+};
 
 /// How many outlines are kept.
 const KEPT: usize = 64;
@@ -15,14 +18,14 @@ const KEPT: usize = 64;
 /// Reads outlines, and keeps the last ones: a blob never changes.
 #[derive(Debug)]
 pub(crate) struct Outlines {
-    blobs: Arc<dyn Blobs>,
+    media: MediaBytes,
     kept: Cache<ContentHash, Arc<Scene>>,
 }
 
 impl Outlines {
-    pub(crate) fn new(blobs: Arc<dyn Blobs>) -> Self {
+    pub(crate) fn new(media: MediaBytes) -> Self {
         let kept = Cache::new(KEPT);
-        Self { blobs, kept }
+        Self { media, kept }
     }
 
     /// The outline of the canonical scene in `blob`, of which only the JSON chunk is read.
@@ -44,7 +47,7 @@ impl Outlines {
     }
 
     async fn bytes(&self, blob: &Blob, range: std::ops::Range<u64>) -> Result<Vec<u8>, Problem> {
-        let mut stream = self.blobs.read(blob, range).await?;
+        let mut stream = self.media.read(blob, range).await?;
         let mut bytes = Vec::new();
         while let Some(piece) = stream.try_next().await? {
             bytes.extend_from_slice(&piece);

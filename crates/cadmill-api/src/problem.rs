@@ -120,9 +120,15 @@ catalogue! {
     /// A fault of the service itself.
     Internal = "internal", INTERNAL_SERVER_ERROR,
         "The service made a mistake.", "Report it with the request id.";
+    /// The stored bytes of a medium are missing or damaged.
+    BytesLost = "bytes_lost", SERVICE_UNAVAILABLE,
+        "The stored bytes of this medium were lost, and it is made again.", "Ask again when the medium is ready.";
     /// The database is away.
     DatabaseAway = "database_away", SERVICE_UNAVAILABLE,
         "The database does not answer.", "Try again later.";
+    /// The database is damaged.
+    DatabaseDamaged = "database_damaged", SERVICE_UNAVAILABLE,
+        "The database is damaged.", "Ask the operator of the service to restore it from its backup.";
     /// The blob store is away or full.
     StorageAway = "storage_away", SERVICE_UNAVAILABLE,
         "The blob store does not answer.", "Try again later.";
@@ -277,15 +283,21 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         let code = match error {
             StoreError::Unavailable(_) | StoreError::Full(_) => Code::DatabaseAway,
+            StoreError::Damaged(_) => Code::DatabaseDamaged,
+            StoreError::BlobNotKept(_) => Code::StorageAway,
             _ => Code::Internal,
         };
         Self::new(code, code.title()).because(error)
     }
 }
 
-/// What a blob store says.
+/// What a blob store says, or the database that keeps blobs from being swept.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
+        if failure.code == FailureCode::Database {
+            let code = Code::DatabaseAway;
+            return Self::new(code, code.title()).because(failure);
+        }
         let detail = match failure.code {
             FailureCode::DiskFull => "The blob store is full.",
             _ => Code::StorageAway.title(),

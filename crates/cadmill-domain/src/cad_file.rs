@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CadFileId, ContentHash, MaterialMaps, Moment, Revision};
+use crate::{CadFileId, ContentHash, KeptBlob, MaterialMaps, Moment, Revision};
 
 /// A STEP file that media are made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -79,5 +79,5 @@ pub struct NewCadFile {
     /// What people call it.
     pub name: String,
     /// Its bytes, which are in the blob store already.
-    pub source: Blob,
+    pub source: KeptBlob,
 }

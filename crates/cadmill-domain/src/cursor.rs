@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CadFile, CadFileId, Moment, Priority, RowState, TaskPayload};
+use crate::{CadFile, CadFileId, Moment, Priority, Requester, RowState, TaskPayload};
 
 /// The text is no cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -143,6 +143,17 @@ impl CadFileCursor {
     }
 }
 
+/// A part of the list of work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WorkPart {
+    /// What workers are at: by priority, then age.
+    Running,
+    /// What may be claimed: by priority, requester and age.
+    Waiting,
+    /// What is put off until a moment: by that moment.
+    PutOff,
+}
+
 /// Behind which work a page begins: the place that it had when it was shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkCursor {
@@ -150,10 +161,19 @@ pub struct WorkCursor {
     pub state: RowState,
     /// Its priority.
     pub priority: Priority,
+    /// For whom it was to be done.
+    pub requester: Requester,
+    /// Until when it was put off.
+    pub not_before: Option<Moment>,
     /// Since when it was wanted.
     pub requested_at: Option<Moment>,
     /// The work.
     pub work: TaskPayload,
+}
+
+impl WorkPart {
+    /// All parts, in their order.
+    pub const ALL: [Self; 3] = [Self::Running, Self::Waiting, Self::PutOff];
 }
 
 impl WorkCursor {
@@ -171,11 +191,26 @@ impl WorkCursor {
         to_text(self)
     }
 
-    /// What the list of work is sorted by: what runs, then what waits, in the order of the queue.
+    /// The part of the list that it is in.
+    #[must_use]
+    pub const fn part(&self) -> WorkPart {
+        match (self.state, self.not_before) {
+            (RowState::Running, _) => WorkPart::Running,
+            (_, None) => WorkPart::Waiting,
+            (_, Some(_)) => WorkPart::PutOff,
+        }
+    }
+
+    /// What the list of work is sorted by.
     #[must_use]
     pub fn place(&self) -> impl Ord + use<> {
-        let waits = self.state != RowState::Running;
-        (waits, -self.priority.rank(), self.requested_at, self.work)
+        let (part, rank) = (self.part(), -self.priority.rank());
+        let (due, rank, requester, age) = match part {
+            WorkPart::Running => (None, rank, Requester::SHARED, self.requested_at),
+            WorkPart::Waiting => (None, rank, self.requester, self.requested_at),
+            WorkPart::PutOff => (self.not_before, 0, Requester::SHARED, None),
+        };
+        (part, due, rank, requester, age, self.work)
     }
 }
 

@@ -109,6 +109,10 @@ catalogue! {
     KernelMemory = "kernel_memory", Coarser,
         "The geometry kernel needed more memory than it may have.",
         "Give it more memory (`--memory`) or a coarser recipe (`--recipe draft`).";
+    /// The kernel's process was killed from outside.
+    KernelKilled = "kernel_killed", Later,
+        "The geometry kernel was killed by something else, most likely because the machine ran out of memory.",
+        "Give the machine more memory or a worker fewer `slots`; it is tried again by itself, a few times.";
     /// The kernel refused the file with an error.
     KernelError = "kernel_error", Coarser,
         "The geometry kernel could not translate this file.",
@@ -125,6 +129,10 @@ catalogue! {
     TessellatorMissing = "tessellator_missing", Later,
         "The program `cadmill-tessellate` cannot be started.",
         "Install it beside `cadmill`, or name it by `CADMILL_TESSELLATOR`; `cadmill doctor` tells more.";
+    /// The system does not offer the sandbox that is required.
+    SandboxMissing = "sandbox_missing", Later,
+        "The system does not offer the sandbox that `require_sandbox` asks for.",
+        "Use Linux 5.13 or newer with Landlock and seccomp; `cadmill doctor` lists what is missing.";
     /// The result is larger than its format can hold.
     TooLarge = "too_large", Never,
         "The result is too large for its format.",
@@ -137,10 +145,26 @@ catalogue! {
     Storage = "storage", Later,
         "The result cannot be written.",
         "Check that the folder exists and that you may write into it.";
+    /// Bytes that were stored are gone.
+    BlobMissing = "blob_missing", Later,
+        "Stored bytes are missing.",
+        "A medium is made again by itself; upload the source of a file again.";
+    /// Bytes that were stored are others by now, or not all are there.
+    BlobDamaged = "blob_damaged", Later,
+        "Stored bytes are missing or damaged.",
+        "A medium is made again by itself; run `cadmill verify` and check the disk or bucket.";
+    /// The bytes of the file itself are missing or damaged.
+    SourceLost = "source_lost", Never,
+        "The bytes of this file are missing or damaged in the blob store.",
+        "Upload the same file again, or restore the blob from a backup and run `cadmill verify --repair`.";
     /// The database could not be asked, or answered with an error.
     Database = "database", Later,
         "The database does not answer as it should.",
         "Check that it runs and can be reached; the work is tried again by itself.";
+    /// Pages of the database hold something else than what was written.
+    DatabaseDamaged = "database_damaged", Later,
+        "The database is damaged.",
+        "Stop Cadmill, keep a copy of the damaged database, check the disk, and restore the last backup.";
     /// The lease of the work ran out or was taken away.
     LockLost = "lock_lost", Later,
         "The lock on this work was lost.",

@@ -81,6 +81,18 @@ id! {
     /// Names a webhook.
     WebhookId
 }
+id! {
+    /// Names a recorded intent to refer to a blob.
+    BlobIntentId
+}
+id! {
+    /// Names one sweep of the blobs.
+    SweepId
+}
+id! {
+    /// Names a deployment: a database and the blobs that it owns.
+    DeploymentId
+}
 
 #[cfg(test)]
 mod tests {

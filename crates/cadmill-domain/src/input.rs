@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{MediaKind, Recipe, RecipeFingerprint, Subject, TaskKind};
+use crate::{Conditions, MediaKind, Recipe, RecipeFingerprint, Subject, TaskKind};
 
 /// Everything that a result depends on: the hash of the STEP file, the recipe, the materials, and
 /// the revision of what we write. It is the key of every cache.
@@ -23,7 +23,56 @@ impl Input {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The input of a scene that is coarser than this one, which is wanted: the recipe failed under
+    /// `conditions`, and the scene was made by its coarser form.
+    #[must_use]
+    pub fn coarser(&self, recipe: Recipe, conditions: &Conditions) -> Self {
+        let mark = conditions.fingerprint(recipe.coarser());
+        let mut parts: Vec<_> = self.0.split(':').map(str::to_owned).collect();
+        if let Some(recipe) = parts.get_mut(RECIPE) {
+            recipe.push(COARSER);
+            recipe.push_str(&mark);
+        }
+        Self(parts.join(":"))
+    }
+
+    /// Whether it is that of a coarser scene, or of a medium that is made of one.
+    #[must_use]
+    pub fn is_coarser(&self) -> bool {
+        self.0.contains(COARSER)
+    }
+
+    /// Whether it stands in for `wanted`: all but the recipe is the same, and that is coarser.
+    #[must_use]
+    pub fn is_coarser_than(&self, wanted: &Self) -> bool {
+        self.is_coarser() && self.wanted() == *wanted
+    }
+
+    /// What was wanted when this was made: itself, unless it is coarser.
+    #[must_use]
+    pub fn wanted(&self) -> Self {
+        let parts = self.0.split(':').map(|part| {
+            let (plain, _) = part.split_once(COARSER).unwrap_or((part, ""));
+            plain
+        });
+        Self(parts.collect::<Vec<_>>().join(":"))
+    }
+
+    /// The input of the scene of which a medium with this input is made.
+    #[must_use]
+    pub fn scene(&self) -> Self {
+        let parts = self.0.split(':').take(PARTS_OF_SCENE);
+        Self(parts.collect::<Vec<_>>().join(":"))
+    }
 }
+
+/// Which part of an input, between colons, names the recipe.
+const RECIPE: usize = 1;
+/// How many parts the input of a scene has: source, recipe and revision.
+const PARTS_OF_SCENE: usize = 3;
+/// What stands between the recipe that was wanted and the mark of a coarser one.
+const COARSER: char = '~';
 
 impl fmt::Display for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -109,6 +158,35 @@ impl Making {
         self.pattern(kind).fill(file)
     }
 
+    /// What `kind` is made of where this scene is there in place of the wanted one.
+    #[must_use]
+    pub fn input_on(&self, kind: TaskKind, file: &Subject, scene: &Input) -> Input {
+        match self.pattern(kind).after_materials {
+            None => self.input(kind, file),
+            Some(after) => Input(format!("{scene}:{}{after}", file.materials)),
+        }
+    }
+
+    /// Whether work with this input is to be done for this file: that which is wanted, or a medium
+    /// that is made of a coarser scene.
+    #[must_use]
+    pub fn accepts(&self, kind: TaskKind, file: &Subject, input: &Input) -> bool {
+        let wanted = self.input(kind, file);
+        let is_derived = self.pattern(kind).after_materials.is_some();
+        *input == wanted || is_derived && input.is_coarser_than(&wanted)
+    }
+
+    /// The text of the input of a coarser scene around the hash of the source: what follows that, and
+    /// what is at the end.
+    #[must_use]
+    pub fn coarser_pattern(&self) -> (String, String) {
+        let revision = revision(MediaKind::GltfGeometry);
+        (
+            format!(":{}{COARSER}", self.fingerprint),
+            format!(":{revision}"),
+        )
+    }
+
     /// The same for any file.
     #[must_use]
     pub fn pattern(&self, kind: TaskKind) -> InputPattern {
@@ -157,5 +235,65 @@ const fn revision(kind: MediaKind) -> &'static str {
         MediaKind::UsdMaster => "usd1",
         MediaKind::WebGlb => "web1",
         MediaKind::Thumbnail => "png1",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{CadFileId, ContentHash, SystemClock};
+
+    const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
+    const USD: TaskKind = TaskKind::Make(MediaKind::UsdMaster);
+
+    fn subject() -> Subject {
+        Subject {
+            id: CadFileId::generate(&SystemClock),
+            source: ContentHash::of(b"source"),
+            materials: ContentHash::of(b"materials"),
+        }
+    }
+
+    #[test]
+    fn a_coarser_input_is_another_and_stands_in_for_one_only() {
+        let (file, making) = (subject(), Making::new(Recipe::STANDARD, []));
+        let fine = Making::new(Recipe::FINE, []);
+        let wanted = making.input(GLB, &file);
+        let conditions = Conditions::new("kernel 1", 1 << 30, Duration::from_mins(1));
+        let coarser = wanted.coarser(making.recipe(), &conditions);
+        assert!(coarser.is_coarser_than(&wanted), "{coarser}");
+        assert_eq!(coarser.wanted(), wanted);
+        assert!(!coarser.is_coarser_than(&fine.input(GLB, &file)));
+        assert!(!wanted.is_coarser() && !wanted.is_coarser_than(&wanted));
+        let (after_source, end) = making.coarser_pattern();
+        let text = coarser.as_str();
+        assert!(text.starts_with(&format!("{}{after_source}", file.source)));
+        assert!(text.ends_with(&end));
+        let others = [
+            Conditions::new("kernel 2", 1 << 30, Duration::from_mins(1)),
+            Conditions::new("kernel 1", 2 << 30, Duration::from_mins(1)),
+            Conditions::new("kernel 1", 1 << 30, Duration::from_secs(61)),
+        ];
+        for other in others {
+            assert_ne!(wanted.coarser(making.recipe(), &other), coarser);
+        }
+    }
+
+    #[test]
+    fn what_is_made_of_a_coarser_scene_says_so() {
+        let (file, making) = (subject(), Making::new(Recipe::STANDARD, []));
+        let conditions = Conditions::new("kernel 1", 1 << 30, Duration::from_mins(1));
+        let scene = making.input(GLB, &file);
+        let coarser = scene.coarser(making.recipe(), &conditions);
+        let wanted = making.input(USD, &file);
+        let made = making.input_on(USD, &file, &coarser);
+        assert!(made.is_coarser_than(&wanted), "{made}");
+        assert_eq!(made.scene(), coarser);
+        assert_eq!(making.input_on(USD, &file, &scene), wanted);
+        assert_eq!(making.input_on(GLB, &file, &coarser), scene);
+        assert!(making.accepts(USD, &file, &made) && making.accepts(USD, &file, &wanted));
+        assert!(making.accepts(GLB, &file, &scene) && !making.accepts(GLB, &file, &coarser));
     }
 }

@@ -2,11 +2,14 @@
 //! catalogue, and the ports that the outside world implements. No I/O happens here.
 
 mod access_token;
+mod blob_loss;
+mod blob_refs;
 mod cad_file;
 mod clock;
 #[cfg(feature = "test-support")]
 pub mod contract;
 mod cursor;
+mod external;
 mod failure;
 #[cfg(feature = "test-support")]
 pub mod fakes;
@@ -32,23 +35,36 @@ pub use access_token::{
     AccessToken, AccessTokens, NewAccessToken, ParseRoleError, ParseTokenError, Role, TokenHash,
     TokenSecret,
 };
+pub use blob_loss::{BlobExamination, BlobLoss, BlobState, examine_blob, report_blob_loss};
+#[cfg(feature = "mock")]
+pub use blob_refs::MockBlobRefs;
+pub use blob_refs::{
+    BlobCopy, BlobIntent, BlobRefs, INTENT_HOURS, KeptBlob, Removal, RemovalRow, StoredBlob,
+    Unreferenced, keep_bytes, keep_file, keep_intended, keep_upload,
+};
 pub use cad_file::{Blob, CadFile, NewCadFile, Subject};
 #[cfg(feature = "mock")]
 pub use clock::MockClock;
 pub use clock::{Clock, Moment, SystemClock};
 pub use cursor::{
-    CadFileCursor, CadFileOrder, CursorError, Direction, SortKey, SortValue, WorkCursor,
+    CadFileCursor, CadFileOrder, CursorError, Direction, SortKey, SortValue, WorkCursor, WorkPart,
 };
+pub use external::{ExternalReferences, MissingGeometry};
 pub use failure::{Failure, FailureCode, Retry, sentence};
 pub use hash::{ContentHash, ParseHashError};
-pub use id::{AccessTokenId, CadFileId, MediaAssetId, ParseIdError, WebhookId};
+pub use id::{
+    AccessTokenId, BlobIntentId, CadFileId, DeploymentId, MediaAssetId, ParseIdError, SweepId,
+    WebhookId,
+};
 pub use input::{Input, InputPattern, Making};
 #[cfg(feature = "mock")]
 pub use ledger::MockLedger;
 pub use ledger::{
-    Book, Claim, Count, FailedFilter, Fence, Ledger, MOST_CRASHES, Missing, MissingFilter,
-    MissingRequest, Priority, Product, Progress, Published, QueueDepth, Recovered, Remnant,
-    Request, RequestKey, Requested, Row, RowState, Stage, WorkItem, WorkerName,
+    Book, CONVERTER, Claim, Confirmed, Count, FailedFilter, Fence, HandBack, Lane, Ledger,
+    MAX_DUE_RETRIES, MOST_CRASHES, Missing, MissingFilter, MissingRequest, Priority, Product,
+    Progress, Published, QueueDepth, QueuedWork, Recovered, Recovery, Remnant, Request, RequestKey,
+    Requested, Requester, ResultSummary, Row, RowState, Stage, Turns, WorkItem, WorkQuery,
+    WorkerName, first_in_queue,
 };
 pub use materials::{
     Color, MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, MaterialsError, Specificity,
@@ -70,7 +86,7 @@ pub use task::{ParseTaskError, TaskKind, TaskOutcome, TaskPayload};
 #[cfg(feature = "mock")]
 pub use tessellator::MockTessellator;
 pub use tessellator::{
-    Bounds, Cancelled, FaceCount, NoProgress, PartReport, Phase, ProgressSink, Retried,
+    Bounds, Cancelled, Conditions, FaceCount, NoProgress, PartReport, Phase, ProgressSink, Retried,
     Tessellation, TessellationReport, TessellationRequest, Tessellator, Timings,
 };
 #[cfg(feature = "mock")]

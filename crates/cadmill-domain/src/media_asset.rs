@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, CadFileId, Fence, Input, MediaAssetId, MediaKind, Moment};
+use crate::{Blob, CadFileId, Fence, Input, KeptBlob, MediaAssetId, MediaKind, Moment};
 
 /// A medium of a CAD file: unique for the file, the kind and the input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -29,7 +29,7 @@ pub struct MediaAsset {
 #[derive(Debug, Clone, PartialEq)]
 pub struct NewMediaAsset {
     /// Its bytes, which are in the blob store already.
-    pub blob: Blob,
+    pub blob: KeptBlob,
     /// What was found and measured when it was made.
     pub report: serde_json::Value,
 }

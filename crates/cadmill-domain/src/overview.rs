@@ -19,7 +19,7 @@ pub enum MediaState {
     Running,
     /// That of the newest file is there.
     Ready,
-    /// One is there, but of an earlier file, recipe or version.
+    /// One is there, but of an earlier file, recipe or version, or coarser than the recipe.
     Stale,
     /// Making it has failed for good.
     Failed,
@@ -57,7 +57,10 @@ impl MediaState {
     /// cancelled before the file changed is told as if it had not been tried.
     #[must_use]
     pub fn of(row: &Row, wanted: &Input) -> Self {
-        let is_for_wanted = row.desired.as_ref() == Some(wanted);
+        let is_for_wanted = row
+            .desired
+            .as_ref()
+            .is_some_and(|desired| desired == wanted || desired.is_coarser_than(wanted));
         match row.state {
             RowState::Queued => Self::Queued,
             RowState::Running => Self::Running,
@@ -85,6 +88,8 @@ pub struct MediaStatus {
     pub state: MediaState,
     /// The asset that is there; unless the medium is ready, an older one.
     pub asset: Option<MediaAssetId>,
+    /// Whether what is there was made coarser than the recipe, since that could not be made.
+    pub coarser: bool,
     /// How far the worker is.
     pub progress: Option<Progress>,
     /// How it failed last, until it succeeds or is asked for again.
@@ -120,6 +125,10 @@ impl MediaStatus {
         Self {
             kind,
             state: MediaState::of(&row, wanted),
+            coarser: row
+                .ready
+                .as_ref()
+                .is_some_and(|ready| ready.is_coarser_than(wanted)),
             tries: row.tries(),
             asset: row.asset,
             progress: row.progress,

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    Blob, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, ContentHash, Failure,
-    FailureCode, Fence, Input, MaterialMap, MediaAsset, MediaAssetId, MediaKind, Moment,
-    NewCadFile, Request, Revision, SaveOutcome, TaskKind, WorkerName, sentence,
+    Blob, BlobCopy, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, ContentHash,
+    Failure, FailureCode, Fence, Input, KeptBlob, MaterialMap, MediaAsset, MediaAssetId, MediaKind,
+    Moment, NewCadFile, Request, Revision, SaveOutcome, TaskKind, WorkerName, sentence,
 };
 
 /// The database failed.
@@ -29,9 +29,15 @@ pub enum StoreError {
     /// Its disk is full.
     #[error("the disk of the database is full")]
     Full(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Its pages hold something else than what was written.
+    #[error("the database is damaged")]
+    Damaged(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// It answers with an error.
     #[error("the database refused")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A blob may have been swept before a row referred to it: the intent to do so has ended.
+    #[error("the blob {0} may have been removed before it was used; store it again")]
+    BlobNotKept(ContentHash),
     /// It holds what this version does not understand.
     #[error("the database holds something that this version does not understand: {0}")]
     Unreadable(String),
@@ -41,6 +47,8 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let code = match error {
             StoreError::Full(_) => FailureCode::DiskFull,
+            StoreError::Damaged(_) => FailureCode::DatabaseDamaged,
+            StoreError::BlobNotKept(_) => FailureCode::Storage,
             _ => FailureCode::Database,
         };
         Self::new(code, sentence(&error))
@@ -108,7 +116,7 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
     async fn replace_source(
         &self,
         id: CadFileId,
-        source: Blob,
+        source: KeptBlob,
         request: Request,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError>;
@@ -164,27 +172,36 @@ pub trait MediaAssets: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn of_file(&self, file: CadFileId) -> Result<Vec<MediaAsset>, StoreError>;
 
-    /// Which of these blobs nothing refers to, be it as source or as medium.
+    /// Up to `limit` blobs to which files and media refer, each once, in the order of their hashes,
+    /// from the first after `after`.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn orphans(&self, blobs: Vec<ContentHash>) -> Result<Vec<ContentHash>, StoreError>;
+    async fn blobs(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<Blob>, StoreError>;
 }
 
-/// What happened to each file, step by step. With a file its events go.
+/// What happened to each file, step by step. With a file its events go. The events of a claim are
+/// written by the [`Ledger`](crate::Ledger), in the transaction of the transition.
 ///
-/// Events become visible in the order of their numbers, so whoever has read up to one never misses
-/// an earlier one.
+/// A reader that follows by number, with [`events_after`](PipelineLog::events_after) from
+/// [`last_event_id`](PipelineLog::last_event_id) or from the newest event that it has read, misses
+/// nothing: both show events in the order of their numbers, and an event only when no transaction is
+/// running any more that could add one with a lower number. A timeline shows at once what is
+/// committed.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait PipelineLog: Send + Sync + fmt::Debug {
-    /// Adds an event.
+    /// Adds an event that belongs to no transition of the ledger.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError>;
 
-    /// All events of a file, in the order in which they happened.
+    /// All events of a file, in the order in which they happened, as soon as they are committed.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -201,7 +218,8 @@ pub trait PipelineLog: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<PipelineEvent>, StoreError>;
 
-    /// The number of the newest event that is there; 0 if there is none.
+    /// The number of the newest event that [`events_after`](PipelineLog::events_after) can show; 0
+    /// if there is none.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -277,26 +295,52 @@ impl StepEvent {
     }
 }
 
-/// Bytes under the hash of what they are. Whoever reads gets all of them or none.
+/// Bytes under the hash of what they are. A reader gets all of them or none. What was stored is
+/// durable: neither a power cut nor a crash of the machine loses it.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Blobs: Send + Sync + fmt::Debug {
-    /// Stores some bytes. Storing the same again is fine.
+    /// Stores some bytes. Storing the same again is fine, and mends a blob that is damaged.
     ///
     /// # Errors
     /// `storage` or `disk_full`; then nothing can be read under their hash that was not there.
-    async fn put(&self, bytes: Vec<u8>) -> Result<Blob, Failure>;
+    async fn put(&self, bytes: Vec<u8>) -> Result<Blob, Failure> {
+        self.put_copy(bytes.into(), BlobCopy::FIRST).await
+    }
 
-    /// Stores a file; it is read once, and hashed as it is read.
+    /// Stores some bytes as this copy of their blob. A reader gets any copy that is whole.
     ///
     /// # Errors
-    /// `unreadable` if it cannot be read, else as [`Blobs::put`].
-    async fn put_file(&self, path: &Path) -> Result<Blob, Failure>;
+    /// As [`Blobs::put`].
+    async fn put_copy(&self, bytes: Bytes, copy: BlobCopy) -> Result<Blob, Failure>;
+
+    /// Stores a file.
+    ///
+    /// # Errors
+    /// `unreadable` if it cannot be read or changes meanwhile, else as [`Blobs::put`].
+    async fn put_file(&self, path: &Path) -> Result<Blob, Failure> {
+        let blob = self.hash_file(path).await?;
+        self.put_file_copy(path, blob, BlobCopy::FIRST).await?;
+        Ok(blob)
+    }
+
+    /// What a file is stored as.
+    ///
+    /// # Errors
+    /// `unreadable` if it cannot be read.
+    async fn hash_file(&self, path: &Path) -> Result<Blob, Failure>;
+
+    /// Stores a file that was hashed, as this copy of its blob.
+    ///
+    /// # Errors
+    /// `unreadable` if it cannot be read or has changed since, else as [`Blobs::put`].
+    async fn put_file_copy(&self, path: &Path, blob: Blob, copy: BlobCopy) -> Result<(), Failure>;
 
     /// The bytes.
     ///
     /// # Errors
-    /// `storage` if they are not there, cannot be read or are damaged.
+    /// `blob_missing` if they are not there, `blob_damaged` if they are others, `storage` if the store
+    /// does not answer.
     async fn get(&self, blob: &Blob) -> Result<Vec<u8>, Failure>;
 
     /// Writes the bytes into a new file in `folder`, or names one that holds them already and must
@@ -306,6 +350,12 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     /// As [`Blobs::get`], and if the file cannot be written.
     async fn fetch(&self, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure>;
 
+    /// Whether the blob is there with the length that it should have. Its bytes are not read.
+    ///
+    /// # Errors
+    /// `storage` if the store does not answer.
+    async fn is_whole(&self, blob: &Blob) -> Result<bool, Failure>;
+
     /// Begins to store bytes that come in pieces, in a few MiB of memory whatever their size.
     ///
     /// # Errors
@@ -313,17 +363,19 @@ pub trait Blobs: Send + Sync + fmt::Debug {
     async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure>;
 
     /// The bytes of a range, as they come. What of the range lies behind the end is left out. Their
-    /// hash is not checked.
+    /// hash is not checked, the length of the whole is.
     ///
     /// # Errors
-    /// `storage` if the blob is not there or cannot be read; in the stream, if that happens later.
+    /// `blob_missing` if the blob is not there, `blob_damaged` if it has another length, `storage` if it
+    /// cannot be read; in the stream, if that happens later.
     async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream, Failure>;
 
     /// A URL under which anybody can get the bytes for so long, with this media type and to be saved
     /// under this name; nothing if the store cannot give one.
     ///
     /// # Errors
-    /// `storage` if it could, but fails.
+    /// `blob_missing` if the blob is not there, `blob_damaged` if it has another length, `storage` if the
+    /// store fails otherwise.
     async fn direct_url(
         &self,
         blob: &Blob,
@@ -353,11 +405,26 @@ pub trait BlobUpload: Send + fmt::Debug {
     /// As [`Blobs::put`]; then it can only be aborted.
     async fn write(&mut self, piece: Bytes) -> Result<(), Failure>;
 
+    /// What was written so far.
+    fn written(&self) -> Blob;
+
     /// Makes the whole readable under its hash.
     ///
     /// # Errors
     /// As [`Blobs::put`].
-    async fn finish(self: Box<Self>) -> Result<Blob, Failure>;
+    #[expect(
+        clippy::must_use_candidate,
+        reason = "the future that it becomes must be used already"
+    )]
+    async fn finish(self: Box<Self>) -> Result<Blob, Failure> {
+        self.finish_copy(BlobCopy::FIRST).await
+    }
+
+    /// The same, as this copy of its blob.
+    ///
+    /// # Errors
+    /// As [`Blobs::put`].
+    async fn finish_copy(self: Box<Self>, copy: BlobCopy) -> Result<Blob, Failure>;
 
     /// Forgets all pieces. Failing is not fatal, so it is only logged.
     async fn abort(self: Box<Self>);

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::{Input, MediaAsset, NewMediaAsset};
+use crate::{Input, KeptBlob, MediaAsset, MissingGeometry, NewMediaAsset};
 
 /// Why a medium was made: what differs from the one before it of the same file and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +58,8 @@ impl Input {
 
 impl NewMediaAsset {
     /// What was made for one file, for another that is the same. That somebody insisted was not
-    /// for this one.
+    /// for this one. The row of what was found stays locked until that of the copy is written, so
+    /// that one of them refers to the blob at any time.
     #[must_use]
     pub fn copy_of(found: &MediaAsset) -> Self {
         let mut report = found.report.clone();
@@ -66,7 +67,7 @@ impl NewMediaAsset {
             report.remove(FORCED);
         }
         Self {
-            blob: found.blob,
+            blob: KeptBlob::of_locked_row(found.blob),
             report,
         }
     }
@@ -97,8 +98,31 @@ pub fn warnings(report: &Value) -> Vec<String> {
     };
     let warned = texts("warnings").map(str::to_owned);
     let unmatched = texts("unmatched_materials").map(|key| format!("No part is named `{key}`."));
-    let partial = (report["partial"] == true).then(|| "Some faces have no mesh.".to_owned());
-    warned.chain(unmatched).chain(partial).collect()
+    let first = report["retried"]["first"]["code"].as_str();
+    let coarser = first.map(|code| {
+        format!("It is coarser than the recipe: making it by the recipe ended with `{code}`.")
+    });
+    let partial = lacks_faces(report).then(|| "Some faces have no mesh.".to_owned());
+    warned
+        .chain(unmatched)
+        .chain(partial)
+        .chain(coarser)
+        .collect()
+}
+
+/// The geometry that lies in other files, as its report lists it.
+#[must_use]
+pub fn missing_geometry(report: &Value) -> Vec<MissingGeometry> {
+    // A report of before these were listed has none.
+    serde_json::from_value(report["missing_geometry"].clone()).unwrap_or_default()
+}
+
+/// Whether it is partial for want of faces: geometry in other files has warnings of its own.
+fn lacks_faces(report: &Value) -> bool {
+    let counts = ["/faces/unmeshed", "/unread_faces"];
+    let lacks = |count| report.pointer(count).and_then(Value::as_u64) > Some(0);
+    let explained = !missing_geometry(report).is_empty();
+    report["partial"] == true && (!explained || counts.into_iter().any(lacks))
 }
 
 #[cfg(test)]
@@ -153,14 +177,14 @@ mod tests {
         };
         assert_eq!(found.cause(&[]), Cause::Forced);
         let copy = NewMediaAsset::copy_of(&found);
-        assert_eq!((copy.blob, copy.report), (found.blob, plain));
+        assert_eq!((copy.blob, copy.report), (found.blob.into(), plain));
     }
 
     #[test]
     fn reports_are_read() {
         let report = json!({
             "kernel": "Open CASCADE 7.6.3", "warnings": ["odd"], "partial": true,
-            "unmatched_materials": ["bolt-*"],
+            "unmatched_materials": ["bolt-*"], "retried": {"first": {"code": "kernel_crash"}},
         });
         assert_eq!(converter(&report), Some("Open CASCADE 7.6.3"));
         assert_eq!(
@@ -168,10 +192,29 @@ mod tests {
             [
                 "odd",
                 "No part is named `bolt-*`.",
-                "Some faces have no mesh."
+                "Some faces have no mesh.",
+                "It is coarser than the recipe: making it by the recipe ended with `kernel_crash`."
             ]
         );
         assert_eq!(converter(&Value::Null), None);
         assert_eq!(warnings(&Value::Null), [""; 0]);
+        assert_eq!(missing_geometry(&report), []);
+    }
+
+    #[test]
+    fn missing_geometry_alone_is_no_want_of_faces() {
+        let mut report = json!({
+            "partial": true, "faces": {"total": 6, "unmeshed": 0}, "unread_faces": 0,
+            "warnings": ["Geometry is missing."],
+            "missing_geometry": [{"file": "a.step", "products": ["Pump"]}],
+        });
+        let expected = MissingGeometry {
+            file: "a.step".to_owned(),
+            products: vec!["Pump".to_owned()],
+        };
+        assert_eq!(missing_geometry(&report), [expected]);
+        assert_eq!(warnings(&report), ["Geometry is missing."]);
+        report["unread_faces"] = json!(1);
+        assert_eq!(warnings(&report)[1], "Some faces have no mesh.");
     }
 }

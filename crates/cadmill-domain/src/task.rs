@@ -144,6 +144,11 @@ pub enum TaskOutcome {
     Lost,
     /// It went back to the queue, since the worker stops.
     HandedBack,
+    /// It went back to the queue, since something else is wanted by now.
+    Superseded,
+    /// It stays in the queue: another file with the same bytes is being tessellated, and what comes
+    /// of that ends its wait.
+    PutOff,
 }
 
 impl TaskOutcome {
@@ -160,6 +165,8 @@ impl TaskOutcome {
             Self::Failed { code, retry } => json!({"failed": code, "retry": retry}),
             Self::Lost => json!({"lost": true}),
             Self::HandedBack => json!({"handed_back": true}),
+            Self::Superseded => json!({"superseded": true}),
+            Self::PutOff => json!({"put_off": true}),
         }
     }
 }

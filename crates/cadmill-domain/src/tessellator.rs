@@ -9,7 +9,7 @@ use futures_util::{
 };
 use serde::{Deserialize, Serialize};
 
-use crate::{ContentHash, Deflection, Failure, Recipe};
+use crate::{ContentHash, Deflection, ExternalReferences, Failure, MissingGeometry, Recipe};
 
 /// Turns a STEP file into the canonical scene.
 #[cfg_attr(feature = "mock", mockall::automock)]
@@ -28,6 +28,12 @@ pub trait Tessellator: Send + Sync + fmt::Debug {
         progress: Arc<dyn ProgressSink>,
         cancelled: Cancelled,
     ) -> Result<Tessellation, Failure>;
+
+    /// Name and version of the kernel, as [`TessellationReport::kernel`].
+    ///
+    /// # Errors
+    /// If it cannot be asked.
+    async fn kernel(&self) -> Result<String, Failure>;
 }
 
 /// What is to be tessellated, and within which limits.
@@ -39,6 +45,8 @@ pub struct TessellationRequest {
     pub source_hash: ContentHash,
     /// How many `ADVANCED_FACE`s (and the like) the file holds; a shortfall is reported.
     pub source_faces: u64,
+    /// What it refers to outside of itself.
+    pub external: ExternalReferences,
     /// How finely.
     pub recipe: Recipe,
     /// Wall-clock limit of one try.
@@ -84,8 +92,11 @@ pub struct TessellationReport {
     pub bounds: Option<Bounds>,
     /// Each distinct part.
     pub part_reports: Vec<PartReport>,
-    /// Whether faces are missing.
+    /// Whether faces are missing, or geometry that lies in other files.
     pub partial: bool,
+    /// Geometry that lies in other files. They are never opened.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_geometry: Vec<MissingGeometry>,
     /// What was odd but not fatal.
     pub warnings: Vec<String>,
     /// Set if the first try failed and this is the coarser one.
@@ -93,6 +104,15 @@ pub struct TessellationReport {
     pub retried: Option<Retried>,
     /// How long each phase took.
     pub timings: Timings,
+}
+
+impl TessellationReport {
+    /// Adds the geometry that lies in other files: the result is partial, and a warning names each.
+    pub fn add_missing_geometry(&mut self, missing: &[MissingGeometry]) {
+        self.partial |= !missing.is_empty();
+        self.warnings.extend(MissingGeometry::sentences(missing));
+        self.missing_geometry.extend_from_slice(missing);
+    }
 }
 
 /// How many faces there are, and how many of them got triangles.
@@ -161,6 +181,47 @@ pub struct Retried {
     pub first: Failure,
     /// The recipe of the second.
     pub recipe: Recipe,
+    /// Under which conditions; records of earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Conditions>,
+}
+
+/// The conditions of a try. The same recipe may succeed under others.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Conditions {
+    /// Name and version of the kernel.
+    pub kernel: String,
+    /// Limit of the address space, in bytes.
+    pub memory_bytes: u64,
+    /// Wall-clock limit, in ms.
+    pub timeout_ms: u64,
+}
+
+impl Conditions {
+    /// Those of a try by this kernel within these limits.
+    pub fn new(kernel: impl Into<String>, memory_bytes: u64, timeout: Duration) -> Self {
+        Self {
+            kernel: kernel.into(),
+            memory_bytes,
+            timeout_ms: u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// What goes into the input of a coarser scene: 16 hexadecimal digits, different for other
+    /// conditions or another recipe.
+    #[must_use]
+    pub fn fingerprint(&self, recipe: Recipe) -> String {
+        let Self {
+            kernel,
+            memory_bytes,
+            timeout_ms,
+        } = self;
+        let recipe = recipe.fingerprint();
+        let exact = format!(
+            "v1 recipe={recipe} kernel={kernel:?} memory={memory_bytes} timeout={timeout_ms}"
+        );
+        ContentHash::of(exact.as_bytes()).to_string()[..16].to_owned()
+    }
 }
 
 /// Wall-clock time of each phase, in seconds.

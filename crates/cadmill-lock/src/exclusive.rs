@@ -11,26 +11,27 @@ use futures_util::FutureExt as _;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use crate::{DedupLock, Held, Holder, LockError, LockKey};
+use crate::{DedupLock, Held, Holder, LockError, LockKey, Renewal};
 
 /// What became of work that only one may do at a time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[must_use = "the work may not have been done"]
 pub enum Exclusive<T> {
-    /// It was done, and the lease was not known to be lost when it ended.
+    /// It was done, and no other worker was known to have the key when it ended.
     Ran(T),
     /// Someone else has the key; who, if that could be found out.
     Skipped(Option<Holder>),
-    /// The lease was lost on the way and the work was cancelled.
+    /// Another worker got the key on the way, and the work was cancelled.
     Lost,
 }
 
 /// Runs `body` while the key is held, or not at all if someone else holds it.
 ///
-/// The lease is renewed every third of `ttl`. Once it is lost, the token that the body was given is
-/// cancelled; the body then has one more `ttl` to wind up before it is dropped. The key is released
-/// when the body ends, also by a panic (which goes on to the caller after that), and when the
-/// returned future is dropped.
+/// The lease is renewed every third of `ttl`. If the store loses it, or cannot be reached for so long
+/// that it runs out, the body goes on and the key is taken again. Only if another worker has the key
+/// by then, and keeps it, is the token cancelled that the body was given; the body then has one more
+/// `ttl` to wind up before it is dropped. The key is released when the body ends, also by a panic
+/// (which goes on to the caller after that), and when the returned future is dropped.
 ///
 /// # Errors
 /// The store gave no answer; `body` did not run.
@@ -43,8 +44,25 @@ pub async fn run_exclusive<T, Fut>(
 where
     Fut: Future<Output = T>,
 {
-    let Some(held) = Held::try_acquire(lock, key, ttl).await? else {
-        // Whoever had the key may have released it by now, and a store that fails only now does not
+    run_exclusive_while(lock, key, ttl, &Renewal::default(), body).await
+}
+
+/// The same, but the lease is renewed only as long as `renewal` allows it.
+///
+/// # Errors
+/// The store gave no answer; `body` did not run.
+pub async fn run_exclusive_while<T, Fut>(
+    lock: &Arc<dyn DedupLock>,
+    key: &LockKey,
+    ttl: Duration,
+    renewal: &Renewal,
+    body: impl FnOnce(CancellationToken) -> Fut,
+) -> Result<Exclusive<T>, LockError>
+where
+    Fut: Future<Output = T>,
+{
+    let Some(held) = Held::try_acquire_while(lock, key, ttl, renewal).await? else {
+        // Its holder may have released it by now, and a store that fails only now does not
         // change that the work was skipped.
         return Ok(Exclusive::Skipped(lock.holder(key).await.ok().flatten()));
     };

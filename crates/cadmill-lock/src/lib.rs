@@ -1,7 +1,8 @@
 //! A lease on a piece of work, so that of many workers only one does it.
 //!
 //! [`run_exclusive`] is what most callers want: it skips work that someone else is doing, keeps the
-//! lease alive while the work goes on, and cancels the work if the lease is lost.
+//! lease alive while the work goes on, takes a lease again that the store has lost, and cancels the
+//! work if another worker has the key by then.
 //!
 //! ```
 //! use std::{sync::Arc, time::Duration};
@@ -41,8 +42,8 @@ mod memory;
 pub mod redis;
 
 pub use error::LockError;
-pub use exclusive::{Exclusive, run_exclusive};
-pub use held::Held;
+pub use exclusive::{Exclusive, run_exclusive, run_exclusive_while};
+pub use held::{Held, Renewal};
 pub use key::LockKey;
 pub use lease::{Holder, Lease, LeaseToken};
 pub use lock::DedupLock;

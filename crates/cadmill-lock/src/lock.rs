@@ -58,6 +58,20 @@ pub trait DedupLock: Send + Sync + fmt::Debug {
     /// The store gave no answer.
     async fn holder(&self, key: &LockKey) -> Result<Option<Holder>, LockError>;
 
+    /// Whether each of these keys is held, by whatever holder, in their order.
+    ///
+    /// Unless an implementation does better, the keys are looked at one after the other.
+    ///
+    /// # Errors
+    /// The store gave no answer.
+    async fn held(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        let mut held = Vec::with_capacity(keys.len());
+        for key in keys {
+            held.push(self.holder(key).await?.is_some());
+        }
+        Ok(held)
+    }
+
     /// Asks the store for a sign of life.
     ///
     /// # Errors

@@ -47,6 +47,17 @@ impl MemoryLock {
         }
     }
 
+    /// Forgets who holds which key, as a flush of another store does.
+    #[cfg(feature = "test-support")]
+    pub fn forget_all(&self) {
+        let mut state = self.state();
+        state.entries.clear();
+        let queues: Vec<_> = state.queues.keys().cloned().collect();
+        for key in queues {
+            state.wake_first(&key);
+        }
+    }
+
     /// How many keys are kept in memory, those included which ran out and were not swept yet.
     #[must_use]
     pub fn tracked_keys(&self) -> usize {
@@ -124,6 +135,16 @@ impl DedupLock for MemoryLock {
             since: Some(entry.since),
             time_left: Some(entry.expires_at - now),
         }))
+    }
+
+    async fn held(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        let now = Instant::now();
+        let state = self.state();
+        let is_held = |key| {
+            let entry = state.entries.get(key);
+            entry.is_some_and(|entry| now < entry.expires_at)
+        };
+        Ok(keys.iter().map(is_held).collect())
     }
 
     async fn ping(&self) -> Result<(), LockError> {

@@ -8,9 +8,14 @@
 #include <Interface_Static.hxx>
 #include <Message.hxx>
 #include <Message_Messenger.hxx>
+#include <StepBasic_Document.hxx>
+#include <StepBasic_ExternalIdentificationAssignment.hxx>
+#include <StepBasic_ExternalSource.hxx>
 #include <StepBasic_ProductDefinition.hxx>
 #include <StepBasic_ProductDefinitionRelationship.hxx>
+#include <StepBasic_SourceItem.hxx>
 #include <TColStd_MapOfTransient.hxx>
+#include <TCollection_HAsciiString.hxx>
 #include <TopExp_Explorer.hxx>
 #include <TopoDS_Iterator.hxx>
 #include <TransferBRep.hxx>
@@ -19,11 +24,39 @@
 #include <XSControl_TransferReader.hxx>
 #include <XSControl_WorkSession.hxx>
 
+#include <cerrno>
+#include <istream>
+#include <streambuf>
+#include <unistd.h>
+
 namespace cadmill {
 
 namespace {
 
 enum Phase : std::uint8_t { Read = 0, Transfer = 1 };
+
+// Reads an open file by its descriptor.
+class DescriptorBuffer : public std::streambuf {
+public:
+  explicit DescriptorBuffer(int descriptor) : descriptor(descriptor) {}
+
+protected:
+  int_type underflow() override {
+    ssize_t count = 0;
+    do {
+      count = ::read(descriptor, bytes.data(), bytes.size());
+    } while (count < 0 && errno == EINTR);
+    if (count <= 0) {
+      return traits_type::eof();
+    }
+    setg(bytes.data(), bytes.data(), bytes.data() + count);
+    return traits_type::to_int_type(bytes.front());
+  }
+
+private:
+  int descriptor;
+  std::array<char, 1 << 16> bytes{};
+};
 
 } // namespace
 
@@ -54,13 +87,16 @@ Document::Document() {
   Interface_Static::SetCVal("xstep.cascade.unit", "MM");
 }
 
-void Document::read(rust::Slice<const std::uint8_t> path) {
+void Document::read(std::int32_t descriptor) {
   report_progress(Read, 0.0);
-  const std::string name(path.begin(), path.end());
-  const IFSelect_ReturnStatus status = reader.ReadFile(name.c_str());
+  DescriptorBuffer buffer(descriptor);
+  std::istream stream(&buffer);
+  // The name is only what the kernel calls the file; none of this name is opened.
+  const IFSelect_ReturnStatus status = reader.ChangeReader().ReadStream("input.step", stream);
   if (status != IFSelect_RetDone) {
     throw Failure("kernel_error", "The kernel could not read the file.");
   }
+  forget_other_files();
   const Handle(Interface_InterfaceModel) &model = reader.Reader().WS()->Model();
   TColStd_MapOfTransient assemblies;
   for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
@@ -79,6 +115,28 @@ void Document::read(rust::Slice<const std::uint8_t> path) {
   report_progress(Read, 1.0);
 }
 
+// The kernel opens the files that a document, an external source or an identification names, and
+// takes the shape of a product from there. Without a name there is nothing to open. What it parsed
+// is changed, not the text, so that no two ways of reading the text can differ.
+void Document::forget_other_files() const {
+  const Handle(Interface_InterfaceModel) &model = reader.Reader().WS()->Model();
+  const Handle(TCollection_HAsciiString) nothing = new TCollection_HAsciiString("");
+  for (Standard_Integer i = 1; i <= model->NbEntities(); ++i) {
+    const Handle(Standard_Transient) &entity = model->Value(i);
+    if (const auto file = Handle(StepBasic_Document)::DownCast(entity); !file.IsNull()) {
+      file->SetId(nothing);
+      file->SetName(nothing);
+    } else if (const auto place =
+                   Handle(StepBasic_ExternalIdentificationAssignment)::DownCast(entity);
+               !place.IsNull()) {
+      place->SetAssignedId(nothing);
+    } else if (const auto source = Handle(StepBasic_ExternalSource)::DownCast(entity);
+               !source.IsNull()) {
+      source->SetSourceId(StepBasic_SourceItem());
+    }
+  }
+}
+
 void Document::transfer_leaf(std::size_t leaf) {
   const Handle(Standard_Transient) &product = leaf_products.at(leaf);
   if (reader.ChangeReader().TransferEntity(product)) {
@@ -93,6 +151,9 @@ void Document::transfer_leaf(std::size_t leaf) {
 void Document::transfer() {
   if (!reader.Transfer(document)) {
     throw Failure("kernel_error", "The kernel could not translate the file's entities.");
+  }
+  if (!reader.ExternFiles().IsEmpty()) {
+    throw Failure("kernel_error", "The kernel looked for another file.");
   }
   fresh.insert(fresh.end(), kept_back.begin(), kept_back.end());
   kept_back.clear();

@@ -88,7 +88,7 @@ struct PartShape {
 class Document {
 public:
   Document();
-  void read(rust::Slice<const std::uint8_t> path);
+  void read(std::int32_t descriptor);
   std::size_t leaves() const { return leaf_products.size(); }
   void transfer_leaf(std::size_t leaf);
   void transfer();
@@ -99,6 +99,7 @@ public:
 private:
   friend class TreeWalk;
 
+  void forget_other_files() const;
   std::size_t add_body(const TopoDS_Shape &shape);
   void add_bodies(const TopoDS_Shape &shape);
   void keep_back_what_others_share(std::size_t leaf);

@@ -296,6 +296,8 @@ pub(crate) fn report(
         bounds: bounds(scene),
         unread_faces,
         partial: faces.unmeshed > 0 || unread_faces > 0,
+        // Only the parent knows of it.
+        missing_geometry: Vec::new(),
         warnings: found.tree.warnings.clone(),
         retried: None,
         timings,

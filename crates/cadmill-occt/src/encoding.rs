@@ -3,23 +3,19 @@
 //! A string of a STEP file is UTF-8 if it is valid UTF-8, else Latin-1: as the reader of
 //! `cadmill-step` has it. The kernel knows only one encoding for a whole file.
 
-use std::{
-    fs::File,
-    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
-    path::Path,
-};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 
 const BUFFER: usize = 1 << 20;
 
-/// Whether every string of the file at `path` is UTF-8.
+/// Whether every string of `file` is UTF-8.
 ///
 /// # Errors
 /// If it cannot be read.
-pub(crate) fn is_utf8(path: &Path) -> io::Result<bool> {
-    if is_ascii(path)? {
+pub(crate) fn is_utf8(mut file: impl Read + Seek) -> io::Result<bool> {
+    if is_ascii(&mut file)? {
         return Ok(true);
     }
-    let mut strings = Strings::of(path)?;
+    let mut strings = Strings::of(file)?;
     while let Some(string) = strings.next()? {
         if std::str::from_utf8(string).is_err() {
             return Ok(false);
@@ -28,13 +24,13 @@ pub(crate) fn is_utf8(path: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes the file at `path` to `copy`, each string that is no UTF-8 made into it from Latin-1.
+/// Writes `file` to `copy`, each string that is no UTF-8 made into it from Latin-1.
 ///
 /// # Errors
 /// If the one cannot be read or the other not be written.
-pub(crate) fn copy_as_utf8(path: &Path, copy: &Path) -> io::Result<()> {
-    let mut copy = BufWriter::with_capacity(BUFFER, File::create(copy)?);
-    let mut strings = Strings::of(path)?;
+pub(crate) fn copy_as_utf8(file: impl Read + Seek, copy: impl Write) -> io::Result<()> {
+    let mut copy = BufWriter::with_capacity(BUFFER, copy);
+    let mut strings = Strings::of(file)?;
     while let Some(string) = strings.next()? {
         if std::str::from_utf8(string).is_ok() {
             copy.write_all(string)?;
@@ -47,8 +43,8 @@ pub(crate) fn copy_as_utf8(path: &Path, copy: &Path) -> io::Result<()> {
 }
 
 /// Nearly every file is, and this takes next to no time.
-fn is_ascii(path: &Path) -> io::Result<bool> {
-    let mut file = File::open(path)?;
+fn is_ascii(file: &mut (impl Read + Seek)) -> io::Result<bool> {
+    file.rewind()?;
     let mut buffer = vec![0; BUFFER];
     loop {
         match file.read(&mut buffer)? {
@@ -60,15 +56,16 @@ fn is_ascii(path: &Path) -> io::Result<bool> {
 }
 
 /// The strings of a file and what stands between them, each with the apostrophe that ends it.
-struct Strings {
-    file: BufReader<File>,
+struct Strings<R> {
+    file: BufReader<R>,
     current: Vec<u8>,
 }
 
-impl Strings {
-    fn of(path: &Path) -> io::Result<Self> {
+impl<R: Read + Seek> Strings<R> {
+    fn of(mut file: R) -> io::Result<Self> {
+        file.rewind()?;
         Ok(Self {
-            file: BufReader::with_capacity(BUFFER, File::open(path)?),
+            file: BufReader::with_capacity(BUFFER, file),
             current: Vec::new(),
         })
     }
@@ -82,19 +79,18 @@ impl Strings {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+    use std::io::Cursor;
 
     use super::*;
 
     #[track_caller]
     fn check(text: &[u8], expected: Option<&str>) {
-        let folder = tempfile::tempdir().unwrap();
-        let [path, copy] = ["a.step", "copy.step"].map(|name| folder.path().join(name));
-        fs::write(&path, text).unwrap();
-        assert_eq!(is_utf8(&path).unwrap(), expected.is_none());
-        copy_as_utf8(&path, &copy).unwrap();
+        let mut file = Cursor::new(text);
+        assert_eq!(is_utf8(&mut file).unwrap(), expected.is_none());
+        let mut copy = Vec::new();
+        copy_as_utf8(&mut file, &mut copy).unwrap();
         let expected = expected.map_or(text, str::as_bytes);
-        assert_eq!(fs::read(&copy).unwrap(), expected);
+        assert_eq!(copy, expected);
     }
 
     #[test]

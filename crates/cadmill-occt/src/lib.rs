@@ -8,4 +8,5 @@ mod encoding;
 pub mod kernel;
 mod meshing;
 mod protocol;
+pub mod sandbox;
 pub mod tessellate;

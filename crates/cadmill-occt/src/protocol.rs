@@ -32,7 +32,12 @@ pub(crate) fn end(result: &Result<(), Failure>) -> std::io::Result<()> {
 }
 
 fn send(event: &Event<'_>) -> std::io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
+    line(event)
+}
+
+/// Prints one JSON object as a line.
+pub(crate) fn line(object: &impl Serialize) -> std::io::Result<()> {
+    let mut line = serde_json::to_vec(object)?;
     line.push(b'\n');
     let mut out = std::io::stdout().lock();
     out.write_all(&line)?;

@@ -2,9 +2,10 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write as _},
+    io::{BufWriter, Seek as _, Write as _},
     mem::ManuallyDrop,
     num::NonZero,
+    os::fd::AsFd as _,
     path::{Path, PathBuf},
     thread,
     time::Instant,
@@ -17,7 +18,7 @@ use crate::{
     assemble, encoding,
     kernel::{self, Document, KernelError, PartMesh},
     meshing::transfer_and_mesh,
-    protocol,
+    protocol, sandbox,
 };
 
 /// Stack of the thread that reads and transfers, in bytes: the kernel recurses over assemblies,
@@ -30,12 +31,9 @@ const STACK_SHARE: usize = 4;
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "cadmill-tessellate",
-    about = "Tessellates one STEP file; run by cadmill"
+    about = "Tessellates the STEP file on standard input, a regular file; run by cadmill"
 )]
 pub struct Options {
-    /// The STEP file.
-    #[arg(long)]
-    pub input: PathBuf,
     /// Where scene.glb and report.json are written.
     #[arg(long)]
     pub output_dir: PathBuf,
@@ -51,32 +49,63 @@ pub struct Options {
     /// How many threads to use.
     #[arg(long, default_value_t = NonZero::<usize>::MIN)]
     pub threads: NonZero<usize>,
+    /// Refuses to read the input where the system does not offer the whole sandbox.
+    #[arg(long)]
+    pub require_sandbox: bool,
+}
+
+/// Options of `cadmill-tessellate check-sandbox`.
+#[derive(Debug, Clone, clap::Parser)]
+pub struct CheckOptions {
+    /// The one folder whose files a confined process can open.
+    #[arg(long)]
+    pub output_dir: PathBuf,
 }
 
 fn recipe(json: &str) -> Result<Recipe, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-/// Runs to the end and says on standard output how it went.
+/// Runs to the end and says on standard output how it went. To be called before any thread is
+/// started: this process is confined first, for the rest of its life.
 ///
 /// # Errors
-/// If the parent can no longer be told.
+/// If the parent can no longer be reached.
 pub fn run(options: Options) -> std::io::Result<bool> {
-    let result = thread::Builder::new()
+    let result = confine(&options).and_then(|()| on_a_large_stack(options));
+    protocol::end(&result)?;
+    Ok(result.is_ok())
+}
+
+/// Confines this process and prints as JSON what the sandbox lacks and what it lets through.
+///
+/// # Errors
+/// If nothing can be printed.
+pub fn check_sandbox(options: &CheckOptions) -> std::io::Result<()> {
+    protocol::line(&sandbox::self_test(&options.output_dir))
+}
+
+fn confine(options: &Options) -> Result<(), Failure> {
+    let missing = sandbox::enter(&options.output_dir).missing;
+    if options.require_sandbox && !missing.is_empty() {
+        let detail = format!("It lacks {}.", missing.join("; "));
+        return Err(Failure::new(FailureCode::SandboxMissing, detail));
+    }
+    Ok(())
+}
+
+fn on_a_large_stack(options: Options) -> Result<(), Failure> {
+    let thread = thread::Builder::new()
         .stack_size(STACK_BYTES.min(address_space() / STACK_SHARE))
         .spawn(move || tessellate(&options))
         .map_err(|error| {
             let detail = format!("A thread could not be started: {error}.");
             Failure::new(FailureCode::KernelMemory, detail)
-        })
-        .and_then(|thread| {
-            thread.join().unwrap_or_else(|_| {
-                let detail = "The tessellator stopped by a defect of its own.";
-                Err(Failure::new(FailureCode::KernelError, detail))
-            })
-        });
-    protocol::end(&result)?;
-    Ok(result.is_ok())
+        })?;
+    thread.join().unwrap_or_else(|_| {
+        let detail = "The tessellator stopped by a defect of its own.";
+        Err(Failure::new(FailureCode::KernelError, detail))
+    })
 }
 
 fn tessellate(options: &Options) -> Result<(), Failure> {
@@ -133,16 +162,19 @@ fn read(options: &Options) -> Result<Document, Failure> {
             format!("Reading it failed: {error}."),
         )
     };
-    if encoding::is_utf8(&options.input).map_err(unreadable)? {
-        return Document::read(&options.input).map_err(failure);
+    let input = std::io::stdin().as_fd().try_clone_to_owned();
+    let mut input = File::from(input.map_err(unreadable)?);
+    if encoding::is_utf8(&input).map_err(unreadable)? {
+        input.rewind().map_err(unreadable)?;
+        return Document::read(&input).map_err(failure);
     }
-    let copy = options.output_dir.join("utf8.step");
-    encoding::copy_as_utf8(&options.input, &copy)
-        .map_err(|error| Failure::writing("a copy of the input in UTF-8", &error))?;
-    let document = Document::read(&copy).map_err(failure)?;
+    let path = options.output_dir.join("utf8.step");
+    let copied = File::create(&path).and_then(|copy| encoding::copy_as_utf8(&input, copy));
+    copied.map_err(|error| Failure::writing("a copy of the input in UTF-8", &error))?;
+    let copy = File::open(&path).map_err(unreadable)?;
     // It is in a folder that is removed with all that is in it, so this only frees space earlier.
-    let _ = std::fs::remove_file(copy);
-    Ok(document)
+    let _ = std::fs::remove_file(path);
+    Document::read(&copy).map_err(failure)
 }
 
 /// The limit of this process, in bytes.

@@ -5,7 +5,8 @@
 use std::{io::Write as _, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ContentHash, Phase, ProgressSink, Recipe, TessellationRequest, Tessellator as _,
+    Cancelled, ContentHash, ExternalReferences, Phase, ProgressSink, Recipe, TessellationRequest,
+    Tessellator as _,
 };
 use cadmill_pipeline::ProcessTessellator;
 
@@ -31,6 +32,7 @@ async fn main() {
         source: source.into(),
         source_hash: ContentHash::of(&content),
         source_faces: 0,
+        external: ExternalReferences::default(),
         recipe: Recipe::STANDARD,
         timeout: Duration::from_mins(10),
         memory_bytes: 1 << 30,

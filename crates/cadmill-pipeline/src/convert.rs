@@ -15,13 +15,17 @@ use std::{
 };
 
 use cadmill_domain::{
-    Cancelled, ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Phase, ProgressSink,
-    Recipe, Tessellation, TessellationRequest, Tessellator,
+    Cancelled, Conditions, ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Phase,
+    ProgressSink, Recipe, Tessellation, TessellationRequest, Tessellator,
 };
 use cadmill_step::{StepSummary, TreeCounts, inspect_path};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};
 
-use self::{media::Staged, source::Stamp, staging::StagedFile};
+use self::{
+    media::Staged,
+    source::Stamp,
+    staging::{Renamed, StagedFile},
+};
 pub use self::{
     media::Target,
     record::{CONVERTER, ConversionTimings, Medium, Origin, Record},
@@ -99,7 +103,8 @@ impl Conversion {
     ///
     /// The media appear under their names together, when all of them are whole; the record last.
     /// If the record and the GLB of an earlier run are there, whole and made of the same file by the
-    /// same recipe, the tessellator is not started.
+    /// same recipe, nothing is tessellated. A coarser scene, made after a fault of the kernel, is used
+    /// again only by the same kernel within the same limits.
     ///
     /// # Errors
     /// One entry of the failure catalogue. What was in the output folder is then unchanged, unless
@@ -119,7 +124,8 @@ impl Conversion {
 
         let clock = Instant::now();
         let origin = Origin::new(step.hash, self.recipe);
-        let found = self.find_earlier(&origin).await?;
+        let found = self.find_earlier(&origin, step.names_other_files, tessellator);
+        let found = found.await?;
         let reused = found.is_some();
         let tessellation = if let Some(tessellation) = found {
             tessellation
@@ -178,14 +184,31 @@ impl Conversion {
         }
     }
 
-    async fn find_earlier(&self, origin: &Origin) -> Result<Option<Tessellation>, Failure> {
+    async fn find_earlier(
+        &self,
+        origin: &Origin,
+        names_other_files: bool,
+        tessellator: &dyn Tessellator,
+    ) -> Result<Option<Tessellation>, Failure> {
         if self.afresh {
             return Ok(None);
         }
         let glb = self.target.medium(MediaKind::GltfGeometry);
         let record = self.target.record();
         let origin = origin.clone();
-        join(spawn_blocking(move || Ok(reuse::find(&glb, &record, &origin))).await)
+        let find = move || Ok(reuse::find(&glb, &record, &origin, names_other_files));
+        let found = join(spawn_blocking(find).await)?;
+        let retried = found
+            .as_ref()
+            .and_then(|found| found.report.retried.as_ref());
+        let Some(retried) = retried else {
+            return Ok(found);
+        };
+        // A coarser scene is used again only where the recipe would fail again.
+        let kernel = tessellator.kernel().await?;
+        let conditions = Conditions::new(kernel, self.memory_bytes, self.timeout);
+        let fails_again = retried.conditions.as_ref() == Some(&conditions);
+        Ok(found.filter(|_| fails_again))
     }
 
     async fn tessellate(
@@ -199,6 +222,7 @@ impl Conversion {
             source: self.source.clone(),
             source_hash: step.hash,
             source_faces: step.geometry.faces,
+            external: step.external_references(),
             recipe: self.recipe,
             timeout: self.timeout,
             memory_bytes: self.memory_bytes,
@@ -263,12 +287,14 @@ fn commit(staged: Vec<Staged>, path: &Path, record: Record) -> Result<Record, Fa
     let mut json = serde_json::to_vec_pretty(&record).map_err(|error| unwritable(&error))?;
     json.push(b'\n');
     let record_file = StagedFile::write(path, &json)?;
+    let mut renamed = Renamed::default();
     for medium in staged {
         for file in medium.layers.into_iter().chain([medium.file]) {
-            file.commit()?;
+            file.commit(&mut renamed)?;
         }
     }
-    record_file.commit()?;
+    record_file.commit(&mut renamed)?;
+    renamed.sync()?;
     Ok(record)
 }
 

@@ -20,7 +20,7 @@ pub enum Failpoint {
     AfterBlob,
     /// The work is done but for telling the ledger.
     BeforePublish,
-    /// The ledger knows, the pipeline log does not.
+    /// The result and its event are committed, and the worker has done nothing else yet.
     AfterPublish,
     /// All is done, and the lock is still held.
     BeforeRelease,

@@ -2,14 +2,21 @@
 //! and the tasks and workers that make the media of many, each exactly once.
 
 mod backoff;
+mod coarser;
 mod convert;
+mod deadline;
 mod failpoint;
 mod figures;
 mod meter;
 mod mill;
+mod passed_over;
 mod process;
+mod recovery;
 mod scratch;
+mod slots;
 mod tasks;
+mod unsent;
+mod verify;
 mod worker;
 
 pub use convert::{
@@ -19,8 +26,9 @@ pub use convert::{
 pub use failpoint::Failpoint;
 pub use figures::describe_figures;
 pub use mill::{Mill, MillSettings, Records, TaskError};
-pub use process::ProcessTessellator;
+pub use process::{ProcessTessellator, SandboxReport};
 pub use scratch::Scratch;
+pub use verify::{Fault, Finding, Verified, Verifier};
 pub use worker::{Worker, WorkerSettings};
 
 /// The examples in the README compile.

@@ -1,4 +1,4 @@
-//! Tells the ledger how far the work is, and hears from it whether the work is still wanted. Takes
+//! Reports to the ledger how far the work is, and hears from it whether the claim still holds. Takes
 //! the time of each phase on the way, and gives it a span within that of the task.
 
 use std::{
@@ -6,12 +6,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cadmill_domain::{Claim, Ledger, Phase, Progress, ProgressSink, TaskKind};
+use cadmill_domain::{Confirmed, Ledger, Phase, Progress, ProgressSink, TaskKind};
 use tokio::sync::watch;
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{Span, debug_span, warn};
 
-use crate::{Failpoint, figures};
+use crate::{Failpoint, deadline::within, figures, mill::Standing};
 
 /// How often the ledger is told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -24,25 +24,26 @@ const FIRST: &str = "start";
 #[derive(Debug)]
 pub(crate) struct Meter {
     phases: Arc<Phases>,
-    reporting: AbortOnDropHandle<()>,
+    _reporting: AbortOnDropHandle<()>,
 }
 
 impl Meter {
-    pub(crate) fn start(ledger: Arc<dyn Ledger>, claim: Claim, work: CancellationToken) -> Self {
+    /// Each question to the ledger takes `limit` at most.
+    pub(crate) fn start(ledger: Arc<dyn Ledger>, standing: Arc<Standing>, limit: Duration) -> Self {
         let (progress, told) = watch::channel(Progress {
             phase: FIRST.to_owned(),
             fraction: 0.0,
         });
         let phases = Arc::new(Phases {
-            task: claim.work.kind,
+            task: standing.claim.work.kind,
             progress,
             stretch: Mutex::new(Stretch::begin(&Span::current(), FIRST)),
             span: Span::current(),
         });
-        let reporting = tokio::spawn(report(ledger, claim, work, told));
+        let reporting = tokio::spawn(report(ledger, standing, limit, told));
         Self {
             phases,
-            reporting: AbortOnDropHandle::new(reporting),
+            _reporting: AbortOnDropHandle::new(reporting),
         }
     }
 
@@ -54,14 +55,6 @@ impl Meter {
     /// The same for the tessellator.
     pub(crate) fn sink(&self) -> Arc<dyn ProgressSink> {
         self.phases.clone()
-    }
-
-    /// Stops reporting, so that nothing is told of a claim that is closed. Says whether the claim
-    /// held when the ledger was last told.
-    pub(crate) async fn stop(self) -> bool {
-        self.reporting.abort();
-        // It only ends by itself when the claim no longer holds.
-        self.reporting.await.is_err()
     }
 }
 
@@ -133,19 +126,17 @@ impl ProgressSink for Phases {
 
 async fn report(
     ledger: Arc<dyn Ledger>,
-    claim: Claim,
-    work: CancellationToken,
+    standing: Arc<Standing>,
+    limit: Duration,
     told: watch::Receiver<Progress>,
 ) {
     loop {
         tokio::time::sleep(EVERY).await;
         let progress = told.borrow().clone();
-        match ledger.progress(&claim, &progress).await {
+        let claim = &standing.claim;
+        match within(limit, ledger.progress(claim, &progress)).await {
             Ok(true) => {}
-            Ok(false) => {
-                work.cancel();
-                return;
-            }
+            Ok(false) => return standing.hear(Confirmed::Gone),
             // The work goes on: whether its claim holds is checked when it is published.
             Err(error) => warn!(
                 cad_file.id = %claim.work.cad_file_id, error = &error as &dyn std::error::Error,

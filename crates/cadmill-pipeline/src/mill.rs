@@ -1,21 +1,35 @@
 //! Everything that a task needs, and the one way in which every task is run: lock, claim, work,
 //! publish, release.
 
+mod confirmation;
 mod tell;
 mod work;
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use cadmill_domain::{
-    Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Ledger, Making, MediaAssets, MediaKind,
-    PipelineLog, Request, Requested, Row, StoreError, TaskKind, TaskOutcome, TaskPayload,
-    Tessellator, WorkerName,
+    BlobRefs, Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Conditions, Failure, HandBack,
+    Ledger, Making, MediaAssets, MediaKind, PipelineLog, Recovered, Recovery, Request, Requested,
+    Row, StoreError, TaskKind, TaskOutcome, TaskPayload, Tessellator, WorkerName,
 };
-use cadmill_lock::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
+use cadmill_lock::{DedupLock, Exclusive, Held, LockError, LockKey, Renewal, run_exclusive_while};
+use chrono::TimeDelta;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use crate::{Failpoint, backoff, figures, meter::Meter};
+use self::confirmation::Confirmation;
+pub(crate) use self::confirmation::{OpenClaims, Standing};
+use crate::{
+    Failpoint,
+    deadline::{insist, within},
+    figures,
+    meter::Meter,
+    slots::Slot,
+};
 
 /// Where rows are kept.
 #[derive(Debug, Clone)]
@@ -26,8 +40,10 @@ pub struct Records {
     pub assets: Arc<dyn MediaAssets>,
     /// What is to be done.
     pub ledger: Arc<dyn Ledger>,
-    /// What was done.
+    /// What is done without a claim. The events of a claim are written by the ledger.
     pub log: Arc<dyn PipelineLog>,
+    /// Which blobs are referred to.
+    pub refs: Arc<dyn BlobRefs>,
 }
 
 /// How work is done, whatever the file.
@@ -86,13 +102,48 @@ pub(crate) struct Job<'a> {
     pub(crate) claim: &'a Claim,
     pub(crate) file: &'a CadFile,
     pub(crate) meter: &'a Meter,
-    /// Resolves when the work is no longer wanted, for whatever reason.
+    /// Resolves when the work is no longer wanted.
     pub(crate) cancelled: CancellationToken,
+    /// Until when the leases of this claim may be renewed.
+    pub(crate) renewal: &'a Renewal,
+    /// The lock of the content, if it was taken before the claim.
+    pub(crate) content: Mutex<Option<Held>>,
+}
+
+/// What a task is run with, whatever its work.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Terms<'a> {
+    /// Ends the work, which goes back to the queue then.
+    pub(crate) stop: &'a CancellationToken,
+    /// The claims of this worker.
+    pub(crate) open: &'a OpenClaims,
+    /// How long work is put off that would wait for the lock of its content.
+    pub(crate) put_off_for: Duration,
+    /// Given back as soon as the result is made.
+    pub(crate) slot: Option<&'a Slot>,
+}
+
+/// The lock of one piece of work while it is ours.
+#[derive(Debug)]
+struct Locked {
+    /// Cancelled when another worker has the lock.
+    lost: CancellationToken,
+    /// Until when it may be renewed.
+    renewal: Renewal,
+}
+
+/// The lock of the content that a task tessellates.
+#[derive(Debug)]
+enum ContentLock {
+    /// Nothing is tessellated, or the lock is waited for later.
+    NotNeeded,
+    Taken(Held),
+    HeldElsewhere,
 }
 
 impl Mill {
     /// Runs one task now, as if it had been called by name: asks for its result and makes it. If
-    /// somebody else is at it, it is skipped and nothing is touched. When `stop` is cancelled, the
+    /// another worker is at it, it is skipped and nothing is touched. When `stop` is cancelled, the
     /// work goes back to the queue.
     ///
     /// # Errors
@@ -102,12 +153,20 @@ impl Mill {
         work: TaskPayload,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, TaskError> {
-        // Whoever holds this claim when we get the lock has lost its lease. One that is seen only
-        // then may be newer than our own lease.
+        // A claim that is seen only when we have the lock may be newer than our own lease.
         let seen = self.row(work).await?;
         let seen = seen.and_then(|row| row.open_claim(work));
+        let open = OpenClaims::default();
+        let terms = Terms {
+            stop,
+            open: &open,
+            put_off_for: Duration::ZERO,
+            slot: None,
+        };
         let ran = self
-            .exclusively(work, |lost| self.run_locked(work, seen, lost, stop))
+            .exclusively(work, async |locked| {
+                self.run_locked(work, seen, &locked, terms).await
+            })
             .await?;
         if ran == TaskOutcome::Skipped {
             figures::duplicate(work.kind);
@@ -116,58 +175,71 @@ impl Mill {
         Ok(ran)
     }
 
-    /// Takes one piece of work from the queue, if nobody else does. That somebody else is faster
-    /// is no duplicate, so nothing is told of it.
+    /// Takes one piece of work from the queue, if no other worker does. That another is faster is no
+    /// duplicate, so nothing is logged of it.
     pub(crate) async fn take(
         &self,
         work: TaskPayload,
-        stop: &CancellationToken,
+        terms: Terms<'_>,
     ) -> Result<TaskOutcome, TaskError> {
-        self.exclusively(work, |lost| self.take_locked(work, lost, stop))
-            .await
+        self.exclusively(work, async |locked| {
+            self.take_locked(work, &locked, terms).await
+        })
+        .await
     }
 
-    async fn exclusively<F>(
+    async fn exclusively(
         &self,
         work: TaskPayload,
-        body: impl FnOnce(CancellationToken) -> F,
-    ) -> Result<TaskOutcome, TaskError>
-    where
-        F: Future<Output = Result<TaskOutcome, StoreError>>,
-    {
-        let key = lock_key(work);
+        body: impl AsyncFnOnce(Locked) -> Result<TaskOutcome, TaskError>,
+    ) -> Result<TaskOutcome, TaskError> {
+        let (key, lease) = (lock_key(work), self.settings.lease);
+        let renewal = Renewal::default();
         let mut ended = None;
         let slot = &mut ended;
-        let ran = run_exclusive(&self.lock, &key, self.settings.lease, |lost| async move {
-            *slot = Some(body(lost).await);
+        let of_body = renewal.clone();
+        let ran = run_exclusive_while(&self.lock, &key, lease, &renewal, |lost| async move {
+            let locked = Locked {
+                lost,
+                renewal: of_body,
+            };
+            *slot = Some(body(locked).await);
             Failpoint::BeforeRelease.reach();
         });
         if let Exclusive::Skipped(_) = ran.await? {
             return Ok(TaskOutcome::Skipped);
         }
         // A lease that was lost after the work had been closed changes nothing of how it ended.
-        Ok(ended.unwrap_or(Ok(TaskOutcome::Lost))?)
+        ended.unwrap_or(Ok(TaskOutcome::Lost))
     }
 
     async fn run_locked(
         &self,
         work: TaskPayload,
         seen: Option<Claim>,
-        lost: CancellationToken,
-        stop: &CancellationToken,
-    ) -> Result<TaskOutcome, StoreError> {
+        locked: &Locked,
+        terms: Terms<'_>,
+    ) -> Result<TaskOutcome, TaskError> {
         let ledger = &self.records.ledger;
-        if let Some(abandoned) = seen {
-            ledger.recover(&abandoned).await?;
+        if let Some(seen) = seen {
+            let recovered = ledger.recover(&seen, self.unconfirmed(true));
+            // Its owner is at work, and only its lock was lost; or it may be.
+            if self.ask(recovered).await? == Recovered::NotYet {
+                return Ok(TaskOutcome::Skipped);
+            }
         }
-        let Some(requested) = ledger.request(work, Request::ASKED).await? else {
+        let requested = ledger.request(work, Request::ASKED);
+        let Some(requested) = self.ask(requested).await? else {
             return Ok(TaskOutcome::Unknown);
         };
         if requested == Requested::Present {
-            return self.tell_cached(work).await;
+            return Ok(self.tell_cached(work).await?);
         }
-        match self.claim(work, &lost).await? {
-            Some((claim, file)) => self.work(&claim, &file, lost, stop).await,
+        match self.claim(work, locked, terms).await? {
+            Some((claim, file)) => {
+                let content = ContentLock::NotNeeded;
+                Ok(self.work(claim, &file, locked, content, terms).await?)
+            }
             None => Ok(TaskOutcome::Waiting),
         }
     }
@@ -175,44 +247,175 @@ impl Mill {
     async fn take_locked(
         &self,
         work: TaskPayload,
-        lost: CancellationToken,
-        stop: &CancellationToken,
-    ) -> Result<TaskOutcome, StoreError> {
+        locked: &Locked,
+        terms: Terms<'_>,
+    ) -> Result<TaskOutcome, TaskError> {
         Failpoint::AfterLock.reach();
-        match self.claim(work, &lost).await? {
-            Some((claim, file)) => self.work(&claim, &file, lost, stop).await,
+        let content = self.content_lock(work, locked).await?;
+        if matches!(content, ContentLock::HeldElsewhere) {
+            self.put_off(&[work], terms.put_off_for).await?;
+            return Ok(TaskOutcome::PutOff);
+        }
+        match self.claim(work, locked, terms).await? {
+            Some((claim, file)) => Ok(self.work(claim, &file, locked, content, terms).await?),
             None => Ok(TaskOutcome::Skipped),
         }
     }
 
+    /// Takes the lock of the content that is to be tessellated, if it is not held. Work never waits
+    /// for that lock in a slot: it is put off, and the ledger ends its wait with the result.
+    async fn content_lock(
+        &self,
+        work: TaskPayload,
+        locked: &Locked,
+    ) -> Result<ContentLock, TaskError> {
+        let scene = MediaKind::GltfGeometry;
+        if work.kind != TaskKind::Make(scene) {
+            return Ok(ContentLock::NotNeeded);
+        }
+        let Records { files, assets, .. } = &self.records;
+        let Some(file) = self.ask(files.get(work.cad_file_id)).await? else {
+            return Ok(ContentLock::NotNeeded);
+        };
+        let input = self.settings.making.input(work.kind, &file.subject());
+        let is_cached = self.ask(assets.made_of(scene, &input)).await?.is_some();
+        let is_forced = is_cached && self.row(work).await?.is_some_and(|row| row.forced);
+        if is_cached && !is_forced {
+            return Ok(ContentLock::NotNeeded);
+        }
+        let (key, lease) = (self.content_key(&file), self.settings.lease);
+        let held = Held::try_acquire_while(&self.lock, &key, lease, &locked.renewal);
+        Ok(held
+            .await?
+            .map_or(ContentLock::HeldElsewhere, ContentLock::Taken))
+    }
+
+    /// The key under which the bytes of a file are tessellated, whatever their file is called.
+    pub(crate) fn content_key(&self, file: &CadFile) -> LockKey {
+        LockKey::tessellation(file.source.sha256, self.settings.making.fingerprint())
+    }
+
+    /// Leaves work in the queue that cannot be done now.
+    pub(crate) async fn put_off(
+        &self,
+        work: &[TaskPayload],
+        wait: Duration,
+    ) -> Result<(), StoreError> {
+        let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
+        let until = self.clock.now() + wait;
+        self.ask(self.records.ledger.put_off(work, until)).await
+    }
+
     /// Claims the work. What was asked for by other settings, or before the file changed, is asked
-    /// for anew and claimed again under the same lock, so that workers of two settings do not hand
-    /// it to and fro.
+    /// for by our own and claimed again under the same lock, so that workers of two settings do not
+    /// hand it to and fro.
     async fn claim(
         &self,
         work: TaskPayload,
-        lost: &CancellationToken,
-    ) -> Result<Option<(Claim, CadFile)>, StoreError> {
+        locked: &Locked,
+        terms: Terms<'_>,
+    ) -> Result<Option<(Confirmation, CadFile)>, StoreError> {
         let Records { files, ledger, .. } = &self.records;
         for _ in 0..2 {
-            let claim = ledger.claim(work, &self.settings.worker).await?;
+            let claim = ledger.claim(work, &self.settings.worker);
+            let claim = match self.ask(claim).await {
+                Ok(claim) => claim,
+                Err(error) => {
+                    self.undo_claim(work, terms.stop).await;
+                    return Err(error);
+                }
+            };
             Failpoint::AfterClaim.reach();
             let Some(claim) = claim else {
                 return Ok(None);
             };
-            let file = insist(lost, || files.get(work.cad_file_id)).await?;
-            let wanted = |file: &CadFile| self.settings.making.input(work.kind, &file.subject());
-            if let Some(file) = file.filter(|file| wanted(file) == claim.input) {
-                return Ok(Some((claim, file)));
+            let confirmation = Confirmation::begin(
+                ledger.clone(),
+                claim,
+                locked.lost.child_token(),
+                self.settings.lease,
+                locked.renewal.clone(),
+                terms.open,
+            );
+            let claim = &confirmation.standing().claim;
+            let file = self.insist(terms.stop, || files.get(work.cad_file_id));
+            let making = &self.settings.making;
+            let is_wanted =
+                |file: &CadFile| making.accepts(work.kind, &file.subject(), &claim.input);
+            if let Some(file) = file.await?.filter(is_wanted) {
+                return Ok(Some((confirmation, file)));
             }
-            insist(lost, || ledger.hand_back(&claim)).await?;
+            self.insist(terms.stop, || ledger.hand_back(claim, HandBack::Outdated))
+                .await?;
+            confirmation.close();
         }
         Ok(None)
     }
 
+    /// The answer to a claim was lost, so it may be ours; then it goes back to the queue. The caller
+    /// has the lock, so no other claim of this worker can be meant.
+    async fn undo_claim(&self, work: TaskPayload, stop: &CancellationToken) {
+        let undo = async || {
+            let row = self.row(work).await?;
+            let claim = row.and_then(|row| row.open_claim(work));
+            match claim.filter(|claim| claim.worker == self.settings.worker) {
+                Some(claim) => {
+                    let ledger = &self.records.ledger;
+                    ledger.hand_back(&claim, HandBack::Stopping).await.map(drop)
+                }
+                None => Ok(()),
+            }
+        };
+        if let Err(error) = self.insist(stop, undo).await {
+            warn!(%work, error = &error as &dyn std::error::Error, "A claim may be left open.");
+        }
+    }
+
+    /// Asks the database once, for half a lease at most.
+    pub(crate) async fn ask<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        within(self.settings.lease / 2, answer).await
+    }
+
+    /// Asks the database until it answers or `stop` is cancelled.
+    pub(crate) async fn insist<T, F>(
+        &self,
+        stop: &CancellationToken,
+        ask: impl Fn() -> F,
+    ) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        insist(self.settings.lease / 2, stop, ask).await
+    }
+
+    /// How claims are taken back whose owners may be gone.
+    pub(crate) fn unconfirmed(&self, is_free: bool) -> Recovery {
+        let lease = self.lease();
+        Recovery::Unconfirmed { lease, is_free }
+    }
+
+    /// How long a lease runs.
+    pub(crate) fn lease(&self) -> TimeDelta {
+        TimeDelta::from_std(self.settings.lease).unwrap_or(TimeDelta::MAX)
+    }
+
+    /// The conditions under which files are tessellated here.
+    pub(crate) async fn conditions(&self) -> Result<Conditions, Failure> {
+        let kernel = self.tessellator.kernel().await?;
+        let MillSettings {
+            memory_bytes,
+            timeout,
+            ..
+        } = self.settings;
+        Ok(Conditions::new(kernel, memory_bytes, timeout))
+    }
+
     /// The row of this work.
     pub(crate) async fn row(&self, work: TaskPayload) -> Result<Option<Row>, StoreError> {
-        let rows = self.records.ledger.rows(work.cad_file_id).await?;
+        let rows = self.ask(self.records.ledger.rows(work.cad_file_id)).await?;
         let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
         Ok(row.map(|(_, row)| row))
     }
@@ -227,29 +430,5 @@ pub(crate) fn lock_key(work: TaskPayload) -> LockKey {
         TaskKind::Make(MediaKind::UsdMaster) => LockKey::usd_master(id),
         TaskKind::Make(MediaKind::WebGlb) => LockKey::web_glb(id),
         TaskKind::Make(MediaKind::Thumbnail) => LockKey::thumbnail(id),
-    }
-}
-
-/// Asks the database again while it is away, for as long as the lease holds: that shall neither cost
-/// what was made nor look like a crash.
-async fn insist<T, F>(lost: &CancellationToken, ask: impl Fn() -> F) -> Result<T, StoreError>
-where
-    F: Future<Output = Result<T, StoreError>>,
-{
-    let mut tries = 0;
-    loop {
-        let error = match ask().await {
-            Err(error @ StoreError::Unavailable(_)) => error,
-            answer => return answer,
-        };
-        warn!(
-            error = &error as &dyn std::error::Error,
-            "The database is away; it is asked again."
-        );
-        tokio::select! {
-            biased;
-            () = lost.cancelled() => return Err(error),
-            () = tokio::time::sleep(backoff::short(tries)) => tries += 1,
-        }
     }
 }

@@ -3,28 +3,32 @@
 //! The geometry kernel dies on hostile files, so it never runs in the process of its user. The child
 //! leads a process group of its own, is killed when its parent dies, is limited in address space,
 //! processor time and wall-clock time, inherits only the variables it needs, and writes into a
-//! private folder. How it ends is told in the words of the failure catalogue:
+//! private folder. It gets the STEP file as its standard input, already open, and on Linux it gives up
+//! all other files, the network and other processes before it reads it. Where the STEP file names
+//! other files, it gets a copy without these names. How it ends is reported by the codes of the failure
+//! catalogue:
 //!
 //! | end | code |
 //! |---|---|
 //! | cannot be started, or a library of it is missing | `tessellator_missing` |
 //! | a `failed` line | its code, however the child left afterwards |
 //! | wall-clock limit, `SIGXCPU` | `kernel_timeout` |
-//! | `SIGKILL` that is not ours (the kernel's out-of-memory killer) | `kernel_memory` |
+//! | `SIGKILL` that is not ours (the out-of-memory killer), `SIGTERM`, `SIGINT`, `SIGHUP`, `SIGQUIT` | `kernel_killed` |
 //! | another signal, or an exit code, after words like `bad_alloc` at the end of its log | `kernel_memory` |
 //! | another signal | `kernel_crash`, which names it |
 //! | another exit code than 0 | `kernel_error` |
 //! | exit code 0 without a `done` line, or a result that fails its check | `output_invalid` |
 //!
 //! A stack that cannot grow because the address space is used up also ends in `SIGSEGV`; that is a
-//! `kernel_crash`, for nothing tells it apart. Kernel failures are tried once more, four times
-//! coarser. Processes that the child starts die with its group, except when the parent is killed:
+//! `kernel_crash`, for nothing tells it apart. Faults of the kernel itself are tried once more, four
+//! times coarser; what came from outside is not. Processes that the child starts die with its group, except when the parent is killed:
 //! then only the child dies at once, so it must bind its own children in the same way.
 
 mod child;
 mod confine;
 mod ending;
 mod events;
+mod input;
 mod output;
 mod tail;
 
@@ -38,7 +42,7 @@ use std::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Cancelled, Failure, FailureCode, ProgressSink, Recipe, Retried, Retry, Tessellation,
+    Cancelled, Conditions, Failure, FailureCode, ProgressSink, Retried, Retry, Tessellation,
     TessellationRequest, Tessellator,
 };
 use tempfile::TempDir;
@@ -67,6 +71,36 @@ const VERSION_MEMORY: u64 = 4 << 30;
 pub struct ProcessTessellator {
     program: PathBuf,
     scratch: PathBuf,
+    require_sandbox: bool,
+}
+
+/// What the sandbox of the tessellator lacks on this system.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Deserialize)]
+#[non_exhaustive]
+pub struct SandboxReport {
+    /// The parts of it that the system does not offer, with the reason.
+    pub missing: Vec<String>,
+    /// What is forbidden, was tried and was refused.
+    #[serde(default)]
+    pub refused: Vec<String>,
+    /// What is forbidden, was tried and succeeded.
+    pub allowed: Vec<String>,
+}
+
+impl SandboxReport {
+    /// Whether nothing is missing.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.missing.is_empty() && self.allowed.is_empty()
+    }
+
+    /// What is missing, as one phrase; empty if nothing is.
+    #[must_use]
+    pub fn lacks(&self) -> String {
+        let allowed = self.allowed.iter().map(|what| format!("it allows {what}"));
+        let all: Vec<_> = self.missing.iter().cloned().chain(allowed).collect();
+        all.join("; ")
+    }
 }
 
 impl ProcessTessellator {
@@ -77,6 +111,7 @@ impl ProcessTessellator {
         Self {
             program: program.into(),
             scratch: std::env::temp_dir(),
+            require_sandbox: false,
         }
     }
 
@@ -85,6 +120,15 @@ impl ProcessTessellator {
     pub fn with_scratch(self, scratch: impl Into<PathBuf>) -> Self {
         let scratch = scratch.into();
         Self { scratch, ..self }
+    }
+
+    /// Refuses every file where the system does not offer the whole sandbox.
+    #[must_use]
+    pub fn require_sandbox(self, require_sandbox: bool) -> Self {
+        Self {
+            require_sandbox,
+            ..self
+        }
     }
 
     /// The program that is run.
@@ -98,10 +142,32 @@ impl ProcessTessellator {
     /// # Errors
     /// If it cannot be started, or does not answer in time.
     pub async fn version(&self) -> Result<String, Failure> {
+        self.ask(|command, _| {
+            command.arg("--version");
+        })
+        .await
+    }
+
+    /// Starts the program, which confines itself and then tries what it must not do.
+    ///
+    /// # Errors
+    /// If it cannot be started, or does not answer in time.
+    pub async fn sandbox(&self) -> Result<SandboxReport, Failure> {
+        let answer = self.ask(|command, folder| {
+            command.arg("check-sandbox").arg("--output-dir").arg(folder);
+        });
+        serde_json::from_str(&answer.await?).map_err(|error| {
+            let detail = format!("Its answer on the sandbox cannot be read: {error}.");
+            Failure::new(FailureCode::TessellatorMissing, detail)
+        })
+    }
+
+    /// What the program answers to a question that concerns no file.
+    async fn ask(&self, question: impl FnOnce(&mut Command, &Path)) -> Result<String, Failure> {
         let folder = self.private_folder()?;
         let limits = Limits::new(VERSION_MEMORY, VERSION_TIMEOUT, 1);
         let mut command = self.command(&folder, limits)?;
-        command.arg("--version");
+        question(&mut command, folder.path());
         let mut run = Run::start(&self.program, command).await?;
         let mut answer = Tail::default();
         let mut log = Tail::default();
@@ -122,7 +188,7 @@ impl ProcessTessellator {
             limits,
             memory_bytes: VERSION_MEMORY,
         };
-        // Whatever keeps it from telling its version, no file is to blame.
+        // If it cannot answer, no file is to blame.
         ending.check().map_err(|failure| Failure {
             code: FailureCode::TessellatorMissing,
             ..failure
@@ -138,6 +204,7 @@ impl ProcessTessellator {
         cancelled: Cancelled,
     ) -> Result<Tessellation, Failure> {
         let ended = self.run_child(request, progress, cancelled).await;
+        let ended = ended.map_err(|failure| input::explain(failure, &request.external));
         figures::child_ended(ended.as_ref().err().map(|failure| failure.code));
         ended
     }
@@ -152,6 +219,10 @@ impl ProcessTessellator {
         let limits = Limits::new(request.memory_bytes, request.timeout, request.threads);
         let mut command = self.command(&folder, limits)?;
         add_arguments(&mut command, &folder, request)?;
+        if self.require_sandbox {
+            command.arg("--require-sandbox");
+        }
+        command.stdin(input::open(request, &folder).await?);
         let mut run = Run::start(&self.program, command).await?;
         let mut events = Events::new(progress);
         let mut log = Tail::default();
@@ -184,7 +255,11 @@ impl ProcessTessellator {
         };
         ending.check()?;
         let request = request.clone();
-        let checked = tokio::task::spawn_blocking(move || output::read(folder.path(), &request));
+        let checked = tokio::task::spawn_blocking(move || {
+            let mut made = output::read(folder.path(), &request)?;
+            made.report.add_missing_geometry(&request.external.missing);
+            Ok(made)
+        });
         let checked = checked.await.unwrap_or_else(|panicked| {
             let detail = format!("Its check failed: {panicked}.");
             Err(Failure::new(FailureCode::OutputInvalid, detail))
@@ -240,8 +315,9 @@ impl Tessellator for ProcessTessellator {
             ..request.clone()
         };
         match self.attempt(&coarser, progress, cancelled).await {
-            Ok(tessellation) => Ok(retried(tessellation, first, recipe)),
-            Err(second) if second.code == FailureCode::Cancelled => Err(second),
+            Ok(tessellation) => Ok(retried(tessellation, first, &coarser)),
+            // The coarser try had no chance, so the file may be tried again.
+            Err(second) if second.code.retry() == Retry::Later => Err(second),
             Err(second) => Err(Failure {
                 detail: format!("{} A coarser try ended with {}.", first.detail, second.code),
                 log_tail: second.log_tail,
@@ -249,10 +325,31 @@ impl Tessellator for ProcessTessellator {
             }),
         }
     }
+
+    async fn kernel(&self) -> Result<String, Failure> {
+        let version = self.version().await?;
+        // As in `cadmill-tessellate 0.1.0 (Open CASCADE 7.6.3)`.
+        let kernel = version.split_once('(');
+        let kernel = kernel.and_then(|(_, rest)| rest.trim_end().strip_suffix(')'));
+        kernel.map(str::to_owned).ok_or_else(|| {
+            let detail = format!("It names no kernel, but says `{version}`.");
+            Failure::new(FailureCode::TessellatorMissing, detail)
+        })
+    }
 }
 
-fn retried(mut tessellation: Tessellation, first: Failure, recipe: Recipe) -> Tessellation {
-    tessellation.report.retried = Some(Retried { first, recipe });
+fn retried(
+    mut tessellation: Tessellation,
+    first: Failure,
+    request: &TessellationRequest,
+) -> Tessellation {
+    let report = &mut tessellation.report;
+    let conditions = Conditions::new(&report.kernel, request.memory_bytes, request.timeout);
+    report.retried = Some(Retried {
+        first,
+        recipe: request.recipe,
+        conditions: Some(conditions),
+    });
     tessellation
 }
 
@@ -302,8 +399,6 @@ fn add_arguments(
     let recipe = serde_json::to_string(&request.recipe)
         .map_err(|error| Failure::new(FailureCode::KernelError, error.to_string()))?;
     command
-        .arg("--input")
-        .arg(absolute(&request.source)?)
         .arg("--output-dir")
         .arg(folder.path())
         .args(["--recipe", &recipe])

@@ -1,33 +1,41 @@
-//! The worker: claims what the ledger holds and mills it, on as many slots as it has.
+//! The worker: claims what the ledger holds and does it, on as many slots as it has.
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+mod alone;
+mod look;
 
-use cadmill_domain::{Doorbell, Recovered, TaskOutcome, TaskPayload};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use cadmill_domain::{Doorbell, Lane, StoreError, TaskOutcome, TaskPayload, Turns};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::{debug, info, warn};
 
-use crate::mill::{Mill, TaskError, lock_key};
+use self::alone::Alone;
+use crate::{
+    mill::{Mill, OpenClaims, TaskError, Terms},
+    passed_over::PassedOver,
+    recovery,
+    slots::GivenBack,
+};
 
 /// How a worker works.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerSettings {
-    /// How many pieces of work are done at once.
+    /// How many media are made at once. Files are read beside that, a few at a time.
     pub slots: usize,
-    /// How often the ledger is looked at although nobody rang.
+    /// How often the ledger is looked at although no bell rang.
     pub poll: Duration,
     /// How long work may go on when the worker is to stop.
     pub grace: Duration,
+    /// Whether no other process works on this ledger. Then the claims that are open at the start are
+    /// those of a process that has ended, and are taken back at once.
+    pub is_only_process: bool,
 }
 
-/// Works until it is told to stop.
+/// Works until it is to stop.
 #[derive(Debug)]
 pub struct Worker {
     mill: Arc<Mill>,
@@ -38,16 +46,31 @@ pub struct Worker {
     running: JoinSet<Result<TaskOutcome, TaskError>>,
     /// What each running task works on.
     in_hand: HashMap<Id, TaskPayload>,
-    /// Work whose lock somebody else holds, and until when it is not tried again.
-    held_elsewhere: BTreeMap<TaskPayload, Instant>,
-    /// Whether the last look found the database or the lock store away, which is told once.
+    /// Which of it only publishes.
+    publishing: GivenBack,
+    /// The claims of the running tasks.
+    open: OpenClaims,
+    passed_over: PassedOver,
+    /// Work that is to run with nothing else beside it.
+    alone: Alone,
+    /// Which requester had the last turn.
+    turns: Turns,
+    /// When the open claims are to be looked at because the bell rang.
+    look_at_claims: Option<Instant>,
+    /// Whether coarser scenes were looked for that may come out better here.
+    has_retried_coarser: bool,
+    /// Whether the last look found the database or the lock store away, which is logged once.
     is_cut_off: bool,
 }
 
-/// How long work is left alone whose lock somebody else holds.
-const LEAVE_ALONE: Duration = Duration::from_secs(1);
-/// How long work may take to go back to the queue when it was abandoned.
-const ABANDON_WITHIN: Duration = Duration::from_secs(15);
+/// How many files are read at once, beside what is made: reading is short, and streams the file.
+const READ_SLOTS: usize = 2;
+/// The open claims are looked at this often at most, however often the bell rings.
+const LOOK_AT_CLAIMS_AFTER: Duration = Duration::from_millis(200);
+/// How long abandoned work may take to go back to the queue.
+const ABANDON_WITHIN: Duration = Duration::from_millis(1_500);
+/// How long what is left after that may take to be dropped, which kills its children.
+const DROP_WITHIN: Duration = Duration::from_millis(300);
 
 impl Worker {
     /// A worker of `mill` that `bell` wakes.
@@ -59,33 +82,40 @@ impl Worker {
             abandon: CancellationToken::new(),
             running: JoinSet::new(),
             in_hand: HashMap::new(),
-            held_elsewhere: BTreeMap::new(),
+            publishing: GivenBack::default(),
+            open: OpenClaims::default(),
+            passed_over: PassedOver::default(),
+            alone: Alone::default(),
+            turns: Turns::default(),
+            look_at_claims: None,
+            has_retried_coarser: false,
             is_cut_off: false,
         }
     }
 
     /// Works until `stop` is cancelled; then claims nothing more, lets work go on for a grace time,
-    /// and gives the rest back to the queue.
+    /// and gives the rest back to the queue. It ends within the grace time and two seconds.
     pub async fn run(mut self, stop: CancellationToken) {
-        let bell = Arc::clone(&self.bell);
-        let mut recovered_at = None;
+        if self.settings.is_only_process {
+            let recovering = self.recover_all();
+            stop.run_until_cancelled(recovering).await;
+        }
+        let recovery = recovery::run(self.mill.clone(), self.settings.poll, stop.clone());
+        let _recovery = AbortOnDropHandle::new(tokio::spawn(recovery));
+        let (bell, publishing) = (Arc::clone(&self.bell), self.publishing.clone());
         while !stop.is_cancelled() {
-            let poll = self.settings.poll;
-            let is_due = |at: Instant| at.elapsed() >= poll;
-            let look = async {
-                if recovered_at.is_none_or(is_due) {
-                    self.recover().await;
-                    recovered_at = Some(Instant::now());
-                }
-                self.fill_slots().await;
-            };
             // A database that does not answer shall not keep us from the end.
+            let look = async {
+                self.retry_coarser().await;
+                self.look().await;
+            };
             if stop.run_until_cancelled(look).await.is_none() {
                 break;
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = bell.wait() => {}
+                () = bell.wait() => self.rang(),
+                () = publishing.changed() => {}
                 () = sleep(self.nap()) => {}
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
             }
@@ -93,47 +123,68 @@ impl Worker {
         self.wind_down().await;
     }
 
-    /// How long to sleep if nobody rings.
+    /// How long to sleep if the bell does not ring.
     fn nap(&self) -> Duration {
-        let next = self.held_elsewhere.values().min();
-        let next = next.map(|at| at.saturating_duration_since(Instant::now()));
-        next.unwrap_or(self.settings.poll).min(self.settings.poll)
+        let claims = self.look_at_claims;
+        let claims = claims.map(|at| at.saturating_duration_since(Instant::now()));
+        let waits = self.passed_over.next().into_iter().chain(claims);
+        waits
+            .min()
+            .unwrap_or(self.settings.poll)
+            .min(self.settings.poll)
     }
 
-    /// Takes as much work as there are free slots.
-    async fn fill_slots(&mut self) {
+    /// There may be work, or less of it.
+    fn rang(&mut self) {
         let now = Instant::now();
-        self.held_elsewhere.retain(|_, until| *until > now);
-        let free = self.settings.slots.saturating_sub(self.running.len());
-        if free == 0 {
-            return;
-        }
-        let passed_over = self.in_hand.len() + self.held_elsewhere.len();
-        let next = self.mill.records.ledger.next(free + passed_over).await;
-        let next = match next {
-            Ok(next) => next,
-            Err(error) => return self.tell_cut_off(&error),
-        };
-        // Without locks nothing is claimed.
-        if !next.is_empty()
-            && let Err(error) = self.mill.lock.ping().await
-        {
-            return self.tell_cut_off(&error);
+        let at = self
+            .look_at_claims
+            .get_or_insert(now + LOOK_AT_CLAIMS_AFTER);
+        *at = (*at).min(now + LOOK_AT_CLAIMS_AFTER);
+    }
+
+    async fn recover_all(&mut self) {
+        while let Err(error) = recovery::all(&self.mill).await {
+            self.tell_cut_off(&error);
+            sleep(self.settings.poll).await;
         }
         self.is_cut_off = false;
-        let fresh =
-            |work: &TaskPayload| !self.is_in_hand(work) && !self.held_elsewhere.contains_key(work);
-        let fresh: Vec<_> = next.into_iter().filter(fresh).take(free).collect();
-        for work in fresh {
-            let mill = Arc::clone(&self.mill);
-            let abandon = self.abandon.clone();
-            let task = async move { mill.take(work, &abandon).await };
-            self.in_hand.insert(self.running.spawn(task).id(), work);
-        }
     }
 
-    fn is_in_hand(&self, work: &TaskPayload) -> bool {
-        self.in_hand.values().any(|in_hand| in_hand == work)
+    /// How much more of a lane can be done now. At most as many results as there are slots are
+    /// published beside that, so that nothing piles up while the database is away.
+    fn free_slots(&self, lane: Lane) -> usize {
+        let slots = match lane {
+            Lane::Read => READ_SLOTS,
+            Lane::Make => self.settings.slots,
+        };
+        let has_slot = |work: &&TaskPayload| !self.publishing.has(**work);
+        let in_slots = of_lane(lane, self.in_hand.values().filter(has_slot));
+        let in_hand = of_lane(lane, self.in_hand.values());
+        let free = slots.saturating_sub(in_slots);
+        free.min((2 * slots).saturating_sub(in_hand))
+    }
+
+    /// Begins a piece of work.
+    fn begin(&mut self, work: TaskPayload) {
+        let mill = Arc::clone(&self.mill);
+        let (abandon, open) = (self.abandon.clone(), self.open.clone());
+        let put_off_for = self.passed_over.next_wait(work);
+        let slot = self.publishing.slot(work);
+        let task = async move {
+            let terms = Terms {
+                stop: &abandon,
+                open: &open,
+                put_off_for,
+                slot: Some(&slot),
+            };
+            mill.take(work, terms).await
+        };
+        self.in_hand.insert(self.running.spawn(task).id(), work);
+    }
+
+    fn is_in_hand(&self, work: TaskPayload) -> bool {
+        self.in_hand.values().any(|in_hand| *in_hand == work)
     }
 
     fn ended(&mut self, ended: Result<(Id, Result<TaskOutcome, TaskError>), JoinError>) {
@@ -144,52 +195,41 @@ impl Worker {
         let Some(work) = self.in_hand.remove(&id) else {
             return;
         };
+        self.publishing.forget(work);
+        self.alone.ended(work);
         let outcome = match ended {
             Ok((_, outcome)) => outcome,
             Err(error) => {
-                // The lease was released, so the row is taken back like that of a dead worker.
                 warn!(%work, %error, "A task panicked.");
                 return;
             }
         };
         match outcome {
-            Ok(TaskOutcome::Skipped) => {
-                debug!(%work, "Somebody else is at it.");
-                self.held_elsewhere
-                    .insert(work, Instant::now() + LEAVE_ALONE);
+            Ok(TaskOutcome::Skipped | TaskOutcome::PutOff) => {
+                debug!(%work, "It cannot be done now.");
+                self.passed_over.add(work);
             }
-            Ok(outcome) => debug!(%work, ?outcome, "Ended."),
+            Ok(outcome) => {
+                debug!(%work, ?outcome, "Ended.");
+                self.passed_over.forget(work);
+            }
             Err(error) => {
-                self.held_elsewhere
-                    .insert(work, Instant::now() + LEAVE_ALONE);
+                self.passed_over.add(work);
                 self.tell_cut_off(&error);
             }
         }
     }
 
-    /// Takes back claims whose owners have lost their leases.
-    async fn recover(&mut self) {
-        let running = match self.mill.records.ledger.running().await {
-            Ok(running) => running,
-            Err(error) => return self.tell_cut_off(&error),
-        };
-        for claim in running {
-            // Whether our own work has lost its lease, it finds out by itself.
-            if self.is_in_hand(&claim.work) {
-                continue;
-            }
-            match self.mill.lock.holder(&lock_key(claim.work)).await {
-                Ok(None) => {}
-                Ok(Some(_)) => continue,
-                Err(error) => return self.tell_cut_off(&error),
-            }
-            match self.mill.records.ledger.recover(&claim).await {
-                Ok(Recovered::NoLonger) => {}
-                Ok(recovered) => warn!(
-                    work = %claim.work, fence = claim.fence.0, worker = %claim.worker, ?recovered,
-                    "A worker is gone; its work was taken back."
-                ),
-                Err(error) => return self.tell_cut_off(&error),
+    /// Once: whether scenes that are coarser than the recipe may come out better here.
+    async fn retry_coarser(&mut self) {
+        if self.has_retried_coarser {
+            return;
+        }
+        match self.mill.retry_coarser().await {
+            Ok(()) => self.has_retried_coarser = true,
+            Err(error) => {
+                let error = &error as &dyn std::error::Error;
+                debug!(error, "Coarser scenes could not be looked for.");
             }
         }
     }
@@ -210,8 +250,11 @@ impl Worker {
         if timeout(ABANDON_WITHIN, self.finish()).await.is_err() {
             warn!(
                 running = self.running.len(),
-                "Some work did not end; its leases run out."
+                "Some work did not go back to the queue; its leases run out."
             );
+            self.running.abort_all();
+            // What does not even end now ends with the process.
+            let _ = timeout(DROP_WITHIN, self.finish()).await;
         }
     }
 
@@ -229,4 +272,16 @@ impl Worker {
         }
         self.is_cut_off = true;
     }
+
+    async fn ask<T>(
+        &self,
+        answer: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        self.mill.ask(answer).await
+    }
+}
+
+/// How much of this work is of this lane.
+fn of_lane<'a>(lane: Lane, work: impl Iterator<Item = &'a TaskPayload>) -> usize {
+    work.filter(|work| Lane::of(work.kind) == lane).count()
 }

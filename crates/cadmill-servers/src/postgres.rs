@@ -1,6 +1,7 @@
 //! A private PostgreSQL server.
 
 use std::{
+    ffi::OsString,
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -41,7 +42,7 @@ pub struct Postgres {
 }
 
 /// How a private PostgreSQL server differs from one that is for tests alone.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct PostgresOptions {
     /// Waits for the disk at each commit, as in production. Without it commits survive
     /// [`Postgres::kill`] all the same, but not the end of the operating system.
@@ -49,6 +50,8 @@ pub struct PostgresOptions {
     /// Takes the memory that PostgreSQL takes by itself, as in production. Without it there are few
     /// buffers, and what its processes share lies in files, which slows down parallel queries.
     pub stock_memory: bool,
+    /// Variables of the environment that the server is started with beside those of this process.
+    pub variables: Vec<(String, OsString)>,
 }
 
 impl Postgres {
@@ -76,7 +79,7 @@ impl Postgres {
         let folder = fresh::folder(NAME, account)?;
         let password = fresh::secret()?;
         init(&programs, account, folder.path(), &password)?;
-        let start = |port| run(&programs, account, options, folder.path(), port);
+        let start = |port| run(&programs, account, &options, folder.path(), port);
         let (port, process) = fresh::on_a_free_port(start)?;
         Ok(Self {
             programs,
@@ -153,7 +156,7 @@ impl Postgres {
         self.process = run(
             &self.programs,
             self.account,
-            self.options,
+            &self.options,
             self.folder.path(),
             self.port,
         )?;
@@ -229,12 +232,13 @@ fn init(
 fn run(
     programs: &PostgresPrograms,
     account: Option<Account>,
-    options: PostgresOptions,
+    options: &PostgresOptions,
     folder: &Path,
     port: u16,
 ) -> Result<Process, ServerError> {
     let mut postgres = command(&programs.postgres, account, folder, QUIT);
     postgres.arg("-D").arg(data(folder));
+    postgres.envs(options.variables.iter().cloned());
     let mut set = |name: &str, value: &str| {
         postgres.arg("-c").arg(format!("{name}={value}"));
     };

@@ -1,7 +1,7 @@
 //! What the keyword of an entity means for the summary.
 
 /// The kinds of entities that the summary tells apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntityKind {
     Product,
     Formation,
@@ -9,16 +9,39 @@ pub(crate) enum EntityKind {
     DefinitionContext,
     Usage,
     LengthMeasure,
+    /// A document, which is a file where it is a [`DocumentFile`](Self::DocumentFile).
     Document,
+    DocumentFile,
+    /// Assigns a document to products.
+    DocumentReference,
+    /// A document that is a product.
+    DocumentEquivalence,
+    /// Says where a document is.
     ExternalIdentification,
+    /// Where something comes from.
+    ExternalSource,
+    /// A representation, or an item of one, that lies elsewhere.
     External,
+    /// A product definition that lies elsewhere.
+    DefinitionReference,
+    Property,
+    PropertyRepresentation,
+    ProductShape,
+    /// Gives a product its shape.
+    ShapeDefinition,
+    ShapeRepresentation,
+    ShapeRelationship,
+    MappedItem,
     Face,
     Solid,
     Shell,
     Tessellated,
-    /// Other geometry that a mesher, or at least a wireframe viewer, can use.
+    /// Other geometry that a mesher can use.
     Geometry,
+    /// Geometry that only a wireframe viewer can use.
+    Curve,
     /// All the rest, the bulk of a file above all.
+    #[default]
     Other,
 }
 
@@ -43,14 +66,15 @@ impl EntityKind {
             b"B_SPLINE_CURVE" | b"B_SPLINE_CURVE_WITH_KNOTS" | b"BOUNDED_CURVE" | b"BEZIER_CURVE"
             | b"QUASI_UNIFORM_CURVE" | b"UNIFORM_CURVE" | b"RATIONAL_B_SPLINE_CURVE"
             | b"TRIMMED_CURVE" | b"COMPOSITE_CURVE" | b"POLYLINE" | b"SEAM_CURVE"
-            | b"B_SPLINE_SURFACE" | b"B_SPLINE_SURFACE_WITH_KNOTS" | b"BOUNDED_SURFACE"
+            | b"SHELL_BASED_WIREFRAME_MODEL" | b"EDGE_BASED_WIREFRAME_MODEL"
+            | b"CONNECTED_EDGE_SET" | b"GEOMETRIC_CURVE_SET" | b"WIRE_SHELL" => Self::Curve,
+
+            b"B_SPLINE_SURFACE" | b"B_SPLINE_SURFACE_WITH_KNOTS" | b"BOUNDED_SURFACE"
             | b"BEZIER_SURFACE" | b"QUASI_UNIFORM_SURFACE" | b"UNIFORM_SURFACE"
             | b"RATIONAL_B_SPLINE_SURFACE" | b"RECTANGULAR_TRIMMED_SURFACE"
             | b"CURVE_BOUNDED_SURFACE" | b"RECTANGULAR_COMPOSITE_SURFACE"
             | b"SHELL_BASED_SURFACE_MODEL" | b"FACE_BASED_SURFACE_MODEL"
-            | b"SHELL_BASED_WIREFRAME_MODEL" | b"EDGE_BASED_WIREFRAME_MODEL"
-            | b"CONNECTED_FACE_SET" | b"CONNECTED_EDGE_SET" | b"CONNECTED_FACE_SUB_SET"
-            | b"GEOMETRIC_SET" | b"GEOMETRIC_CURVE_SET" | b"SUBFACE" | b"WIRE_SHELL"
+            | b"CONNECTED_FACE_SET" | b"CONNECTED_FACE_SUB_SET" | b"GEOMETRIC_SET" | b"SUBFACE"
             | b"BLOCK" | b"SPHERE" | b"TORUS" | b"RIGHT_ANGULAR_WEDGE" | b"RIGHT_CIRCULAR_CONE"
             | b"RIGHT_CIRCULAR_CYLINDER" | b"ELLIPSOID" | b"BOOLEAN_RESULT"
             | b"HALF_SPACE_SOLID" | b"BOXED_HALF_SPACE" => Self::Geometry,
@@ -63,10 +87,28 @@ impl EntityKind {
             b"PRODUCT_DEFINITION_CONTEXT" | b"DESIGN_CONTEXT" => Self::DefinitionContext,
             b"NEXT_ASSEMBLY_USAGE_OCCURRENCE" => Self::Usage,
             b"LENGTH_MEASURE_WITH_UNIT" | b"MEASURE_WITH_UNIT" => Self::LengthMeasure,
-            b"DOCUMENT_FILE" => Self::Document,
-            b"APPLIED_EXTERNAL_IDENTIFICATION_ASSIGNMENT" => Self::ExternalIdentification,
+            b"DOCUMENT" | b"DOCUMENT_WITH_CLASS" => Self::Document,
+            b"DOCUMENT_FILE" => Self::DocumentFile,
+            b"APPLIED_DOCUMENT_REFERENCE" | b"DOCUMENT_REFERENCE"
+            | b"CC_DESIGN_SPECIFICATION_REFERENCE" => Self::DocumentReference,
+            b"DOCUMENT_PRODUCT_EQUIVALENCE" => Self::DocumentEquivalence,
+            b"APPLIED_EXTERNAL_IDENTIFICATION_ASSIGNMENT"
+            | b"EXTERNAL_IDENTIFICATION_ASSIGNMENT" => Self::ExternalIdentification,
+            b"EXTERNAL_SOURCE" | b"KNOWN_SOURCE" => Self::ExternalSource,
             b"EXTERNALLY_DEFINED_REPRESENTATION" | b"EXTERNALLY_DEFINED_REPRESENTATION_ITEM"
             | b"EXTERNALLY_DEFINED_GEOMETRIC_MODEL" => Self::External,
+            b"PRODUCT_DEFINITION_REFERENCE" => Self::DefinitionReference,
+            b"PROPERTY_DEFINITION" => Self::Property,
+            b"PROPERTY_DEFINITION_REPRESENTATION" => Self::PropertyRepresentation,
+            b"PRODUCT_DEFINITION_SHAPE" => Self::ProductShape,
+            b"SHAPE_DEFINITION_REPRESENTATION" => Self::ShapeDefinition,
+            b"SHAPE_REPRESENTATION_RELATIONSHIP" => Self::ShapeRelationship,
+            b"MAPPED_ITEM" => Self::MappedItem,
+            b"CONTEXT_DEPENDENT_SHAPE_REPRESENTATION" => Self::Other,
+            _ if keyword.ends_with(b"SHAPE_REPRESENTATION")
+                || keyword.ends_with(b"SHAPE_REPRESENTATION_WITH_PARAMETERS") => {
+                Self::ShapeRepresentation
+            }
             _ => Self::Other,
         }
     }
@@ -75,8 +117,45 @@ impl EntityKind {
     pub(crate) const fn is_geometry(self) -> bool {
         matches!(
             self,
-            Self::Face | Self::Solid | Self::Shell | Self::Tessellated | Self::Geometry
+            Self::Face
+                | Self::Solid
+                | Self::Shell
+                | Self::Tessellated
+                | Self::Geometry
+                | Self::Curve
         )
+    }
+
+    /// Whether it is geometry that a mesher can use: curves alone are not the shape of a product.
+    pub(crate) const fn can_be_meshed(self) -> bool {
+        self.is_geometry() && !matches!(self, Self::Curve)
+    }
+
+    /// Whether its strings name other files.
+    pub(crate) const fn names_files(self) -> bool {
+        matches!(
+            self,
+            Self::Document
+                | Self::DocumentFile
+                | Self::ExternalIdentification
+                | Self::ExternalSource
+                | Self::External
+        )
+    }
+
+    /// Whether shape is missing if it refers to an instance that is not there.
+    pub(crate) const fn needs_what_it_refers_to(self) -> bool {
+        self.is_geometry()
+            || matches!(
+                self,
+                Self::Usage
+                    | Self::ProductShape
+                    | Self::ShapeDefinition
+                    | Self::ShapeRepresentation
+                    | Self::ShapeRelationship
+                    | Self::MappedItem
+                    | Self::Other
+            )
     }
 }
 
@@ -91,6 +170,14 @@ mod tests {
         assert_eq!(
             EntityKind::of(b"PRODUCT_DEFINITION"),
             EntityKind::Definition
+        );
+        assert_eq!(
+            EntityKind::of(b"ADVANCED_BREP_SHAPE_REPRESENTATION"),
+            EntityKind::ShapeRepresentation
+        );
+        assert_eq!(
+            EntityKind::of(b"CONTEXT_DEPENDENT_SHAPE_REPRESENTATION"),
+            EntityKind::Other
         );
         assert_eq!(EntityKind::of(b""), EntityKind::Other);
     }

@@ -1,23 +1,26 @@
 //! Picks out of the lexer's stream what the summary needs, and lets all the rest pass.
 
-use cadmill_domain::ContentHash;
+mod outside;
 
+use cadmill_domain::{ContentHash, MissingGeometry};
+
+use self::outside::names_something;
 use crate::{
     GeometryCounts, InstanceId, StepError, StepSchema, StepSummary,
     entity::EntityKind,
-    header::HeaderReader,
+    external::{External, ExternalReader},
+    header::{HeaderReader, names_a_population},
     id_set::IdSet,
     lexer::{Record, Section, Tally, Tolerated, Visitor},
     product_tree::{RawDefinition, RawProduct, RawUsage, TreeReader},
-    record::{Token, parameters, partial_entities, reference, text, tokens},
+    record::{Token, parameters, partial_entities, reference, references, text, tokens},
     schema::ApplicationProtocol,
+    shapes::ShapeReader,
     units::UnitReader,
 };
 
 /// How many of something a warning names.
 const SAMPLE: usize = 3;
-/// How many other files are named.
-const MAX_FILES: usize = 1000;
 
 /// Collects the summary.
 #[derive(Debug, Default)]
@@ -29,15 +32,13 @@ pub(crate) struct Harvest {
     tree: TreeReader,
     units: UnitReader,
     geometry: GeometryCounts,
-    external: External,
+    external: ExternalReader,
+    shapes: ShapeReader,
     data_line: Option<u64>,
-}
-
-/// What points to other files.
-#[derive(Debug, Default)]
-struct External {
-    first_line: Option<u64>,
-    files: Vec<String>,
+    /// The instance that is being read.
+    current: Option<InstanceId>,
+    /// What it is.
+    kind: EntityKind,
 }
 
 /// What is known of the stream as a whole.
@@ -51,34 +52,46 @@ pub(crate) struct Totals {
 
 impl Visitor for Harvest {
     fn section(&mut self, section: Section, line: u64) {
-        if section == Section::Data {
-            self.data_line.get_or_insert(line);
+        match section {
+            Section::Data => {
+                self.data_line.get_or_insert(line);
+            }
+            Section::Anchor | Section::Reference => self.external.found(),
+            _ => {}
         }
     }
 
     fn define(&mut self, id: InstanceId) -> bool {
         self.instances += 1;
+        self.current = Some(id);
+        self.kind = EntityKind::Other;
         self.defined.insert(id)
     }
 
     fn instance(&mut self, keyword: &[u8]) -> bool {
         let kind = EntityKind::of(keyword);
-        self.count(kind);
-        kind != EntityKind::Other && !kind.is_geometry()
+        self.begin(kind);
+        kind != EntityKind::Other && kind != EntityKind::MappedItem && !kind.is_geometry()
     }
 
     fn complex_instance(&mut self, first: &[u8]) -> bool {
         let kind = EntityKind::of(first);
-        self.count(kind);
+        self.begin(kind);
         !kind.is_geometry()
     }
 
     fn reference(&mut self, id: InstanceId) {
         self.referenced.insert(id);
+        if self.kind.needs_what_it_refers_to() {
+            self.external.need(id);
+        }
     }
 
     fn record(&mut self, record: &Record<'_>) {
         let Some(id) = record.id else {
+            if names_a_population(record.keyword) {
+                self.external.found();
+            }
             self.header.read(record);
             return;
         };
@@ -86,14 +99,15 @@ impl Visitor for Harvest {
             self.instances -= 1;
             let uri = String::from_utf8_lossy(record.text);
             let uri = uri.trim().trim_matches(['<', '>']);
-            let file = uri.split('#').next().unwrap_or_default();
-            self.external.add(record.line, file.to_owned());
+            let file = uri.split('#').next().unwrap_or_default().to_owned();
+            self.external.refer(record.line, file.clone());
+            self.external.link(id, file);
             return;
         }
         let tokens = tokens(record.text);
         if record.complex {
             let entities = partial_entities(record.keyword, &tokens);
-            self.complex_record(id, record.line, &entities);
+            self.complex_record(id, record, &entities);
         } else {
             let kind = EntityKind::of(record.keyword);
             self.simple_record(id, kind, record, &tokens);
@@ -102,13 +116,24 @@ impl Visitor for Harvest {
 }
 
 impl Harvest {
+    /// The keyword of the current instance was read.
+    fn begin(&mut self, kind: EntityKind) {
+        self.kind = kind;
+        if let Some(id) = self.current
+            && (kind.can_be_meshed() || kind == EntityKind::MappedItem)
+        {
+            self.shapes.geometry(id);
+        }
+        self.count(kind);
+    }
+
     fn count(&mut self, kind: EntityKind) {
         let count = match kind {
             EntityKind::Face => &mut self.geometry.faces,
             EntityKind::Solid => &mut self.geometry.solids,
             EntityKind::Shell => &mut self.geometry.shells,
             EntityKind::Tessellated => &mut self.geometry.tessellated,
-            EntityKind::Geometry => &mut self.geometry.other,
+            EntityKind::Geometry | EntityKind::Curve => &mut self.geometry.other,
             _ => return,
         };
         *count += 1;
@@ -124,6 +149,10 @@ impl Harvest {
         let parameters = parameters(tokens);
         let string = |index: usize| text(parameters.get(index));
         let link = |index: usize| reference(parameters.get(index));
+        let links = |index: usize| references(parameters.get(index));
+        if kind.names_files() && (record.cut || names_something(tokens)) {
+            self.external.found();
+        }
         match kind {
             EntityKind::Product => self.tree.product(RawProduct {
                 instance: id,
@@ -143,7 +172,8 @@ impl Harvest {
                     context: link(3),
                 });
                 if record.keyword.ends_with(b"_DOCUMENTS") {
-                    self.external.add(record.line, String::new());
+                    self.external.refer(record.line, String::new());
+                    self.external.list(id, link(2), links(4));
                 }
             }
             EntityKind::DefinitionContext
@@ -160,30 +190,42 @@ impl Harvest {
                 reference_designator: string(5),
             }),
             EntityKind::LengthMeasure => self.units.measure(id, tokens),
-            EntityKind::Document => {
-                let file = [string(0), string(1)];
-                let named = file.into_iter().find(|name| !name.trim().is_empty());
-                self.external.add(record.line, named.unwrap_or_default());
-            }
-            EntityKind::ExternalIdentification => self.external.add(record.line, string(0)),
-            EntityKind::External => self.external.add(record.line, String::new()),
-            _ => {}
+            EntityKind::ShapeRepresentation => self.shapes.representation(id, links(1)),
+            EntityKind::ProductShape
+            | EntityKind::ShapeDefinition
+            | EntityKind::ShapeRelationship
+            | EntityKind::Property
+            | EntityKind::PropertyRepresentation => self.shape_record(id, kind, &parameters),
+            _ => self.external_record(id, kind, record.line, tokens, &parameters),
         }
     }
 
-    fn complex_record(&mut self, id: InstanceId, line: u64, entities: &[(Vec<u8>, &[Token<'_>])]) {
+    fn complex_record(
+        &mut self,
+        id: InstanceId,
+        record: &Record<'_>,
+        entities: &[(Vec<u8>, &[Token<'_>])],
+    ) {
         self.units.complex(id, entities);
         let mut kinds = entities.iter().map(|(name, _)| EntityKind::of(name));
         if let Some(kind) = kinds.clone().find(|kind| kind.is_geometry()) {
+            if kind.can_be_meshed() {
+                self.shapes.geometry(id);
+            }
             self.count(kind);
         }
-        if kinds.any(|kind| kind == EntityKind::External) {
-            self.external.add(line, String::new());
+        if kinds.clone().any(EntityKind::names_files) {
+            self.complex_external(id, record, entities);
         }
         let find = |keyword: &[u8]| {
             let found = entities.iter().find(|(name, _)| name == keyword);
             found.map(|(_, tokens)| parameters(tokens))
         };
+        if kinds.any(|kind| kind == EntityKind::ShapeRepresentation) {
+            let representation = find(b"REPRESENTATION").unwrap_or_default();
+            let items = references(representation.get(1));
+            self.shapes.representation(id, items);
+        }
         if find(b"NEXT_ASSEMBLY_USAGE_OCCURRENCE").is_some() {
             let relationship = find(b"PRODUCT_DEFINITION_RELATIONSHIP").unwrap_or_default();
             let usage = find(b"ASSEMBLY_COMPONENT_USAGE").unwrap_or_default();
@@ -201,9 +243,13 @@ impl Harvest {
     /// The stream is over.
     pub(crate) fn finish(self, totals: &Totals) -> Result<StepSummary, StepError> {
         let schema = StepSchema::new(self.header.schemas);
+        let tree = self.tree.resolve();
+        let external = self.external.resolve(&tree, &self.shapes);
         if self.geometry.is_empty() {
-            return Err(self.external.or_no_geometry(
-                self.data_line.unwrap_or(totals.lines),
+            let data_line = self.data_line.unwrap_or(totals.lines);
+            return Err(no_geometry(
+                external,
+                data_line,
                 self.data_line.is_some(),
                 &schema,
             ));
@@ -229,7 +275,6 @@ impl Harvest {
         if mixed {
             warnings.push("Different units of length are assigned.".to_owned());
         }
-        let tree = self.tree.resolve();
         if tree.dangling > 0 {
             warnings.push(format!(
                 "Occurrences without their assembly or their product: {}.",
@@ -242,9 +287,10 @@ impl Harvest {
                 tree.counts.cyclic
             ));
         }
-        if self.external.first_line.is_some() {
+        if external.first_line.is_some() && external.missing.is_empty() {
             warnings.push("Some of its data may lie in other files.".to_owned());
         }
+        warnings.extend(MissingGeometry::sentences(&external.missing));
         Ok(StepSummary {
             hash: totals.hash,
             bytes: totals.bytes,
@@ -257,39 +303,37 @@ impl Harvest {
             occurrences: tree.occurrences,
             counts: tree.counts,
             geometry: self.geometry,
-            external_files: self.external.files,
+            external_files: external.files,
+            names_other_files: external.present,
+            missing_geometry: external.missing,
             warnings,
         })
     }
 }
 
-impl External {
-    fn add(&mut self, line: u64, file: String) {
-        self.first_line.get_or_insert(line);
-        let named = !file.trim().is_empty();
-        if named && self.files.len() < MAX_FILES && !self.files.contains(&file) {
-            self.files.push(file);
-        }
-    }
-
-    fn or_no_geometry(self, data_line: u64, has_data: bool, schema: &StepSchema) -> StepError {
-        if let Some(line) = self.first_line {
-            return StepError::ExternalReference {
-                line,
-                files: self.files,
-            };
-        }
-        let what = if schema.protocol == Some(ApplicationProtocol::Ifc) {
-            "it is a building model (IFC), whose geometry is not that of STEP."
-        } else if has_data {
-            "no face, shell, solid, surface, curve or tessellation follows."
-        } else {
-            "there is no data section."
+/// There is no geometry: it lies in other files, or there is none at all.
+fn no_geometry(
+    external: External,
+    data_line: u64,
+    has_data: bool,
+    schema: &StepSchema,
+) -> StepError {
+    if let Some(line) = external.first_line {
+        return StepError::ExternalReference {
+            line,
+            files: external.files,
         };
-        StepError::NoGeometry {
-            line: data_line,
-            what: what.to_owned(),
-        }
+    }
+    let what = if schema.protocol == Some(ApplicationProtocol::Ifc) {
+        "it is a building model (IFC), whose geometry is not that of STEP."
+    } else if has_data {
+        "no face, shell, solid, surface, curve or tessellation follows."
+    } else {
+        "there is no data section."
+    };
+    StepError::NoGeometry {
+        line: data_line,
+        what: what.to_owned(),
     }
 }
 

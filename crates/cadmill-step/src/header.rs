@@ -69,6 +69,11 @@ impl HeaderReader {
     }
 }
 
+/// Whether a statement of the header names the files that belong to the same model.
+pub(crate) fn names_a_population(keyword: &[u8]) -> bool {
+    matches!(keyword, b"FILE_POPULATION" | b"SCHEMA_POPULATION")
+}
+
 fn filled(texts: Vec<String>) -> Vec<String> {
     let trimmed = texts.into_iter().map(|text| text.trim().to_owned());
     trimmed.filter(|text| !text.is_empty()).collect()

@@ -39,6 +39,13 @@ impl IdSet {
         self.blocks[index].insert(lower)
     }
 
+    /// Whether a name is there.
+    pub(crate) fn contains(&self, id: InstanceId) -> bool {
+        let (upper, lower) = split(id);
+        let block = self.find(upper).map(|index| &self.blocks[index]);
+        block.is_some_and(|block| block.contains(lower))
+    }
+
     /// How many of these names are not in `others`, and the least `sample` of them.
     pub(crate) fn missing_from(&self, others: &Self, sample: usize) -> (u64, Vec<InstanceId>) {
         let (mut count, mut first) = (0, Vec::new());
@@ -160,6 +167,9 @@ mod tests {
             let mut references = IdSet::default();
             for &id in &referenced {
                 references.insert(InstanceId(id));
+            }
+            for &id in referenced.iter().chain(&defined) {
+                prop_assert_eq!(compact.contains(InstanceId(id)), plain.contains(&id));
             }
             let missing: BTreeSet<u64> =
                 referenced.iter().copied().filter(|id| !plain.contains(id)).collect();

@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 use crate::{
     StepError, StepSummary,
     harvest::{Harvest, Totals},
-    lexer::Lexer,
+    lexer::{Lexer, Tolerated, Visitor},
     preamble::{self, Preamble},
 };
 
@@ -37,12 +37,33 @@ pub fn inspect_path(path: &Path) -> Result<StepSummary, StepError> {
 /// If the bytes cannot be read, or are refused.
 pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
     let mut source = Source {
-        reader,
-        buffer: vec![0; BUFFER],
-        hasher: Sha256::new(),
-        bytes: 0,
+        hasher: Some(Sha256::new()),
+        ..Source::new(reader)
     };
     let mut harvest = Harvest::default();
+    let Scanned { lines, tolerated } = scan(&mut source, &mut harvest)?;
+    harvest.finish(&Totals {
+        hash: ContentHash::from_digest(source.hasher.unwrap_or_default().finalize().into()),
+        bytes: source.bytes,
+        lines,
+        tolerated,
+    })
+}
+
+/// What is known of a file that was read to its end.
+pub(crate) struct Scanned {
+    lines: u64,
+    tolerated: Tolerated,
+}
+
+/// Reads a file to its end.
+///
+/// # Errors
+/// If the bytes cannot be read, or are refused.
+pub(crate) fn scan(
+    source: &mut Source<impl Read>,
+    visitor: &mut impl Visitor,
+) -> Result<Scanned, StepError> {
     let mut lexer = Lexer::new();
     let mut tail = Vec::with_capacity(2 * TAIL);
 
@@ -58,16 +79,14 @@ pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
     lexer.skip(&source.buffer[..start]);
     let mut chunk = &source.buffer[start..head];
     while !chunk.is_empty() {
-        lexer.push(chunk, &mut harvest)?;
+        lexer.push(chunk, visitor)?;
         keep_tail(&mut tail, chunk);
         let read = source.read()?;
         chunk = &source.buffer[..read];
     }
     let marked = memmem::find(&tail, b"END-ISO-10303-21;").is_some();
     let tolerated = lexer.finish(marked)?;
-    harvest.finish(&Totals {
-        hash: ContentHash::from_digest(source.hasher.finalize().into()),
-        bytes: source.bytes,
+    Ok(Scanned {
         lines: lexer.last_line(),
         tolerated,
     })
@@ -82,15 +101,25 @@ fn keep_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
     tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL)..]);
 }
 
-/// The bytes, hashed and counted as they pass.
-struct Source<R> {
+/// The bytes, counted and perhaps hashed as they pass.
+pub(crate) struct Source<R> {
     reader: R,
     buffer: Vec<u8>,
-    hasher: Sha256,
+    hasher: Option<Sha256>,
     bytes: u64,
 }
 
 impl<R: Read> Source<R> {
+    /// Bytes that are not hashed.
+    pub(crate) fn new(reader: R) -> Self {
+        Self {
+            reader,
+            buffer: vec![0; BUFFER],
+            hasher: None,
+            bytes: 0,
+        }
+    }
+
     /// Fills the beginning of the buffer, as far as it matters for the start mark.
     fn head(&mut self) -> Result<usize, StepError> {
         let mut filled = 0;
@@ -111,7 +140,9 @@ impl<R: Read> Source<R> {
         loop {
             match self.reader.read(&mut self.buffer[from..]) {
                 Ok(read) => {
-                    self.hasher.update(&self.buffer[from..from + read]);
+                    if let Some(hasher) = &mut self.hasher {
+                        hasher.update(&self.buffer[from..from + read]);
+                    }
                     self.bytes += read as u64;
                     return Ok(read);
                 }

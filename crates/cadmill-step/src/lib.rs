@@ -27,6 +27,14 @@
 //! tolerated; the last three are reported in [`StepSummary::warnings`], as are references to
 //! instances that do not exist.
 //!
+//! # Other files
+//!
+//! No other file is ever opened. [`StepSummary::missing_geometry`] lists the files in which geometry
+//! of this one lies: those that are assigned to a product without geometry of its own (by an applied
+//! document reference, associated documents or an external definition; curves alone are no shape),
+//! externally defined representations, references to product definitions, and entries of the
+//! reference section that the data need. [`ExternalNames`] makes a copy that refers to no other file.
+//!
 //! # Text
 //!
 //! The control directives `\X2\…\X0\`, `\X4\…\X0\`, `\X\hh`, `\S\c` and `\P?\` are decoded. Bytes
@@ -34,6 +42,7 @@
 
 mod entity;
 mod error;
+mod external;
 mod harvest;
 mod header;
 mod id_set;
@@ -43,7 +52,9 @@ mod preamble;
 mod product_tree;
 mod record;
 mod schema;
+mod shapes;
 pub mod strings;
+mod strip;
 mod summary;
 mod units;
 
@@ -53,5 +64,6 @@ pub use inspect::{inspect, inspect_path};
 pub use lexer::MAX_NESTING;
 pub use product_tree::{Product, ProductIndex, ProductKind, ProductOccurrence, TreeCounts};
 pub use schema::{ApplicationProtocol, StepSchema};
+pub use strip::ExternalNames;
 pub use summary::{GeometryCounts, InstanceId, StepSummary};
 pub use units::LengthUnit;

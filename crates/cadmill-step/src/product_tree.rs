@@ -122,6 +122,10 @@ pub(crate) struct ProductTree {
     pub(crate) counts: TreeCounts,
     /// Uses whose assembly or product cannot be found.
     pub(crate) dangling: u64,
+    /// The product of each product, formation and definition.
+    owners: HashMap<InstanceId, ProductIndex>,
+    /// The definitions that are used but not here, and the names of their uses.
+    absent: HashMap<InstanceId, Vec<String>>,
 }
 
 impl TreeReader {
@@ -170,6 +174,11 @@ impl TreeReader {
         for raw in self.usages {
             let (Some(parent), Some(child)) = (find(raw.relating), find(raw.related)) else {
                 tree.dangling += 1;
+                if let Some(related) = raw.related {
+                    let mut names = [raw.name, raw.id].into_iter();
+                    let name = names.find(|name| !name.trim().is_empty());
+                    tree.absent.entry(related).or_default().extend(name);
+                }
                 continue;
             };
             tree.products[parent.0].kind = ProductKind::Assembly;
@@ -182,6 +191,10 @@ impl TreeReader {
                 reference_designator: raw.reference_designator,
             });
         }
+        let definitions = owners.iter().chain(&self.formations);
+        let owned = definitions.filter_map(|(id, product)| Some((*id, *positions.get(product)?)));
+        tree.owners = owned.collect();
+        tree.owners.extend(positions);
         tree.expand();
         tree
     }
@@ -208,6 +221,16 @@ impl TreeReader {
 }
 
 impl ProductTree {
+    /// The product that a product, formation or definition is or belongs to; none for documents.
+    pub(crate) fn product_of(&self, id: InstanceId) -> Option<ProductIndex> {
+        self.owners.get(&id).copied()
+    }
+
+    /// The names of the occurrences of a definition that is not in the file.
+    pub(crate) fn names_of_usages(&self, definition: InstanceId) -> &[String] {
+        self.absent.get(&definition).map_or(&[], Vec::as_slice)
+    }
+
     /// Counts how often each product is shown: parents before children, each use once.
     fn expand(&mut self) {
         let count = self.products.len();

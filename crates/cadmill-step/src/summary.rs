@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use cadmill_domain::ContentHash;
+use cadmill_domain::{ContentHash, ExternalReferences, MissingGeometry};
 use serde::{Deserialize, Serialize};
 
 use crate::{LengthUnit, Product, ProductOccurrence, StepHeader, StepSchema, TreeCounts};
@@ -47,8 +47,23 @@ pub struct StepSummary {
     pub geometry: GeometryCounts,
     /// Other files that this one refers to, as far as they are named, each once.
     pub external_files: Vec<String>,
+    /// Whether any record names another file; see [`ExternalNames`](crate::ExternalNames).
+    pub names_other_files: bool,
+    /// Geometry that lies in other files, in the order in which they are referred to.
+    pub missing_geometry: Vec<MissingGeometry>,
     /// What was odd but not fatal: whole sentences.
     pub warnings: Vec<String>,
+}
+
+impl StepSummary {
+    /// What the file refers to outside of itself, for the tessellator.
+    #[must_use]
+    pub fn external_references(&self) -> ExternalReferences {
+        ExternalReferences {
+            present: self.names_other_files,
+            missing: self.missing_geometry.clone(),
+        }
+    }
 }
 
 /// How much geometry is in the file, each instance counted once however often it is used.

@@ -6,7 +6,11 @@ use sea_orm::{
     IsolationLevel, QueryResult, Statement, TransactionTrait as _,
 };
 
-use crate::sqlite_writer::{SqliteTransaction, SqliteWriter};
+use crate::{
+    damage::Watched,
+    sqlite_writer::{SqliteTransaction, SqliteWriter},
+    statements,
+};
 
 /// One of two connections.
 #[derive(Debug, Clone)]
@@ -16,9 +20,9 @@ pub(crate) enum Connection<S, P> {
 }
 
 /// Where rows are written.
-pub(crate) type Writer = Connection<SqliteWriter, DatabaseConnection>;
+pub(crate) type Writer = Connection<SqliteWriter, Watched<DatabaseConnection>>;
 /// A transaction that may write, undone if it is dropped.
-pub(crate) type Transaction = Connection<SqliteTransaction, DatabaseTransaction>;
+pub(crate) type Transaction = Connection<SqliteTransaction, Watched<DatabaseTransaction>>;
 
 impl Writer {
     /// Begins a transaction. That of SQLite is alone, whatever the level.
@@ -26,7 +30,11 @@ impl Writer {
         Ok(match self {
             Self::Sqlite(writer) => Connection::Sqlite(writer.begin().await?),
             Self::Postgres(pool) => {
-                Connection::Postgres(pool.begin_with_config(level, None).await?)
+                let begun = pool.connection.begin_with_config(level, None).await;
+                Connection::Postgres(Watched {
+                    connection: begun?,
+                    damage: pool.damage.clone(),
+                })
             }
         })
     }
@@ -38,16 +46,16 @@ impl Transaction {
         self.commit_with(Vec::new()).await.map(drop)
     }
 
-    /// The same, after a few last statements; what they answer.
+    /// The same, after a few last statements that write different tables; what they return.
     pub(crate) async fn commit_with(self, last: Vec<Statement>) -> Result<Vec<QueryResult>, DbErr> {
         match self {
             Self::Sqlite(transaction) => transaction.commit(last).await,
             Self::Postgres(transaction) => {
                 let mut rows = Vec::new();
-                for statement in last {
-                    rows.extend(transaction.query_all_raw(statement).await?);
+                if let Some(statement) = statements::as_one(last) {
+                    rows = transaction.query_all_raw(statement).await?;
                 }
-                transaction.commit().await?;
+                transaction.connection.commit().await?;
                 Ok(rows)
             }
         }
@@ -57,7 +65,7 @@ impl Transaction {
     pub(crate) async fn rollback(self) -> Result<(), DbErr> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,
-            Self::Postgres(transaction) => transaction.rollback().await,
+            Self::Postgres(transaction) => transaction.connection.rollback().await,
         }
     }
 }

@@ -2,38 +2,54 @@
 //! databases run the same code; where they speak differently it is said in `dialect`.
 
 mod access_tokens;
+mod blob_refs;
 mod blobs;
 mod cad_files;
+mod clock;
 mod connection;
+mod damage;
 mod database;
 mod dialect;
 mod doorbell;
 mod entity;
 mod error;
+mod file_turns;
 mod folder_lock;
 mod ledger;
+mod maintenance;
 mod media_assets;
+mod ownership;
 mod pipeline_log;
+mod sessions;
 mod sqlite_writer;
+mod statements;
 mod webhooks;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cadmill_domain::{Clock, Doorbell, Failure, HealthCheck, Making};
+use cadmill_domain::{CadFileId, Clock, Doorbell, Failure, HealthCheck, Making, StoreError};
 use sea_orm::{DatabaseConnection, DbErr, IsolationLevel};
 
-use self::connection::{Transaction, Writer};
 pub use self::{
-    blobs::{ObjectBlobs, Sweep},
+    blobs::{MAX_UNRELEASED, ObjectBlobs, Owner, Sweep, SweepOptions, make_folder},
+    clock::DatabaseClock,
     database::Database,
     doorbell::{LocalDoorbell, PostgresDoorbell},
     error::OpenError,
     folder_lock::{FolderLock, FolderLockError},
+    maintenance::{MaintenanceId, MaintenanceKind, MaintenanceRequest, MaintenanceState},
+    ownership::OwnershipError,
+    sessions::{DurabilityRisk, SessionTimeouts},
+};
+use self::{
+    connection::{Transaction, Writer},
+    damage::Watched,
+    file_turns::FileTurn,
 };
 
 /// All rows of a deployment: an implementation of `CadFiles`, `MediaAssets`, `Ledger`, `PipelineLog`,
-/// `AccessTokens` and `Webhooks`. Clones share the connections.
+/// `AccessTokens`, `Webhooks` and `BlobRefs`. Clones share the connections.
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
@@ -59,12 +75,23 @@ impl Store {
         }
     }
 
-    fn reading(&self) -> &DatabaseConnection {
+    /// Closes the database; see [`Database::close`].
+    pub async fn close_database(&self) {
+        self.database.close().await;
+    }
+
+    fn reading(&self) -> &Watched<DatabaseConnection> {
         self.database.reading()
     }
 
     fn writing(&self) -> &Writer {
         self.database.writing()
+    }
+
+    /// A turn at a file, which a transaction that changes it has from before it begins until it has
+    /// ended.
+    async fn turn(&self, file: CadFileId) -> Result<Option<FileTurn>, StoreError> {
+        self.database.turn(file.as_uuid()).await
     }
 
     /// A transaction that may write.
@@ -88,6 +115,6 @@ impl HealthCheck for Store {
     }
 
     async fn check(&self) -> Result<(), Failure> {
-        Ok(self.database.ping().await?)
+        Ok(self.database.probe().await?)
     }
 }

@@ -1,25 +1,22 @@
 //! The port `MediaAssets`.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, ContentHash, Input, MediaAsset, MediaAssetId, MediaAssets, MediaKind, StoreError,
+    Blob, CadFileId, ContentHash, Input, MediaAsset, MediaAssetId, MediaAssets, MediaKind,
+    StoreError,
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _,
+    QuerySelect as _, sea_query::LockType,
 };
 
 use crate::{
     Store,
-    entity::{cad_file, media_asset},
+    connection::Transaction,
+    entity::media_asset,
     error::store_error,
-    ledger::columns::understood,
+    ledger::columns::{get, understood},
 };
-
-/// How many blobs are asked about at once; databases limit the values of a statement.
-const BATCH: usize = 1000;
 
 #[async_trait]
 impl MediaAssets for Store {
@@ -52,38 +49,30 @@ impl MediaAssets for Store {
         rows.into_iter().map(MediaAsset::try_from).collect()
     }
 
-    async fn orphans(&self, blobs: Vec<ContentHash>) -> Result<Vec<ContentHash>, StoreError> {
-        let mut orphans = Vec::new();
-        for batch in blobs.chunks(BATCH) {
-            let known = self.known(batch).await?;
-            orphans.extend(batch.iter().filter(|blob| !known.contains(blob)));
-        }
-        Ok(orphans)
-    }
-}
-
-impl Store {
-    /// Which of these blobs something refers to.
-    async fn known(&self, blobs: &[ContentHash]) -> Result<BTreeSet<ContentHash>, StoreError> {
-        let texts: Vec<String> = blobs.iter().map(ToString::to_string).collect();
-        let sources: Vec<String> = cad_file::Entity::find()
-            .select_only()
-            .column(cad_file::Column::SourceSha256)
-            .filter(cad_file::Column::SourceSha256.is_in(texts.clone()))
-            .into_tuple()
-            .all(self.reading())
-            .await
-            .map_err(store_error)?;
-        let media: Vec<String> = media_asset::Entity::find()
-            .select_only()
-            .column(media_asset::Column::Sha256)
-            .filter(media_asset::Column::Sha256.is_in(texts))
-            .into_tuple()
-            .all(self.reading())
-            .await
-            .map_err(store_error)?;
-        let texts = sources.into_iter().chain(media);
-        texts.map(|text| understood(text.parse())).collect()
+    async fn blobs(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<Blob>, StoreError> {
+        // Each table gives so many of its own, by its index.
+        let sql = "SELECT sha256, bytes FROM (\
+             SELECT * FROM (SELECT DISTINCT source_sha256 AS sha256, source_bytes AS bytes \
+             FROM cad_file WHERE source_sha256 > $1 ORDER BY source_sha256 LIMIT $2) AS sources \
+             UNION SELECT * FROM (SELECT DISTINCT sha256, bytes \
+             FROM media_asset WHERE sha256 > $1 ORDER BY sha256 LIMIT $2) AS media\
+             ) AS blobs ORDER BY sha256 LIMIT $2";
+        let after = after.map_or_else(String::new, |after| after.to_string());
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let statement = self.statement(sql, [after.into(), limit.into()]);
+        let rows = self.reading().query_all_raw(statement).await;
+        let rows = rows.map_err(store_error)?;
+        let blobs = rows.iter().map(|row| {
+            Ok(Blob {
+                sha256: understood(get::<String>(row, "sha256")?.parse())?,
+                bytes: get::<i64>(row, "bytes")? as u64,
+            })
+        });
+        blobs.collect()
     }
 }
 
@@ -94,5 +83,15 @@ pub(crate) async fn find(
 ) -> Result<Option<MediaAsset>, StoreError> {
     let row = media_asset::Entity::find_by_id(id.as_uuid());
     let row = row.one(connection).await.map_err(store_error)?;
+    row.map(MediaAsset::try_from).transpose()
+}
+
+/// The same, kept from being deleted or changed until the transaction ends.
+pub(crate) async fn find_to_copy(
+    transaction: &Transaction,
+    id: MediaAssetId,
+) -> Result<Option<MediaAsset>, StoreError> {
+    let row = media_asset::Entity::find_by_id(id.as_uuid()).lock(LockType::Share);
+    let row = row.one(transaction).await.map_err(store_error)?;
     row.map(MediaAsset::try_from).transpose()
 }

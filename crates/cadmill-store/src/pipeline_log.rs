@@ -7,37 +7,37 @@ use cadmill_domain::{
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
     QuerySelect as _,
+    sea_query::{Expr, ExprTrait as _, SimpleExpr},
 };
 
 use crate::{
     Store,
+    dialect::Dialect,
     entity::pipeline_event::{Column, Entity},
     error::store_error,
+    ledger::events,
 };
 
 #[async_trait]
 impl PipelineLog for Store {
     async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError> {
-        // PostgreSQL draws a number when a row is inserted, and shows the row when its transaction
-        // commits. So that no later number is seen before an earlier one, writers take turns from
-        // before the number is drawn until it is committed.
-        let turn = self.dialect().turn;
+        let columns = events::COLUMNS;
+        let Dialect {
+            first_event,
+            keep_file,
+            ..
+        } = self.dialect();
         let sql = format!(
-            "{turn} INSERT INTO pipeline_event \
-             (cad_file_id, task, event, fence, worker, result, at) \
-             SELECT $1, $2, $3, $4, $5, $6, $7 FROM turn"
+            "INSERT INTO pipeline_event (id, {columns}) \
+             SELECT {first_event}, f.id, $2, $3, $4, $5, $6, $7 FROM cad_file f \
+             WHERE f.id = $1 {keep_file}"
         );
-        let values = [
-            event.cad_file_id.as_uuid().into(),
-            event.task.as_str().into(),
-            event.event.as_str().into(),
-            event.fence.map(|fence| fence.0 as i64).into(),
-            event.worker.as_str().into(),
-            event.result.into(),
-            self.clock.now().into(),
-        ];
+        let values = events::values(&event, self.clock.now());
         let inserted = self.writing().execute_raw(self.statement(&sql, values));
-        inserted.await.map(drop).map_err(store_error)
+        match inserted.await.map_err(store_error)?.rows_affected() {
+            0 => Err(StoreError::Refused("there is no such file".into())),
+            _ => Ok(()),
+        }
     }
 
     async fn timeline(&self, file: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
@@ -60,6 +60,7 @@ impl PipelineLog for Store {
         let after = i64::try_from(after.0).unwrap_or(i64::MAX);
         let mut events = Entity::find()
             .filter(Column::Id.gt(after))
+            .filter(self.is_below_horizon())
             .order_by_asc(Column::Id)
             .limit(limit as u64);
         if let Some(file) = file {
@@ -73,10 +74,19 @@ impl PipelineLog for Store {
         let last: Option<Option<i64>> = Entity::find()
             .select_only()
             .column_as(Column::Id.max(), "last")
+            .filter(self.is_below_horizon())
             .into_tuple()
             .one(self.reading())
             .await
             .map_err(store_error)?;
         Ok(EventId(last.flatten().unwrap_or(0) as u64))
+    }
+}
+
+impl Store {
+    fn is_below_horizon(&self) -> SimpleExpr {
+        Column::Id
+            .into_expr()
+            .lt(Expr::cust(self.dialect().event_horizon))
     }
 }

@@ -7,7 +7,7 @@ use cadmill_api::{
     Access, Api, Courier, DeliverySettings, FeedSettings, JoinTrace, RenderMetrics, Settings,
     TargetPolicy,
 };
-use cadmill_domain::{HealthCheck, SystemClock};
+use cadmill_domain::HealthCheck;
 use cadmill_lock::DedupLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -37,11 +37,12 @@ pub(crate) async fn serve(
         ledger: store.clone(),
         log: store.clone(),
         blobs: deployment.blobs.clone(),
+        refs: store.clone(),
         lock,
         tokens: store.clone(),
         random: rand::random,
         webhooks: store.clone(),
-        clock: Arc::new(SystemClock),
+        clock: deployment.clock.clone(),
         checks,
         render_metrics,
         join_trace: join_trace(&deployment.config),
@@ -52,7 +53,7 @@ pub(crate) async fn serve(
     let delivering = cadmill_api::deliver(
         store.clone(),
         courier,
-        Arc::new(SystemClock),
+        deployment.clock.clone(),
         DeliverySettings::default(),
         stop.clone(),
     );

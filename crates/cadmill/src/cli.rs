@@ -56,6 +56,12 @@ pub(crate) enum Command {
     Status(StatusArguments),
     /// Asks again for what has failed.
     Retry(RetryArguments),
+    /// Compares all stored bytes with their hashes.
+    Verify(VerifyArguments),
+    /// Removes blobs that nothing refers to, which a server does by itself once an hour.
+    Gc(GcArguments),
+    /// Makes the blobs those of this database, after a restore or a copy.
+    Adopt(AdoptArguments),
     /// Makes, lists and revokes the tokens by which the API is used.
     #[command(subcommand)]
     Token(TokenCommand),
@@ -80,6 +86,7 @@ pub(crate) enum Command {
 }
 
 #[derive(Debug, Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own")]
 #[command(after_help = "\
 Media are named after the input: part.glb, part.usdz, part.web.glb, part.png, and part.json with
 what was found and measured. Inputs that share a stem keep their relative folders. If part.glb and
@@ -116,6 +123,9 @@ pub(crate) struct ConvertArguments {
     /// quarters of the machine's, shared by the jobs].
     #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
     pub(crate) memory: Option<u64>,
+    /// Refuses every file where the system does not offer the tessellator's whole sandbox.
+    #[arg(long)]
+    pub(crate) require_sandbox: bool,
     /// Prints one JSON object per file and one for the whole run.
     #[arg(long)]
     pub(crate) json: bool,
@@ -302,6 +312,44 @@ pub(crate) struct RetryArguments {
     /// Waits until nothing is under way; does the work if nobody else does.
     #[arg(long)]
     pub(crate) wait: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Every blob to which a file or a medium refers is read. It ends with 1 if something is wrong; with
+--repair, if the source of a file is lost or a blob cannot be read.")]
+pub(crate) struct VerifyArguments {
+    /// Lets media whose bytes are missing or damaged be made again, and marks files whose source is lost.
+    #[arg(long)]
+    pub(crate) repair: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GcArguments {
+    /// Removes blobs also if they are more than 100 and more than a tenth of all, though neither a
+    /// deletion nor a new revision released them.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Prints one JSON object.
+    #[arg(long)]
+    pub(crate) json: bool,
+    #[command(flatten)]
+    pub(crate) deployment: DeploymentArguments,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A database and its blobs bear the same mark. After a restore, or where a copy of a database gets
+blobs of its own, stop all processes and run this once. Other copies of the database are refused
+by these blobs from then on.")]
+pub(crate) struct AdoptArguments {
     #[command(flatten)]
     pub(crate) deployment: DeploymentArguments,
 }

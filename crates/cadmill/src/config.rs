@@ -5,6 +5,7 @@ use std::{
     collections::HashMap,
     env, fmt,
     net::{Ipv4Addr, SocketAddr},
+    num::NonZeroU64,
     ops::RangeInclusive,
     path::PathBuf,
     time::Duration,
@@ -45,6 +46,10 @@ const NO_KEYS: [&str; 9] = [
 const EVENTS_LONGEST: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(24);
 
+/// A shorter time-out ends healthy work on a busy machine; a longer one limits nothing.
+const DATABASE_TIMEOUTS: RangeInclusive<Duration> =
+    Duration::from_secs(1)..=Duration::from_hours(1);
+
 /// How a deployment is set up.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -55,6 +60,18 @@ pub(crate) struct Config {
     pub(crate) database_url: Option<Secret>,
     /// How many connections to PostgreSQL are opened at most.
     pub(crate) database_connections: u32,
+    /// How long a statement waits for a row that another transaction has locked.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) database_lock_timeout: Duration,
+    /// How long a statement may take.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) database_statement_timeout: Duration,
+    /// How long a transaction may send nothing.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) database_idle_timeout: Duration,
+    /// How long the other end of a connection may not answer.
+    #[serde(deserialize_with = "duration")]
+    pub(crate) database_tcp_timeout: Duration,
     /// The Redis that keeps the locks; the memory of the one process if there is none.
     pub(crate) redis_url: Option<Secret>,
     /// A bucket, `s3://bucket/prefix`; the data folder if there is none.
@@ -73,6 +90,8 @@ pub(crate) struct Config {
     /// How much memory it may use for one file, in bytes.
     #[serde(deserialize_with = "bytes")]
     pub(crate) memory: Option<u64>,
+    /// Whether files are refused where the system does not offer the tessellator's whole sandbox.
+    pub(crate) require_sandbox: bool,
     /// How long a lock lasts when its owner is gone.
     #[serde(deserialize_with = "duration")]
     pub(crate) lease: Duration,
@@ -82,6 +101,10 @@ pub(crate) struct Config {
     /// How long work may go on when the process is told to stop.
     #[serde(deserialize_with = "duration")]
     pub(crate) grace: Duration,
+    /// How fast stored bytes are compared with their hashes in the background, in bytes per second;
+    /// never if nothing is said.
+    #[serde(deserialize_with = "bytes_or_off")]
+    pub(crate) scrub_rate: Option<NonZeroU64>,
     /// What this worker is called.
     pub(crate) name: Option<String>,
     /// Where the API listens.
@@ -155,6 +178,10 @@ impl Default for Config {
             data_dir: "./cadmill-data".into(),
             database_url: None,
             database_connections: 10,
+            database_lock_timeout: Duration::from_secs(5),
+            database_statement_timeout: Duration::from_secs(20),
+            database_idle_timeout: Duration::from_secs(10),
+            database_tcp_timeout: Duration::from_secs(15),
             redis_url: None,
             blob_url: None,
             wake: Wake::Redis,
@@ -167,9 +194,11 @@ impl Default for Config {
             slots: machine::cores().get(),
             timeout: Duration::from_mins(15),
             memory: None,
+            require_sandbox: false,
             lease: Duration::from_secs(30),
             poll: Duration::from_secs(5),
             grace: Duration::from_secs(30),
+            scrub_rate: NonZeroU64::new(1 << 20),
             name: None,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 8080)),
             access: AccessMode::Tokens,
@@ -235,12 +264,29 @@ impl Config {
                 "`events_longest` must lie between 100ms and 24h"
             }
             _ if self.database_connections < 2 => "`database_connections` must be at least 2",
+            _ if !self
+                .database_timeouts()
+                .iter()
+                .all(|timeout| DATABASE_TIMEOUTS.contains(timeout)) =>
+            {
+                "`database_lock_timeout`, `database_statement_timeout`, `database_idle_timeout` and \
+                 `database_tcp_timeout` must lie between 1s and 1h"
+            }
             _ if self.media.contains(&MediaKind::GltfGeometry) => {
                 "`media` lists what is made of the canonical scene, which itself is always made"
             }
             _ => return Ok(()),
         };
         Err(Failed(format!("the configuration cannot be used: {problem}")).into())
+    }
+
+    const fn database_timeouts(&self) -> [Duration; 4] {
+        [
+            self.database_lock_timeout,
+            self.database_statement_timeout,
+            self.database_idle_timeout,
+            self.database_tcp_timeout,
+        ]
     }
 
     /// What is made here, and how.
@@ -281,6 +327,17 @@ fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::E
     bytes
         .map(Some)
         .map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+}
+
+fn bytes_or_off<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<NonZeroU64>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    if text == "off" {
+        return Ok(None);
+    }
+    let bytes = quantity::bytes(&text).map(NonZeroU64::new);
+    bytes.map_err(|error| D::Error::custom(format!("`{text}`: {error}, or `off`")))
 }
 
 fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -88,7 +88,7 @@ impl Mill {
         let jobs = arguments.jobs.unwrap_or(cores).min(useful);
         let memory = arguments.memory;
         Self {
-            tessellator: Arc::new(tessellator::find()),
+            tessellator: Arc::new(tessellator::find().require_sandbox(arguments.require_sandbox)),
             jobs: jobs.get(),
             conversion: Conversion {
                 source: Path::new("").to_owned(),

@@ -1,6 +1,6 @@
 //! Wires a deployment: which database, lock, blobs and bell the configuration asks for.
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
@@ -9,9 +9,13 @@ use cadmill_lock::{
     DedupLock, MemoryLock,
     redis::{RedisLock, RedisSignal, Waiter},
 };
-use cadmill_pipeline::{Mill, MillSettings, Records, Scratch};
-use cadmill_store::{Database, FolderLock, LocalDoorbell, ObjectBlobs, PostgresDoorbell, Store};
+use cadmill_pipeline::{Mill, MillSettings, ProcessTessellator, Records, Scratch};
+use cadmill_store::{
+    Database, DatabaseClock, FolderLock, LocalDoorbell, ObjectBlobs, PostgresDoorbell,
+    SessionTimeouts, Store,
+};
 use tokio::sync::Mutex;
+use tracing::warn;
 
 use crate::{
     config::{Config, Wake},
@@ -23,6 +27,8 @@ use crate::{
 const CHANNEL: &str = "cadmill:work";
 /// What is told if Redis cannot be used.
 const REDIS: &str = "Redis cannot be used; check `redis_url`, and that it runs and lets us in";
+/// How long the process waits for its database to be closed when it ends.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The database file in the data folder.
 const DATABASE: &str = "cadmill.db";
 
@@ -33,6 +39,8 @@ pub(crate) struct Deployment {
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Arc<ObjectBlobs>,
     pub(crate) bell: Arc<dyn Doorbell>,
+    /// The clock of the database, which all processes share.
+    pub(crate) clock: Arc<dyn Clock>,
     /// The right to work in the data folder, if this process has it.
     folder: Option<FolderLock>,
 }
@@ -42,11 +50,13 @@ impl Deployment {
     pub(crate) async fn open(config: Config) -> Result<Self> {
         let database = ready_database(&config).await?;
         let bell = open_bell(&config, &database).await?;
-        let store = store(&config, database, bell.clone());
+        let clock: Arc<dyn Clock> = clock(&database).await?;
+        let store = Store::new(database, config.making(), clock.clone(), bell.clone());
         Ok(Self {
             store: Arc::new(store),
             blobs: Arc::new(open_blobs(&config)?),
             bell,
+            clock,
             config,
             folder: None,
         })
@@ -57,11 +67,26 @@ impl Deployment {
         let folder = is_embedded(&config)
             .then(|| lock_folder(&config.data_dir, what))
             .transpose()?;
+        if folder.is_some() {
+            check_after_unclean_end(&config).await?;
+        }
         let deployment = Self::open(config).await?;
+        deployment.own_blobs().await?;
         Ok(Self {
             folder,
             ..deployment
         })
+    }
+
+    /// Checks that the blobs are those of the database, before any is added or relied upon.
+    pub(crate) async fn own_blobs(&self) -> Result<()> {
+        self.store.own_blobs(&self.blobs).await?;
+        Ok(())
+    }
+
+    /// Whether everything is in one folder.
+    pub(crate) fn is_embedded(&self) -> bool {
+        is_embedded(&self.config)
     }
 
     /// Whether this process may work in a data folder that it is to be alone in: it tries to get it.
@@ -77,6 +102,18 @@ impl Deployment {
         open_lock(&self.config, &machine::process_name()).await
     }
 
+    /// Where rows are kept.
+    pub(crate) fn records(&self) -> Records {
+        let store = &self.store;
+        Records {
+            files: store.clone(),
+            assets: store.clone(),
+            ledger: store.clone(),
+            log: store.clone(),
+            refs: store.clone(),
+        }
+    }
+
     /// What does the work here, and the folder that it works in.
     pub(crate) async fn mill(&self) -> Result<(Mill, Scratch)> {
         let config = &self.config;
@@ -84,18 +121,16 @@ impl Deployment {
         let scratch = Scratch::open(&config.data_dir.join("scratch"))?;
         let lock = open_lock(config, &worker).await?;
         let threads = (machine::cores().get() / config.slots).max(1);
-        let store = &self.store;
+        let tessellator = tessellator::find()
+            .with_scratch(scratch.path())
+            .require_sandbox(config.require_sandbox);
+        look_at_sandbox(&tessellator, config.require_sandbox).await?;
         let mill = Mill {
-            records: Records {
-                files: store.clone(),
-                assets: store.clone(),
-                ledger: store.clone(),
-                log: store.clone(),
-            },
+            records: self.records(),
             blobs: self.blobs.clone(),
             lock,
-            tessellator: Arc::new(tessellator::find().with_scratch(scratch.path())),
-            clock: Arc::new(SystemClock),
+            tessellator: Arc::new(tessellator),
+            clock: self.clock.clone(),
             settings: MillSettings {
                 worker: WorkerName::new(worker),
                 making: config.making(),
@@ -107,6 +142,16 @@ impl Deployment {
             },
         };
         Ok((mill, scratch))
+    }
+
+    /// Closes the database, so that the next start need not read all of it.
+    pub(crate) async fn close(&self) {
+        if tokio::time::timeout(CLOSE_WITHIN, self.store.close_database())
+            .await
+            .is_err()
+        {
+            tracing::warn!("the database was not closed in time; the next start checks it");
+        }
     }
 
     /// The file that is called so: by its id, or by the name it was brought in under.
@@ -122,26 +167,50 @@ impl Deployment {
         };
         Ok(found.ok_or_else(unknown)?)
     }
+}
 
-    /// Removes blobs that nothing refers to and that are older than a day: what is being made now
-    /// is younger.
-    pub(crate) async fn sweep(&self) -> Result<()> {
-        let older_than = SystemClock.now() - chrono::TimeDelta::days(1);
-        let swept = self.blobs.sweep(&*self.store, older_than).await?;
-        tracing::info!(swept.seen, swept.removed, "Swept the blobs.");
-        Ok(())
+/// Says before the first file whether the tessellator can be confined.
+async fn look_at_sandbox(tessellator: &ProcessTessellator, is_required: bool) -> Result<()> {
+    let report = match tessellator.sandbox().await {
+        Ok(report) => report,
+        // Each file will fail with the same reason.
+        Err(failure) => {
+            warn!(%failure, "the sandbox of the tessellator cannot be checked");
+            return Ok(());
+        }
+    };
+    if report.is_whole() {
+        return Ok(());
     }
+    let lacks = report.lacks();
+    if is_required {
+        return Err(Failed(format!(
+            "`require_sandbox` is set, but the sandbox lacks {lacks}; `cadmill doctor` says more"
+        ))
+        .into());
+    }
+    warn!(
+        sandbox.lacks = lacks,
+        "the tessellator is not wholly confined"
+    );
+    Ok(())
 }
 
 /// Brings the tables to the newest version.
 pub(crate) async fn migrate(config: &Config) -> Result<()> {
-    Ok(open_database(config).await?.migrate().await?)
+    Ok(open_database(config, SessionTimeouts::UNLIMITED)
+        .await?
+        .migrate()
+        .await?)
 }
 
-/// The rows alone, for one who looks whether they can be had.
-pub(crate) async fn open_store(config: &Config) -> Result<Store> {
+/// The rows alone, for one who looks whether they can be had, and what they are kept in.
+pub(crate) async fn open_store(config: &Config) -> Result<(Store, Database)> {
     let database = ready_database(config).await?;
-    Ok(store(config, database, Arc::new(LocalDoorbell::default())))
+    let kept_in = database.clone();
+    let (clock, bell) = (clock(&database).await?, LocalDoorbell::default());
+    let store = Store::new(database, config.making(), clock, Arc::new(bell));
+    Ok((store, kept_in))
 }
 
 /// What keeps two from doing the same.
@@ -155,8 +224,21 @@ pub(crate) async fn open_lock(config: &Config, owner: &str) -> Result<Arc<dyn De
     })
 }
 
-fn store(config: &Config, database: Database, bell: Arc<dyn Doorbell>) -> Store {
-    Store::new(database, config.making(), Arc::new(SystemClock), bell)
+/// A process that was killed, or lost its power, may leave a damaged database.
+async fn check_after_unclean_end(config: &Config) -> Result<()> {
+    let path = config.data_dir.join(DATABASE);
+    if !Database::was_left_open(&path) {
+        return Ok(());
+    }
+    tracing::info!("the database was not closed; it is checked");
+    let database = Database::open_sqlite(&path).await?;
+    let verified = database.verify().await;
+    database.close().await;
+    Ok(verified?)
+}
+
+async fn clock(database: &Database) -> Result<Arc<DatabaseClock>> {
+    Ok(DatabaseClock::measure(database, Arc::new(SystemClock)).await?)
 }
 
 fn is_embedded(config: &Config) -> bool {
@@ -165,7 +247,13 @@ fn is_embedded(config: &Config) -> bool {
 
 /// The database, whose tables are the newest: of a data folder they are brought to that.
 async fn ready_database(config: &Config) -> Result<Database> {
-    let database = open_database(config).await?;
+    let timeouts = SessionTimeouts {
+        lock: config.database_lock_timeout,
+        statement: config.database_statement_timeout,
+        idle_in_transaction: config.database_idle_timeout,
+        tcp: config.database_tcp_timeout,
+    };
+    let database = open_database(config, timeouts).await?;
     if is_embedded(config) {
         database.migrate().await?;
     } else {
@@ -174,10 +262,11 @@ async fn ready_database(config: &Config) -> Result<Database> {
     Ok(database)
 }
 
-async fn open_database(config: &Config) -> Result<Database> {
+async fn open_database(config: &Config, timeouts: SessionTimeouts) -> Result<Database> {
     if let Some(url) = &config.database_url {
         let connections = config.database_connections;
-        return Ok(Database::connect_postgres(url.reveal(), connections).await?);
+        let connected = Database::connect_postgres_with(url.reveal(), connections, timeouts);
+        return Ok(connected.await?);
     }
     let folder = &config.data_dir;
     make_folder(folder)?;
@@ -213,7 +302,7 @@ fn lock_folder(folder: &Path, what: &str) -> Result<FolderLock> {
 }
 
 fn make_folder(folder: &Path) -> Result<()> {
-    fs::create_dir_all(folder)
+    cadmill_store::make_folder(folder)
         .with_context(|| format!("the data folder `{}` cannot be made", folder.display()))
 }
 

@@ -4,10 +4,11 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 
 use anyhow::Result;
 use cadmill_domain::{
-    Cancelled, ContentHash, Failure, FailureCode, HealthCheck, NoProgress, Recipe, Tessellation,
-    TessellationRequest, Tessellator as _,
+    Cancelled, ContentHash, ExternalReferences, Failure, FailureCode, HealthCheck, NoProgress,
+    Recipe, Tessellation, TessellationRequest, Tessellator as _, sentence,
 };
 use cadmill_pipeline::ProcessTessellator;
+use cadmill_store::{Database, DurabilityRisk};
 
 use crate::{
     checks,
@@ -38,15 +39,25 @@ struct Check {
     what: &'static str,
     /// What was found, or what is wrong and what to do.
     found: Result<String, (String, String)>,
+    /// What works, but may cost something one day, and what to do.
+    warnings: Vec<(String, String)>,
 }
 
 impl Check {
+    const fn new(what: &'static str, found: Result<String, (String, String)>) -> Self {
+        Self {
+            what,
+            found,
+            warnings: Vec::new(),
+        }
+    }
+
     fn of_failure(what: &'static str, found: Result<String, Failure>) -> Self {
         let found = found.map_err(|failure| {
             let problem = failure.to_string();
             (problem, remedy(failure.code).to_owned())
         });
-        Self { what, found }
+        Self::new(what, found)
     }
 }
 
@@ -64,12 +75,17 @@ const fn remedy(code: FailureCode) -> &'static str {
 impl fmt::Display for Check {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.found {
-            Ok(found) => write!(f, "ok      {:<12} {found}", self.what),
+            Ok(found) => write!(f, "ok      {:<12} {found}", self.what)?,
             Err((problem, remedy)) => {
                 writeln!(f, "failed  {:<12} {problem}", self.what)?;
-                write!(f, "{:21}{remedy}", "")
+                write!(f, "{:21}{remedy}", "")?;
             }
         }
+        for (problem, remedy) in &self.warnings {
+            write!(f, "\nwarning {:<12} {problem}", self.what)?;
+            write!(f, "\n{:21}{remedy}", "")?;
+        }
+        Ok(())
     }
 }
 
@@ -81,6 +97,7 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit> {
     let mut checks = vec![
         runtime.block_on(program(&tessellator)),
         runtime.block_on(conversion(&tessellator)),
+        runtime.block_on(sandbox(&tessellator, config.require_sandbox)),
         memory(),
         disk("scratch", &std::env::temp_dir()),
         disk("output", &arguments.output),
@@ -116,6 +133,29 @@ async fn conversion(tessellator: &ProcessTessellator) -> Check {
     Check::of_failure("conversion", found)
 }
 
+/// Has the tessellator confine itself and try what it must not do.
+async fn sandbox(tessellator: &ProcessTessellator, is_required: bool) -> Check {
+    const WHAT: &str = "sandbox";
+    let report = match tessellator.sandbox().await {
+        Ok(report) => report,
+        Err(failure) => return Check::of_failure(WHAT, Err(failure)),
+    };
+    if report.is_whole() {
+        let tried = counted(report.refused.len() as u64, "forbidden thing");
+        return Check::new(WHAT, Ok(format!("whole: {tried} tried, all refused")));
+    }
+    let lacks = format!("It lacks {}.", report.lacks());
+    if is_required {
+        let remedy = FailureCode::SandboxMissing.remedy().to_owned();
+        return Check::new(WHAT, Err((lacks, remedy)));
+    }
+    let remedy = "Files are converted all the same. Set `require_sandbox` to refuse them; \
+                  docs/operations.md says what each system offers.";
+    let mut check = Check::new(WHAT, Ok("not whole".to_owned()));
+    check.warnings.push((lacks, remedy.to_owned()));
+    check
+}
+
 async fn tessellate_cube(tessellator: &ProcessTessellator) -> Result<Tessellation, Failure> {
     let unwritable = |error: &std::io::Error| Failure::writing("a scratch file", error);
     let folder = tempfile::tempdir().map_err(|error| unwritable(&error))?;
@@ -125,6 +165,7 @@ async fn tessellate_cube(tessellator: &ProcessTessellator) -> Result<Tessellatio
         source,
         source_hash: ContentHash::of(CUBE.as_bytes()),
         source_faces: CUBE_FACES,
+        external: ExternalReferences::default(),
         recipe: Recipe::STANDARD,
         timeout: TIMEOUT,
         memory_bytes: machine::memory_per_job(machine::cores()),
@@ -152,10 +193,7 @@ fn memory() -> Check {
     } else {
         Ok(found)
     };
-    Check {
-        what: "memory",
-        found,
-    }
+    Check::new("memory", found)
 }
 
 /// What the pipeline keeps everything in, if there is a deployment.
@@ -163,12 +201,10 @@ async fn pipeline(config: Config) -> Vec<Check> {
     if config.database_url.is_none() && !config.data_dir.is_dir() {
         let folder = config.data_dir.display();
         let found = format!("none in {folder} yet; `cadmill serve` makes one");
-        return vec![Check {
-            what: "pipeline",
-            found: Ok(found),
-        }];
+        return vec![Check::new("pipeline", Ok(found))];
     }
     let store = deployment::open_store(&config).await;
+    let database = store.as_ref().ok().map(|(_, database)| database.clone());
     let lock = deployment::open_lock(&config, &machine::process_name()).await;
     let blobs = deployment::open_blobs(&config);
     let opened: [(_, _, Result<Arc<dyn HealthCheck>>); 3] = [
@@ -178,7 +214,7 @@ async fn pipeline(config: Config) -> Vec<Check> {
                 Some(_) => "Check `database_url`, and that PostgreSQL runs there and lets us in.",
                 None => "Check what lies in the data folder, and its permissions.",
             },
-            store.map(|store| Arc::new(store) as _),
+            store.map(|(store, _)| Arc::new(store) as _),
         ),
         (
             "lock",
@@ -201,14 +237,50 @@ async fn pipeline(config: Config) -> Vec<Check> {
     let mut checked = Vec::new();
     for (what, remedy, opened) in opened {
         let found = match opened {
-            Ok(check) => check.check().await.map_err(|failure| failure.to_string()),
-            Err(error) => Err(format!("{error:#}.")),
+            Ok(check) => check.check().await.map_err(|failure| {
+                let is_damage = failure.code == FailureCode::DatabaseDamaged;
+                let remedy = if is_damage {
+                    failure.code.remedy()
+                } else {
+                    remedy
+                };
+                (failure.to_string(), remedy)
+            }),
+            Err(error) => Err((format!("{error:#}."), remedy)),
         };
         let found = found.map(|()| "works".to_owned());
-        let found = found.map_err(|problem| (problem, remedy.to_owned()));
-        checked.push(Check { what, found });
+        let found = found.map_err(|(problem, remedy)| (problem, remedy.to_owned()));
+        checked.push(Check::new(what, found));
+    }
+    if let Some(database) = database
+        && let Some(check) = checked.first_mut()
+    {
+        durability(check, &database).await;
     }
     checked
+}
+
+/// Whether what is committed is kept, and whether all of it can still be read.
+async fn durability(check: &mut Check, database: &Database) {
+    if check.found.is_err() {
+        return;
+    }
+    if let Err(error) = database.verify().await {
+        let remedy = FailureCode::DatabaseDamaged.remedy().to_owned();
+        check.found = Err((sentence(&error), remedy));
+        return;
+    }
+    match database.risks().await {
+        Ok(risks) => {
+            let risks = risks.into_iter().map(DurabilityRisk::description);
+            let risks = risks.map(|(problem, remedy)| (problem, remedy.to_owned()));
+            check.warnings.extend(risks);
+        }
+        Err(error) => {
+            let remedy = FailureCode::Database.remedy().to_owned();
+            check.found = Err((sentence(&error), remedy));
+        }
+    }
 }
 
 /// Whether files can be made in `folder`, and how much room they have.
@@ -227,5 +299,5 @@ fn disk(what: &'static str, folder: &Path) -> Check {
         )),
         Ok(free) => Ok(format!("{} free in {name}", quantity::in_words(free))),
     };
-    Check { what, found }
+    Check::new(what, found)
 }

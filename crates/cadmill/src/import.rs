@@ -4,7 +4,8 @@ use std::path::Path;
 
 use anyhow::Result;
 use cadmill_domain::{
-    Blobs as _, CadFileId, CadFiles as _, Ledger as _, NewCadFile, Priority, Request, RowState,
+    BlobRefs as _, CadFileId, CadFiles as _, Ledger as _, NewCadFile, Priority, Request, RowState,
+    keep_file,
 };
 use serde::Serialize;
 
@@ -49,6 +50,7 @@ pub(crate) fn run(arguments: &ImportArguments) -> Result<Exit> {
 
 async fn import(arguments: &ImportArguments, config: Config, inputs: Inputs) -> Result<Exit> {
     let mut deployment = Deployment::open(config).await?;
+    deployment.own_blobs().await?;
     let mut imported = Imported::default();
     let mut ids = Vec::new();
     for (path, why) in &inputs.unreadable {
@@ -90,14 +92,21 @@ async fn bring_in(deployment: &Deployment, input: &Input, later: bool) -> Result
     let file_name = input.path.file_name().unwrap_or_default();
     let name = input.relative.join(file_name);
     let name = name.to_string_lossy().into_owned();
-    let source = deployment.blobs.put_file(&input.path).await?;
     let store = &deployment.store;
+    let source = keep_file(&*deployment.blobs, &**store, &input.path).await?;
     let request = Request {
         priority: Priority::Asked,
         ..Request::BULK
     };
     match store.named(&name).await? {
-        Some(file) if file.source == source => Ok(Became::Unchanged),
+        Some(file) if file.source == source.blob() => {
+            // Its bytes may have been lost since it was brought in.
+            store.blob_found(file.source.sha256).await?;
+            if let Some(intent) = source.intent() {
+                store.withdraw(intent).await?;
+            }
+            Ok(Became::Unchanged)
+        }
         Some(file) => {
             store.replace_source(file.id, source, request, None).await?;
             Ok(Became::Changed(file.id))

@@ -1,7 +1,9 @@
 //! `cadmill retry`: asks again for what has failed.
 
 use anyhow::Result;
-use cadmill_domain::{FailedFilter, Ledger as _, Request, Requested, RowState, TaskPayload};
+use cadmill_domain::{
+    FailedFilter, Ledger as _, Request, Requested, Requester, RowState, TaskPayload,
+};
 
 use crate::{
     cli::RetryArguments, config::Config, deployment::Deployment, exit::Exit, machine, output,
@@ -16,7 +18,7 @@ pub(crate) fn run(arguments: &RetryArguments) -> Result<Exit> {
         let queued = if arguments.files.is_empty() {
             deployment
                 .store
-                .retry_failed(&FailedFilter::default())
+                .retry_failed(&FailedFilter::default(), Requester::SHARED)
                 .await?
         } else {
             retry(&deployment, &arguments.files).await?

@@ -3,8 +3,8 @@
 use anyhow::Result;
 
 use crate::{
-    cli::Command, convert, doctor, exit::Exit, health, import, inspect, logging::Logging,
-    materials, missing, retry, serve, shell, status, token,
+    cli::Command, convert, doctor, exit::Exit, gc, health, import, inspect, logging::Logging,
+    materials, missing, retry, serve, shell, status, token, verify,
 };
 
 /// Runs a command.
@@ -24,6 +24,9 @@ pub(crate) fn command(command: &Command, logging: Logging) -> Result<Exit> {
         Command::GenerateMissing(arguments) => missing::run(arguments),
         Command::Status(arguments) => status::run(arguments),
         Command::Retry(arguments) => retry::run(arguments),
+        Command::Verify(arguments) => verify::run(arguments),
+        Command::Gc(arguments) => gc::run(arguments),
+        Command::Adopt(arguments) => gc::adopt(arguments),
         Command::Token(command) => token::run(command),
         Command::Health(arguments) => health::run(arguments),
         Command::Materials(command) => materials::run(command),

@@ -1,12 +1,10 @@
 //! `cadmill serve`, `api` and `worker`: the API, the work or both, until told to stop.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result};
-use cadmill_lock::{LockKey, run_exclusive};
 use cadmill_pipeline::{Mill, Worker, WorkerSettings};
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
 
 use crate::{
     api, checks,
@@ -18,12 +16,11 @@ use crate::{
     interrupt::Interrupt,
     listener,
     logging::Logging,
-    machine, output, tessellator,
+    machine,
+    maintenance::Maintenance,
+    output, scrub, tessellator,
     traces::Traces,
 };
-
-/// How often blobs are swept.
-const SWEEP: Duration = Duration::from_hours(1);
 
 /// The API and the workers in one process.
 pub(crate) fn serve(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
@@ -115,7 +112,9 @@ fn until_stopped(
     let ended = runtime.block_on(async {
         let interrupt = Interrupt::listen().context("signals cannot be listened for")?;
         let deployment = Deployment::open_to_work(config, what).await?;
-        run(&deployment, interrupt.token()).await
+        let ran = run(&deployment, interrupt.token()).await;
+        deployment.close().await;
+        ran
     });
     if let Some(traces) = traces {
         traces.end();
@@ -133,9 +132,15 @@ async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToke
         deployment.config.data_dir.display()
     ))?;
     let worker = worker_of(deployment, mill);
+    let maintenance = Maintenance {
+        deployment,
+        lock: &mill.lock,
+        worker: mill.settings.worker.as_str(),
+    };
     tokio::select! {
         () = worker.run(stop.clone()) => {}
-        () = sweep(deployment, mill) => {}
+        () = maintenance.run() => {}
+        () = scrub::run(deployment, &mill.records, &mill.lock) => {}
     }
     Ok(())
 }
@@ -154,29 +159,9 @@ pub(crate) fn worker_of(deployment: &Deployment, mill: &Arc<Mill>) -> Worker {
         slots: config.slots,
         poll: config.poll,
         grace: config.grace,
+        is_only_process: config.database_url.is_none(),
     };
     Worker::new(Arc::clone(mill), deployment.bell.clone(), settings)
-}
-
-/// Sweeps now and then, one process at a time.
-async fn sweep(deployment: &Deployment, mill: &Mill) {
-    let key = LockKey::new("blob_sweep_lock");
-    loop {
-        let swept = run_exclusive(&mill.lock, &key, mill.settings.lease, async |_| {
-            deployment.sweep().await
-        });
-        match swept.await {
-            Ok(cadmill_lock::Exclusive::Ran(Err(error))) => {
-                warn!("Blobs were not swept: {error:#}");
-            }
-            Err(error) => warn!(
-                error = &error as &dyn std::error::Error,
-                "Blobs were not swept."
-            ),
-            Ok(_) => info!("The next sweep is in an hour."),
-        }
-        tokio::time::sleep(SWEEP).await;
-    }
 }
 
 /// Works in this process until `until` has ended.
@@ -184,6 +169,7 @@ pub(crate) async fn work_until<T>(
     deployment: &Deployment,
     until: impl Future<Output = Result<T>>,
 ) -> Result<T> {
+    deployment.own_blobs().await?;
     let (mill, _scratch) = deployment.mill().await?;
     let stop = CancellationToken::new();
     let worker = worker_of(deployment, &Arc::new(mill));

@@ -12,7 +12,7 @@ use crate::{
     config::Config,
     deployment::Deployment,
     exit::Exit,
-    machine,
+    machine, maintenance,
     output::{self, plain},
     quantity,
 };
@@ -35,12 +35,13 @@ pub(crate) fn run(arguments: &StatusArguments) -> Result<Exit> {
 async fn all(deployment: &Deployment, as_json: bool) -> Result<Exit> {
     let counts = deployment.store.stats().await?;
     let failures = deployment.store.failures(None, FAILURES + 1).await?;
+    let sweep = deployment.store.last_sweep().await?;
     if as_json {
         let failures: Vec<_> = failures
             .iter()
             .map(|(work, failure)| json!({"work": work, "failure": failure}))
             .collect();
-        output::line(&json!({"counts": counts, "failures": failures}).to_string())?;
+        output::line(&json!({"counts": counts, "failures": failures, "sweep": sweep}).to_string())?;
         return Ok(Exit::Ok);
     }
     output::line(&table(&counts))?;
@@ -49,6 +50,10 @@ async fn all(deployment: &Deployment, as_json: bool) -> Result<Exit> {
     }
     if failures.len() > FAILURES {
         output::line("… and more failures")?;
+    }
+    if let Some(sweep) = sweep.filter(|sweep| sweep.unconfirmed > 0) {
+        let text = format!("blobs: {}", maintenance::needs_confirmation(&sweep));
+        output::line(&text)?;
     }
     Ok(Exit::Ok)
 }

@@ -1,10 +1,7 @@
 //! `cadmill token`: who may use the API.
 
 use anyhow::Result;
-use cadmill_domain::{
-    AccessToken, AccessTokens as _, Clock as _, Moment, NewAccessToken, Role, SystemClock,
-    TokenSecret,
-};
+use cadmill_domain::{AccessToken, AccessTokens as _, Moment, NewAccessToken, Role, TokenSecret};
 use serde_json::json;
 
 use crate::{
@@ -33,7 +30,7 @@ pub(crate) fn run(command: &TokenCommand) -> Result<Exit> {
                 ..
             } => {
                 let lifetime = expires_in.map(chrono::TimeDelta::from_std).transpose()?;
-                let expires_at = lifetime.map(|lifetime| SystemClock.now() + lifetime);
+                let expires_at = lifetime.map(|lifetime| deployment.clock.now() + lifetime);
                 create(&deployment, name, (*role).into(), expires_at, *json).await
             }
             TokenCommand::List { json, .. } => list(&deployment, *json).await,
@@ -80,7 +77,7 @@ async fn list(deployment: &Deployment, as_json: bool) -> Result<Exit> {
         output::line(&json!(tokens).to_string())?;
         return Ok(Exit::Ok);
     }
-    let now = SystemClock.now();
+    let now = deployment.clock.now();
     for token in &tokens {
         output::line(&told(token, now))?;
     }

@@ -3,9 +3,10 @@
 use std::{fmt, fs, process::Command};
 
 use anyhow::Result;
+use cadmill_servers::{Postgres, PostgresOptions};
 use clap::Args;
 
-use super::figures::Figures;
+use super::{figures::Figures, slow_sync::SlowSync};
 use crate::{
     packages::{self, Consent},
     process::{self, cargo},
@@ -34,7 +35,13 @@ impl DedupBench {
         let lock = ["-p", "cadmill-lock", "--features", "redis"];
         build(&[&lock[..], &["--example", "lock_rates"]].concat())?;
 
+        let slow = SlowSync::build(workspace)?;
         let servers = Servers::start_for_bench()?;
+        let slow_postgres = Postgres::start_with(PostgresOptions {
+            durable: true,
+            stock_memory: true,
+            variables: slow.variables(),
+        })?;
         let example =
             |name: &str| Command::new(workspace.target.join("release/examples").join(name));
         let mut report = Report::default();
@@ -47,6 +54,15 @@ impl DedupBench {
             measure(&mut report.postgres, &mut postgres)?;
             measure(&mut report.sqlite, &mut example("ledger_rates"))?;
             measure(&mut report.locks, &mut locks)?;
+            let slowly = || {
+                let mut rates = example("ledger_rates");
+                rates.arg("published").envs(slow.variables());
+                rates
+            };
+            let mut postgres = slowly();
+            postgres.arg(slow_postgres.url());
+            measure(&mut report.slow_postgres, &mut postgres)?;
+            measure(&mut report.slow_sqlite, &mut slowly())?;
         }
         println!("Medians of {} runs.\n\n{report}", self.runs);
         Ok(())
@@ -63,8 +79,10 @@ fn measure(figures: &mut Figures, program: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Name of the figure.
+/// Names of figures.
 const STOLEN: &str = "stolen_percent";
+const SYNC_MS: &str = "sync_ms";
+const PUBLISHED: &str = "claims_and_publishes_per_s";
 
 /// The time of all processors since the machine was started, in ticks of its clock.
 #[derive(Debug)]
@@ -103,6 +121,9 @@ struct Report {
     postgres: Figures,
     sqlite: Figures,
     locks: Figures,
+    /// The same with slower syncs.
+    slow_postgres: Figures,
+    slow_sqlite: Figures,
 }
 
 impl fmt::Display for Report {
@@ -136,7 +157,7 @@ impl fmt::Display for Report {
                 "≥ 10 000",
             ),
             (
-                "claims_and_publishes_per_s",
+                PUBLISHED,
                 0,
                 "claimed and published per second",
                 "≥ 1 000",
@@ -149,6 +170,7 @@ impl fmt::Display for Report {
                 "–",
                 "–",
             ),
+            (SYNC_MS, 2, "a sync of the disk, ms", "–", "–"),
             (
                 STOLEN,
                 0,
@@ -165,6 +187,7 @@ impl fmt::Display for Report {
                 sqlite.of(name)
             )?;
         }
+        self.write_slow(f)?;
         let ratio = locks.ratio("redis_lock_us", "redis_pings_us");
         let growth = locks.ratio("memory_end_mib", "memory_warm_mib");
         writeln!(f, "\n| the locks | measured | wanted |\n|---|---:|---:|")?;
@@ -186,6 +209,30 @@ impl fmt::Display for Report {
             f,
             "| in memory: acquired and released per second | {rate:.0} | – |"
         )
+    }
+}
+
+impl Report {
+    fn write_slow(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(
+            f,
+            "\n| each sync takes 5 ms longer | measured | wanted |\n|---|---:|---:|"
+        )?;
+        for (name, figures) in [
+            ("PostgreSQL", &self.slow_postgres),
+            ("SQLite", &self.slow_sqlite),
+        ] {
+            let sync_ms = figures.of(SYNC_MS);
+            let published = figures.of(PUBLISHED);
+            // The rate of syncs is one by the time of each.
+            let ratio = figures.product(PUBLISHED, SYNC_MS) / 1e3;
+            writeln!(
+                f,
+                "| {name}: published per second ({published:.0}) against syncs of {sync_ms:.2} ms | \
+                 {ratio:.2} | ≥ 4 |"
+            )?;
+        }
+        Ok(())
     }
 }
 

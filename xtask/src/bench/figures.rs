@@ -34,9 +34,18 @@ impl Figures {
 
     /// The median of what two figures are to each other in each run.
     pub(crate) fn ratio(&self, over: &str, under: &str) -> f64 {
+        self.of_both(over, under, |over, under| over / under)
+    }
+
+    /// The median of the product of two figures in each run.
+    pub(crate) fn product(&self, one: &str, other: &str) -> f64 {
+        self.of_both(one, other, |one, other| one * other)
+    }
+
+    fn of_both(&self, one: &str, other: &str, both: impl Fn(f64, f64) -> f64) -> f64 {
         let of = |name| self.0.get(name).map_or(&[][..], Vec::as_slice);
-        let ratios = of(over).iter().zip(of(under));
-        let ratios: Vec<f64> = ratios.map(|(over, under)| over / under).collect();
-        median(&ratios)
+        let runs = of(one).iter().zip(of(other));
+        let runs: Vec<f64> = runs.map(|(one, other)| both(*one, *other)).collect();
+        median(&runs)
     }
 }

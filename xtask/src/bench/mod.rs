@@ -8,6 +8,7 @@ mod measure;
 mod merge;
 mod peers;
 mod report;
+mod slow_sync;
 
 use std::{
     fs,

@@ -7,7 +7,7 @@ use std::{
 };
 
 use crate::{
-    faults::{eventually_at_least, kernel::Kernel},
+    faults::{eventually, eventually_at_least, kernel::Kernel},
     milled::fresh_folder,
     service::{SAMPLES, Service, page},
 };
@@ -75,12 +75,17 @@ fn every_figure_is_explained_and_told() {
     fs::write(&half, &text[..text.len() / 2]).unwrap();
     service.run(&[Path::new("import"), &whole, &half]);
     service.settles();
+    service.run(&["verify"]);
     // One is held at the kernel and the other waits, so that the queue has something to tell.
     kernel.close_gate();
     for sample in ["gearbox.step", "surfaces.step"] {
         service.run(&[Path::new("import"), &Path::new(SAMPLES).join(sample)]);
     }
     eventually_at_least("the first is at the kernel", 2, || kernel.runs().len());
+    eventually("the other has been read and waits", || {
+        let waits = "cadmill_queue_depth{kind=\"gltf_geometry\"";
+        service.get("/metrics").contains(waits)
+    });
     assert_eq!(told(&service.get("/metrics")), explained());
     kernel.open_gate();
     service.settles();

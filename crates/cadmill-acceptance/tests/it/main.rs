@@ -4,6 +4,7 @@
 mod disk_full;
 mod documented;
 mod exported;
+mod external;
 mod faults;
 mod geometry;
 mod glb;

@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    FailedFilter, FailureCode, Ledger, MediaKind, Missing, MissingFilter, MissingRequest,
+    FailedFilter, FailureCode, Ledger, MediaKind, Missing, MissingFilter, MissingRequest, Requester,
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -22,7 +22,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use crate::{
     dto::{KindDto, TaskDto},
-    extract::{Json, has_nul},
+    extract::{By, Json, has_nul},
     problem::{Code, Problem},
 };
 
@@ -131,15 +131,19 @@ struct RetriedDto {
 /// Asking again while they are made queues nothing.
 #[utoipa::path(
     post, path = "/api/admin/generate-missing-canonical-scenes", tag = "admin", operation_id = "generate_missing_canonical_scenes",
+    params(("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body = Option<MissingBody>,
     responses((status = 202, body = CountsDto, description = "What became of the files")),
     security(("token" = ["admin"])),
 )]
 async fn canonical_scenes(
     State(state): State<Bulk>,
+    By(requester): By,
     body: Option<Json<MissingBody>>,
 ) -> Result<Response, Problem> {
-    state.missing(MediaKind::GltfGeometry, body).await
+    state
+        .missing(MediaKind::GltfGeometry, requester, body)
+        .await
 }
 
 /// Asks for every USD master that is missing.
@@ -147,32 +151,36 @@ async fn canonical_scenes(
 /// Asking again while they are made queues nothing.
 #[utoipa::path(
     post, path = "/api/admin/generate-missing-usd-masters", tag = "admin", operation_id = "generate_missing_usd_masters",
+    params(("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body = Option<MissingBody>,
     responses((status = 202, body = CountsDto, description = "What became of the files")),
     security(("token" = ["admin"])),
 )]
 async fn usd_masters(
     State(state): State<Bulk>,
+    By(requester): By,
     body: Option<Json<MissingBody>>,
 ) -> Result<Response, Problem> {
-    state.missing(MediaKind::UsdMaster, body).await
+    state.missing(MediaKind::UsdMaster, requester, body).await
 }
 
 /// Asks for every medium of which only an older one is there.
 #[utoipa::path(
     post, path = "/api/admin/regenerate-stale", tag = "admin", operation_id = "regenerate_stale",
+    params(("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body = Option<StaleBody>,
     responses((status = 202, body = CountsDto, description = "What became of the media")),
     security(("token" = ["admin"])),
 )]
 async fn regenerate_stale(
     State(state): State<Bulk>,
+    By(requester): By,
     body: Option<Json<StaleBody>>,
 ) -> Result<Response, Problem> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
     let counts = state
         .ledger
-        .request_stale(body.kind.map(Into::into))
+        .request_stale(body.kind.map(Into::into), requester)
         .await?;
     Ok(accepted(CountsDto::from(counts)))
 }
@@ -180,12 +188,14 @@ async fn regenerate_stale(
 /// Asks again for what has failed for good.
 #[utoipa::path(
     post, path = "/api/admin/retry-failed", tag = "admin", operation_id = "retry_failed",
+    params(("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body = Option<FailedBody>,
     responses((status = 202, body = RetriedDto, description = "How much is in the queue now")),
     security(("token" = ["admin"])),
 )]
 async fn retry_failed(
     State(state): State<Bulk>,
+    By(requester): By,
     body: Option<Json<FailedBody>>,
 ) -> Result<Response, Problem> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
@@ -194,7 +204,7 @@ async fn retry_failed(
         code: body.code,
         name_contains: checked(body.name_contains)?,
     };
-    let queued = state.ledger.retry_failed(&filter).await?;
+    let queued = state.ledger.retry_failed(&filter, requester).await?;
     Ok(accepted(RetriedDto { queued }))
 }
 
@@ -202,6 +212,7 @@ impl Bulk {
     async fn missing(
         &self,
         kind: MediaKind,
+        requester: Requester,
         body: Option<Json<MissingBody>>,
     ) -> Result<Response, Problem> {
         let body = body.map(|Json(body)| body).unwrap_or_default();
@@ -212,6 +223,7 @@ impl Bulk {
             },
             include_failed: body.include_failed,
             dry_run: body.dry_run,
+            requester,
             ..MissingRequest::of(kind)
         };
         let counts = self.ledger.request_missing(&request).await?;

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::{Blobs, CadFiles, Failure, MediaAsset, MediaAssets, MediaKind};
+use cadmill_domain::{CadFiles, Failure, MediaAsset, MediaAssets, MediaKind};
 use futures_util::TryStreamExt as _;
 use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -18,6 +18,7 @@ use crate::{
     etag::Tag,
     extract::{AssetId, FileId, Kind, header_text},
     file_name::{attachment, of_medium},
+    media_bytes::MediaBytes,
     problem::{Code, Problem},
 };
 
@@ -31,7 +32,7 @@ const ASK_AGAIN: HeaderValue = HeaderValue::from_static("private, no-cache");
 pub(crate) struct Contents {
     pub(crate) files: Arc<dyn CadFiles>,
     pub(crate) assets: Arc<dyn MediaAssets>,
-    pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) media: MediaBytes,
     pub(crate) redirect_for: Option<Duration>,
 }
 
@@ -176,7 +177,7 @@ impl Contents {
     }
 
     async fn body(&self, asset: &MediaAsset, range: Range<u64>) -> Result<Body, Problem> {
-        let stream = self.blobs.read(&asset.blob, range).await?;
+        let stream = self.media.read(&asset.blob, range).await?;
         let id = asset.id;
         // The status has been sent by then, so all that is left is to break off.
         let stream = stream.inspect_err(move |failure: &Failure| {
@@ -190,10 +191,14 @@ impl Contents {
             return Ok(None);
         };
         let media_type = media_type(asset.kind);
-        let url = self
+        let signed = self
+            .media
             .blobs
-            .direct_url(&asset.blob, name, media_type, valid_for)
-            .await?;
+            .direct_url(&asset.blob, name, media_type, valid_for);
+        let url = match signed.await {
+            Ok(url) => url,
+            Err(failure) => return Err(self.media.lost(&asset.blob, failure).await),
+        };
         let caching = (header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         Ok(url.map(|url| {
             let location = (header::LOCATION, ascii(&url));

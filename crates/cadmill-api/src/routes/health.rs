@@ -8,7 +8,9 @@ use axum::{
     http::{HeaderValue, header},
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::{Clock, Count, HealthCheck, Ledger, Moment, Priority, QueueDepth, sentence};
+use cadmill_domain::{
+    Clock, Count, FailureCode, HealthCheck, Ledger, Moment, Priority, QueueDepth, sentence,
+};
 use futures_util::future::join_all;
 use serde::Serialize;
 use tracing::warn;
@@ -86,37 +88,42 @@ async fn readyz(State(state): State<Health>) -> Result<Json<HealthDto>, Problem>
     let checks = state.checks.iter().map(|check| works(&**check));
     let results = join_all(checks).await;
     let named = state.checks.iter().map(|check| check.name());
-    let failing: Vec<_> = named
-        .clone()
-        .zip(results)
-        .filter(|(_, works)| !works)
-        .collect();
+    let failing = named.clone().zip(results).filter_map(|(name, works)| {
+        // What does not pass by itself is said; the rest is in the log.
+        match works.err()? {
+            Some(FailureCode::DatabaseDamaged) => {
+                Some(format!("{name} ({})", FailureCode::DatabaseDamaged))
+            }
+            _ => Some(name.to_owned()),
+        }
+    });
+    let failing: Vec<_> = failing.collect();
     if failing.is_empty() {
         return Ok(Json(HealthDto {
             status: "ok",
             checks: named.collect(),
         }));
     }
-    let failing: Vec<_> = failing.into_iter().map(|(name, _)| name).collect();
     let detail = format!("This does not work: {}.", failing.join(", "));
     Err(Problem::new(Code::NotReady, detail))
 }
 
-async fn works(check: &dyn HealthCheck) -> bool {
+/// Whether it works, and if it failed by a code, which.
+async fn works(check: &dyn HealthCheck) -> Result<(), Option<FailureCode>> {
     let name = check.name();
     match tokio::time::timeout(CHECK_TIME, check.check()).await {
-        Ok(Ok(())) => true,
+        Ok(Ok(())) => Ok(()),
         Ok(Err(failure)) => {
             warn!(
                 check.name = name,
                 error = sentence(&failure),
                 "A check failed."
             );
-            false
+            Err(Some(failure.code))
         }
         Err(_) => {
             warn!(check.name = name, "A check took too long.");
-            false
+            Err(None)
         }
     }
 }

@@ -10,8 +10,8 @@ use axum::{
 };
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
-    Priority, Request, RequestKey, TaskKind, TaskPayload,
-    provenance::{converter, warnings},
+    MissingGeometry, Priority, Request, RequestKey, TaskKind, TaskPayload,
+    provenance::{converter, missing_geometry, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -22,7 +22,7 @@ use uuid::Uuid;
 
 use crate::{
     dto::{CauseDto, KindDto, MediumDto},
-    extract::{AssetId, FileId, Kind, Query, header_text},
+    extract::{AssetId, By, FileId, Kind, Query, header_text},
     problem::{Code, Problem},
 };
 
@@ -65,6 +65,7 @@ struct MediaQuery {
         ("kind" = inline(KindDto), Path, description = "The kind of medium"),
         MediaQuery,
         ("Idempotency-Key" = Option<String>, Header, description = "Marks a request that may be repeated", min_length = 1, max_length = 255, pattern = "^[!-~]+$"),
+        ("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$"),
     ),
     responses(
         (status = 200, body = MediumDto, description = "It is there"),
@@ -78,6 +79,7 @@ async fn request(
     FileId(id): FileId,
     Kind(kind): Kind,
     Query(query): Query<MediaQuery>,
+    By(requester): By,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(&headers)?;
@@ -91,6 +93,7 @@ async fn request(
     };
     let request = Request {
         again: query.force,
+        requester,
         ..Request::ASKED
     };
     let asked = match key {
@@ -126,6 +129,7 @@ fn is_satisfied(status: &MediaStatus, force: bool) -> bool {
         MediaState::Running => true,
         MediaState::Queued => status.priority >= Priority::Asked && status.not_before.is_none(),
         MediaState::Ready => !force,
+        MediaState::Stale => status.coarser && !force,
         _ => false,
     }
 }
@@ -133,6 +137,8 @@ fn is_satisfied(status: &MediaStatus, force: bool) -> bool {
 fn answered(status: MediaStatus) -> Response {
     let code = match status.state {
         MediaState::Ready => StatusCode::OK,
+        // It is as good as can be had.
+        MediaState::Stale if status.coarser => StatusCode::OK,
         _ => StatusCode::ACCEPTED,
     };
     (code, Json(MediumDto::from(status))).into_response()
@@ -150,6 +156,23 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
     } else {
         let detail = "`Idempotency-Key` has 1 to 255 visible ASCII characters.";
         Err(Problem::new(Code::BadHeader, detail))
+    }
+}
+
+/// Geometry of the STEP file that lies in another file.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = MissingGeometry)]
+struct MissingGeometryDto {
+    /// The other file, as the STEP file names it; empty if it gives no name.
+    file: String,
+    /// The names of the products whose shape lies there.
+    products: Vec<String>,
+}
+
+impl From<MissingGeometry> for MissingGeometryDto {
+    fn from(missing: MissingGeometry) -> Self {
+        let MissingGeometry { file, products } = missing;
+        Self { file, products }
     }
 }
 
@@ -175,6 +198,8 @@ struct AssetDto {
     converter: Option<String>,
     /// What was found odd.
     warnings: Vec<String>,
+    /// Geometry of the STEP file that lies in other files, which are never opened.
+    missing_geometry: Vec<MissingGeometryDto>,
     /// SHA-256 of its bytes.
     #[schema(pattern = "^[0-9a-f]{64}$")]
     sha256: String,
@@ -210,6 +235,10 @@ impl AssetDto {
             why,
             converter: converter(&report).map(str::to_owned),
             warnings: warnings(&report),
+            missing_geometry: missing_geometry(&report)
+                .into_iter()
+                .map(MissingGeometryDto::from)
+                .collect(),
             input: asset.input.to_string(),
             sha256: asset.blob.sha256.to_string(),
             size_bytes: asset.blob.bytes,

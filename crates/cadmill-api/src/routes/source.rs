@@ -16,7 +16,7 @@ use super::{
 use crate::{
     dto::BinaryDto,
     etag::{Tag, expected_revision},
-    extract::{FileId, media_type},
+    extract::{By, FileId, media_type},
     problem::{Code, Problem},
     receive::receive,
 };
@@ -42,6 +42,7 @@ pub(crate) fn routes() -> OpenApiRouter<Uploads> {
     params(
         ("id" = Uuid, Path, description = "The file"),
         ("If-Match" = Option<String>, Header, description = "The ETag of the state that is changed, or `*`; only its revision is compared", pattern = "^([*]|(W/)?\"[!#-~]*\"|[0-9]{1,18})$"),
+        ("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$"),
     ),
     request_body(content(
         (BinaryDto = "application/octet-stream"), (BinaryDto = "model/step"),
@@ -56,6 +57,7 @@ pub(crate) fn routes() -> OpenApiRouter<Uploads> {
 async fn replace(
     State(state): State<Uploads>,
     FileId(id): FileId,
+    By(requester): By,
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
@@ -74,8 +76,12 @@ async fn replace(
     let mut pieces = body.into_data_stream();
     let broken = |error| Problem::new(Code::BadUpload, "The body is broken off.").because(error);
     let upload = receive(&*state.blobs, &mut pieces, state.limit_bytes, broken).await?;
-    let source = upload.finish().await?;
-    let outcome = state.files.replace_source(id, source, UPLOADED, expected);
+    let source = cadmill_domain::keep_upload(&*state.refs, upload).await?;
+    let request = cadmill_domain::Request {
+        requester,
+        ..UPLOADED
+    };
+    let outcome = state.files.replace_source(id, source, request, expected);
     let file = saved(outcome.await?)?;
     let tag = Tag::of_revision(file.revision());
     Ok(([(header::ETAG, tag.header())], Json(FileDto::from(&file))).into_response())

@@ -13,7 +13,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use bytes::Bytes;
-use cadmill_domain::{BlobUpload, Blobs, CadFile, CadFiles, NewCadFile, Priority};
+use cadmill_domain::{
+    BlobRefs, BlobUpload, Blobs, CadFile, CadFiles, NewCadFile, Priority, Requester, keep_upload,
+};
 use futures_util::{Stream, StreamExt as _};
 use multer::{Field, Multipart};
 use serde::Serialize;
@@ -30,7 +32,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::cad::FileDto;
 use crate::{
     dto::BinaryDto,
-    extract::media_type,
+    extract::{By, media_type},
     file_name::clean,
     problem::{Code, Problem, ProblemBody},
     receive::receive,
@@ -47,6 +49,7 @@ const LONGEST_HEAD: usize = 256 << 10;
 pub(crate) struct Uploads {
     pub(crate) files: Arc<dyn CadFiles>,
     pub(crate) blobs: Arc<dyn Blobs>,
+    pub(crate) refs: Arc<dyn BlobRefs>,
     pub(crate) limit_bytes: u64,
 }
 
@@ -116,6 +119,7 @@ struct Received {
 /// cleaned: no path, no control characters, at most 200 bytes.
 #[utoipa::path(
     post, path = "/api/cad", tag = "cad", operation_id = "upload_cad_files",
+    params(("X-Cadmill-Project" = Option<String>, Header, description = "The project for which it is done: projects take turns", min_length = 1, max_length = 128, pattern = "^[!-~]+$")),
     request_body(content = UploadForm, content_type = "multipart/form-data"),
     responses(
         (status = 201, body = FileDto, description = "The file", headers(("Location" = String, description = "Where it is shown"))),
@@ -123,14 +127,18 @@ struct Received {
     ),
     security(("token" = ["editor"])),
 )]
-async fn upload(State(state): State<Uploads>, request: Request) -> Result<Response, Problem> {
+async fn upload(
+    State(state): State<Uploads>,
+    By(requester): By,
+    request: Request,
+) -> Result<Response, Problem> {
     let id = id_of(request.headers());
     let received = state.receive_all(request).await?;
     let is_one = received.len() == 1;
     let mut results = Vec::with_capacity(received.len());
     for Received { name, upload, .. } in received {
         let added = match upload {
-            Ok(upload) => state.add(&name, upload).await,
+            Ok(upload) => state.add(&name, upload, requester).await,
             Err(problem) => Err(problem),
         };
         if is_one {
@@ -214,14 +222,21 @@ impl Uploads {
         })
     }
 
-    async fn add(&self, name: &str, upload: Box<dyn BlobUpload>) -> Result<CadFile, Problem> {
-        let source = upload.finish().await?;
+    async fn add(
+        &self,
+        name: &str,
+        upload: Box<dyn BlobUpload>,
+        requester: Requester,
+    ) -> Result<CadFile, Problem> {
+        let source = keep_upload(&*self.refs, upload).await?;
         let name = name.to_owned();
-        let file = self
-            .files
-            .add(NewCadFile { name, source }, Some(UPLOADED))
-            .await?;
-        info!(cad_file.id = %file.id, bytes = source.bytes, "A file was brought in.");
+        let request = cadmill_domain::Request {
+            requester,
+            ..UPLOADED
+        };
+        let file = NewCadFile { name, source };
+        let file = self.files.add(file, Some(request)).await?;
+        info!(cad_file.id = %file.id, bytes = file.source.bytes, "A file was brought in.");
         Ok(file)
     }
 }

@@ -1,7 +1,7 @@
 //! The bytes of media.
 
 use axum::{body::Body, http::Method};
-use cadmill_domain::{ContentHash, MediaKind, Role};
+use cadmill_domain::{Blob, ContentHash, Ledger as _, MediaKind, Role, RowState, TaskKind};
 
 use crate::harness::{Answer, Harness, with};
 
@@ -129,6 +129,33 @@ async fn what_is_not_there_is_a_problem() {
 }
 
 #[tokio::test]
+async fn a_medium_whose_bytes_are_lost_is_made_again() {
+    for left in [None, Some(&b"glTF"[..]), Some(b"")] {
+        for range in [None, Some("bytes=2-4"), Some("bytes=8-")] {
+            let stage = Stage::new().await;
+            let blob = Blob::of(BYTES);
+            let left = left.map(<[u8]>::to_vec);
+            stage.harness.blobs.damage(&blob, left);
+            let headers = range.map(|range| ("range", range));
+            let headers = headers.as_slice();
+            let answer = stage.ask(Method::GET, &stage.by_asset, headers).await;
+            answer.is_problem(503, "bytes_lost");
+            assert_eq!(answer.header("retry-after"), "5");
+            // The rows of an older medium are gone, and a new one is under way.
+            let gone = stage.ask(Method::GET, &stage.by_asset, headers).await;
+            gone.is_problem(404, "not_found");
+            let missing = stage.ask(Method::GET, &stage.by_kind, headers).await;
+            missing.is_problem(404, "medium_missing");
+            let id = stage.by_kind.split('/').nth(3).unwrap().parse().unwrap();
+            let rows = stage.harness.store.rows(id).await.unwrap();
+            let glb = TaskKind::Make(MediaKind::GltfGeometry);
+            let state = rows.iter().find(|(kind, _)| *kind == glb).unwrap().1.state;
+            assert_eq!(state, RowState::Queued);
+        }
+    }
+}
+
+#[tokio::test]
 async fn each_kind_has_its_media_type() {
     let stage = Stage::new().await;
     let id = stage.by_kind.split('/').nth(3).unwrap().parse().unwrap();
@@ -155,7 +182,9 @@ mod redirects {
     };
 
     use axum::http::Method;
-    use cadmill_domain::{Blob, BlobUpload, Blobs, ByteStream, Failure, fakes::MemoryBlobs};
+    use cadmill_domain::{
+        Blob, BlobCopy, BlobUpload, Blobs, ByteStream, Failure, fakes::MemoryBlobs,
+    };
 
     use super::Stage;
 
@@ -165,17 +194,28 @@ mod redirects {
 
     #[async_trait::async_trait]
     impl Blobs for Elsewhere {
-        async fn put(&self, bytes: Vec<u8>) -> Result<Blob, Failure> {
-            self.0.put(bytes).await
+        async fn put_copy(&self, bytes: bytes::Bytes, copy: BlobCopy) -> Result<Blob, Failure> {
+            self.0.put_copy(bytes, copy).await
         }
-        async fn put_file(&self, path: &Path) -> Result<Blob, Failure> {
-            self.0.put_file(path).await
+        async fn hash_file(&self, path: &Path) -> Result<Blob, Failure> {
+            self.0.hash_file(path).await
+        }
+        async fn put_file_copy(
+            &self,
+            path: &Path,
+            blob: Blob,
+            copy: BlobCopy,
+        ) -> Result<(), Failure> {
+            self.0.put_file_copy(path, blob, copy).await
         }
         async fn get(&self, blob: &Blob) -> Result<Vec<u8>, Failure> {
             self.0.get(blob).await
         }
         async fn fetch(&self, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure> {
             self.0.fetch(blob, folder).await
+        }
+        async fn is_whole(&self, blob: &Blob) -> Result<bool, Failure> {
+            self.0.is_whole(blob).await
         }
         async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure> {
             self.0.begin().await
@@ -190,6 +230,7 @@ mod redirects {
             media_type: &str,
             valid_for: Duration,
         ) -> Result<Option<String>, Failure> {
+            drop(self.0.read(blob, 0..0).await?);
             let seconds = valid_for.as_secs();
             let name = name.replace(' ', "+");
             Ok(Some(format!(
@@ -217,5 +258,9 @@ mod redirects {
         );
         assert_eq!(answer.header("cache-control"), "no-store");
         stage.ask(Method::HEAD, &stage.by_asset, &[]).await.is_ok();
+
+        stage.harness.blobs.damage(&Blob::of(super::BYTES), None);
+        let answer = stage.ask(Method::GET, &stage.by_asset, &[]).await;
+        answer.is_problem(503, "bytes_lost");
     }
 }

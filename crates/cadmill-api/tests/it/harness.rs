@@ -52,6 +52,7 @@ impl Harness {
             ledger: Arc::new(store.clone()),
             log: Arc::new(store.clone()),
             blobs: Arc::new(blobs.clone()),
+            refs: Arc::new(store.clone()),
             lock: lock.clone(),
             tokens: Arc::new(store.clone()),
             random: rand::random,
@@ -99,7 +100,7 @@ impl Harness {
         let source = self.blobs.put(bytes.to_vec()).await.unwrap();
         let file = NewCadFile {
             name: name.to_owned(),
-            source,
+            source: source.into(),
         };
         self.store.add(file, Some(Asked::ASKED)).await.unwrap()
     }
@@ -146,7 +147,10 @@ impl Harness {
             }
         );
         let report = json!({"converter": "cadmill 0.1.0", "unmatched_materials": []});
-        let product = Product::Asset(NewMediaAsset { blob, report });
+        let product = Product::Asset(NewMediaAsset {
+            blob: blob.into(),
+            report,
+        });
         self.publish(id, TaskKind::Make(kind), product)
             .await
             .unwrap()

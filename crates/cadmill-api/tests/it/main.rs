@@ -17,6 +17,7 @@ mod post;
 mod problems;
 mod proxies;
 mod receiver;
+mod requesters;
 mod serving;
 mod slow_receivers;
 mod tls;

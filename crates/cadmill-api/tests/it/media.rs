@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
-    Fence, Ledger as _, MediaAssets, MediaKind, MockLedger, NewPipelineEvent, PipelineLog as _,
-    Role, StepEvent, TaskKind, TaskPayload, WorkerName,
+    Fence, HandBack, Ledger as _, MediaAssets, MediaKind, MockLedger, NewPipelineEvent,
+    PipelineLog as _, Role, StepEvent, TaskKind, TaskPayload, WorkerName,
 };
 use chrono::TimeDelta;
 use serde_json::json;
@@ -54,7 +54,11 @@ async fn asking_queues_merges_and_finds_what_is_there() {
         assert_eq!(running.json()["state"], "running");
         assert_eq!(running.json()["fence"], claim.fence.0);
     }
-    harness.store.hand_back(&claim).await.unwrap();
+    harness
+        .store
+        .hand_back(&claim, HandBack::Stopping)
+        .await
+        .unwrap();
     harness
         .medium(file.id, MediaKind::GltfGeometry, b"glTF")
         .await;

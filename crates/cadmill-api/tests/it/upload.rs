@@ -5,7 +5,9 @@ use axum::{
     http::{Method, Request},
 };
 use bytes::Bytes;
-use cadmill_domain::{Blob, Blobs as _, CadFiles as _, Ledger as _, Priority, Role, TaskKind};
+use cadmill_domain::{
+    Blob, Blobs as _, CadFiles as _, Ledger as _, Priority, Role, TaskKind, WorkQuery,
+};
 use futures_util::{StreamExt as _, stream};
 
 use crate::harness::{Answer, Harness, with};
@@ -55,7 +57,7 @@ async fn one_file_is_brought_in_and_processed_first() {
         body["step_file_hash"],
         Blob::of(b"ISO-10303-21;").sha256.to_string()
     );
-    let next = harness.store.next(1).await.unwrap()[0];
+    let next = harness.store.next(&WorkQuery::first(1)).await.unwrap()[0].work;
     assert_eq!(next.kind, TaskKind::ProcessStep);
     assert_eq!(next.cad_file_id.to_string(), body["id"]);
     let (_, row) = &harness.store.rows(next.cad_file_id).await.unwrap()[0];

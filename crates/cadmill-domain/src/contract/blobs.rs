@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt as _, future::join_all};
 use tempfile::tempdir;
 
-use crate::{Blob, Blobs, FailureCode};
+use crate::{Blob, BlobState, Blobs, FailureCode, examine_blob};
 
 suite! { $ blobs, blobs_contract:
     bytes_are_read_back
@@ -21,6 +21,7 @@ suite! { $ blobs, blobs_contract:
     ranges_are_read
     a_range_of_what_is_not_there_is_told_at_once
     a_probe_leaves_nothing
+    what_is_there_with_its_length_is_whole
 }
 
 /// Whole, under the hash of what they are; empty or large.
@@ -78,11 +79,11 @@ pub async fn the_same_at_once_is_fine(blobs: &dyn Blobs) {
     check(blobs, bytes).await;
 }
 
-/// `storage`, and no file is left behind.
+/// `blob_missing`, and no file is left behind.
 pub async fn what_is_not_there_is_told(blobs: &dyn Blobs) {
     blobs.put(b"something".to_vec()).await.unwrap();
-    check_refused(blobs, &Blob::of(b"something else")).await;
-    check_refused(blobs, &Blob::of(b"")).await;
+    check_missing(blobs, &Blob::of(b"something else")).await;
+    check_missing(blobs, &Blob::of(b"")).await;
 }
 
 /// `unreadable`.
@@ -126,8 +127,8 @@ pub async fn an_upload_that_is_not_finished_leaves_nothing(blobs: &dyn Blobs) {
             }
         }
     }
-    check_refused(blobs, &Blob::of(bytes)).await;
-    check_refused(blobs, &Blob::of(b"")).await;
+    check_missing(blobs, &Blob::of(bytes)).await;
+    check_missing(blobs, &Blob::of(b"")).await;
 }
 
 /// Of the same bytes and of others.
@@ -179,7 +180,7 @@ pub async fn a_range_of_what_is_not_there_is_told_at_once(blobs: &dyn Blobs) {
         for range in [0..3, 0..0, 2..100] {
             let read = blobs.read(&Blob::of(bytes), range).await;
             let failure = read.err().expect("nothing can be read");
-            assert_eq!(failure.code, FailureCode::Storage);
+            assert_eq!(failure.code, FailureCode::BlobMissing);
         }
     }
 }
@@ -189,17 +190,47 @@ pub async fn a_probe_leaves_nothing(blobs: &dyn Blobs) {
     for probed in join_all((0..5).map(|_| blobs.probe())).await {
         probed.unwrap();
     }
-    check_refused(blobs, &Blob::of(b"cadmill")).await;
+    check_missing(blobs, &Blob::of(b"cadmill")).await;
+}
+
+/// Missing, or of another length, it is not.
+pub async fn what_is_there_with_its_length_is_whole(blobs: &dyn Blobs) {
+    for bytes in samples() {
+        let blob = Blob::of(&bytes);
+        assert!(!blobs.is_whole(&blob).await.unwrap(), "it is not there");
+        blobs.put(bytes).await.unwrap();
+        assert!(blobs.is_whole(&blob).await.unwrap());
+        let longer = Blob {
+            bytes: blob.bytes + 1,
+            ..blob
+        };
+        assert!(!blobs.is_whole(&longer).await.unwrap());
+    }
 }
 
 /// Not in the list, since only the implementation knows how to damage what it keeps: `blob` was put,
 /// and then its bytes were changed or cut off.
 pub async fn what_is_damaged_is_told(blobs: &dyn Blobs, blob: &Blob) {
-    check_refused(blobs, blob).await;
+    check_refused(blobs, blob, FailureCode::BlobDamaged).await;
+    let examined = examine_blob(blobs, blob).await.unwrap();
+    assert_eq!(examined, BlobState::Damaged);
+}
+
+/// Not in the list either: `blob` was put, and then bytes were added or cut off. No range of it is
+/// read.
+pub async fn another_length_is_told_at_once(blobs: &dyn Blobs, blob: &Blob) {
+    what_is_damaged_is_told(blobs, blob).await;
+    for range in [0..1, 0..blob.bytes, 0..0] {
+        let failure = blobs.read(blob, range).await.err();
+        let code = failure.map(|failure| failure.code);
+        assert_eq!(code, Some(FailureCode::BlobDamaged));
+    }
 }
 
 async fn check(blobs: &dyn Blobs, bytes: &[u8]) {
     let blob = Blob::of(bytes);
+    let examined = examine_blob(blobs, &blob).await.unwrap();
+    assert_eq!(examined, BlobState::Whole);
     let found = blobs.get(&blob).await.unwrap();
     assert!(found == bytes, "{} bytes are read back", blob.bytes);
     let folder = tempdir().unwrap();
@@ -214,12 +245,18 @@ async fn check(blobs: &dyn Blobs, bytes: &[u8]) {
     }
 }
 
-async fn check_refused(blobs: &dyn Blobs, blob: &Blob) {
+async fn check_missing(blobs: &dyn Blobs, blob: &Blob) {
+    check_refused(blobs, blob, FailureCode::BlobMissing).await;
+    let examined = examine_blob(blobs, blob).await.unwrap();
+    assert_eq!(examined, BlobState::Missing);
+}
+
+async fn check_refused(blobs: &dyn Blobs, blob: &Blob, code: FailureCode) {
     let failure = blobs.get(blob).await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::Storage, "get: {failure:?}");
+    assert_eq!(failure.code, code, "get: {failure:?}");
     let folder = tempdir().unwrap();
     let failure = blobs.fetch(blob, folder.path()).await.unwrap_err();
-    assert_eq!(failure.code, FailureCode::Storage, "fetch: {failure:?}");
+    assert_eq!(failure.code, code, "fetch: {failure:?}");
     assert_eq!(files_in(folder.path()), 0, "fetch leaves nothing behind");
 }
 

@@ -6,11 +6,11 @@ use chrono::TimeDelta;
 use serde_json::json;
 
 use crate::{
-    AccessTokens, Blob, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure, FailureCode,
-    Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaAssets,
-    MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Product, Published,
-    Recipe, Request, Requested, Row, RowState, SaveOutcome, TaskKind, TaskPayload, Webhooks,
-    WorkerName, fakes::ManualClock,
+    AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure,
+    FailureCode, Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
+    MediaAssets, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog,
+    Product, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome, TaskKind,
+    TaskPayload, Webhooks, WorkQuery, WorkerName, fakes::ManualClock,
 };
 
 /// A new, empty deployment that makes what [`making`] says, by this clock.
@@ -26,6 +26,8 @@ pub struct Deployment {
     pub log: Arc<dyn PipelineLog>,
     /// The access tokens.
     pub tokens: Arc<dyn AccessTokens>,
+    /// Which blobs are referred to.
+    pub refs: Arc<dyn BlobRefs>,
     /// The webhooks.
     pub webhooks: Arc<dyn Webhooks>,
     /// The clock of all of them.
@@ -79,9 +81,18 @@ impl Deployment {
         self.later(1);
         let file = NewCadFile {
             name: name.to_owned(),
-            source: bytes_of(name, "A"),
+            source: bytes_of(name, "A").into(),
         };
         self.files.add(file, Some(Request::BULK)).await.unwrap().id
+    }
+
+    /// Adds a file of which nothing is asked.
+    pub(super) async fn add_quietly(&self, name: &str) -> CadFileId {
+        let file = NewCadFile {
+            name: name.to_owned(),
+            source: bytes_of(name, "A").into(),
+        };
+        self.files.add(file, None).await.unwrap().id
     }
 
     /// Adds a file and lets `story` happen to it.
@@ -134,7 +145,7 @@ impl Deployment {
                     let source = bytes_of(&self.file(id).await.name, version);
                     let replaced = self
                         .files
-                        .replace_source(id, source, Request::BULK, None)
+                        .replace_source(id, source.into(), Request::BULK, None)
                         .await;
                     assert!(
                         matches!(replaced.unwrap(), SaveOutcome::Saved(_)),
@@ -143,6 +154,15 @@ impl Deployment {
                 }
             }
         }
+    }
+
+    /// Waits until the events of a file that are committed are shown to those who follow by number.
+    /// PostgreSQL shows them when the transactions that began before have ended, even those of other
+    /// databases of the server.
+    pub(super) async fn followers_see(&self, file: CadFileId) {
+        let timeline = self.log.timeline(file).await.unwrap();
+        let newest = timeline.last().expect("the file has events").id;
+        while self.log.last_event_id().await.unwrap() < newest {}
     }
 
     pub(super) fn later(&self, seconds: i64) {
@@ -224,7 +244,12 @@ impl Deployment {
     }
 
     pub(super) async fn next(&self) -> Vec<TaskPayload> {
-        self.ledger.next(usize::from(u16::MAX)).await.unwrap()
+        self.next_of(&WorkQuery::first(usize::from(u16::MAX))).await
+    }
+
+    pub(super) async fn next_of(&self, query: &WorkQuery) -> Vec<TaskPayload> {
+        let next = self.ledger.next(query).await.unwrap();
+        next.into_iter().map(|queued| queued.work).collect()
     }
 
     pub(super) async fn everything(&self) -> Everything {
@@ -260,7 +285,7 @@ pub(super) fn product(claim: &Claim) -> Product {
     if claim.work.kind == STEP {
         return Product::Step(report);
     }
-    let blob = Blob::of(format!("{}, {}", claim.work, claim.fence).as_bytes());
+    let blob = Blob::of(format!("{}, {}", claim.work, claim.fence).as_bytes()).into();
     Product::Asset(NewMediaAsset { blob, report })
 }
 

@@ -15,6 +15,7 @@
 //!         ledger: store.clone(),
 //!         log: store.clone(),
 //!         tokens: store.clone(),
+//!         refs: store.clone(),
 //!         webhooks: store,
 //!         clock,
 //!     }
@@ -52,6 +53,7 @@ macro_rules! suite {
 }
 
 pub mod access_tokens;
+pub mod blob_refs;
 pub mod blobs;
 pub mod cad_files;
 mod deployment;

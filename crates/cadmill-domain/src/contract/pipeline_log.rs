@@ -88,6 +88,8 @@ pub async fn events_are_followed_by_their_numbers(deployment: &Deployment) {
     for file in [first, second, first, first, second] {
         log.append(an_event(file)).await.unwrap();
     }
+    deployment.followers_see(first).await;
+    deployment.followers_see(second).await;
     for file in [None, Some(first), Some(second)] {
         let after = async |after, limit| log.events_after(after, file, limit).await.unwrap();
         let all = after(EventId::default(), 100).await;
@@ -150,7 +152,9 @@ pub async fn whoever_follows_misses_nothing(deployment: &Deployment) {
     assert_eq!(seen, written, "the follower has seen every event");
 }
 
-pub(super) fn an_event(cad_file_id: CadFileId) -> NewPipelineEvent {
+/// Some event of a file.
+#[must_use]
+pub fn an_event(cad_file_id: CadFileId) -> NewPipelineEvent {
     NewPipelineEvent {
         cad_file_id,
         task: GLB,

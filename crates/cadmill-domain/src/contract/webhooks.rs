@@ -123,6 +123,7 @@ pub async fn enqueued_at_once_events_are_delivered_once(deployment: &Deployment)
         }
     });
     let mut enqueued: u64 = join_all(told).await.into_iter().sum();
+    deployment.followers_see(file).await;
     enqueued += deployment.webhooks.enqueue_events().await.unwrap();
     assert_eq!(enqueued, 20);
     let found = deployment
@@ -434,6 +435,7 @@ async fn tell(deployment: &Deployment, file: CadFileId, event: StepEvent) {
         ..an_event(file)
     };
     deployment.log.append(event).await.unwrap();
+    deployment.followers_see(file).await;
 }
 
 async fn claim(deployment: &Deployment, limit: usize) -> Vec<DeliveryClaim> {

@@ -6,26 +6,28 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    Blob, CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
-    CursorError, Direction, EventId, FileChange, MaterialMap, MediaKind, MediaState, NewCadFile,
-    Request, Revision, SaveOutcome, StoreError, TaskKind, TaskPayload,
+    CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
+    CursorError, Direction, EventId, FileChange, KeptBlob, MaterialMap, MediaKind, MediaState,
+    NewCadFile, Request, Revision, SaveOutcome, StoreError, TaskKind, TaskPayload,
 };
 
 #[async_trait]
 impl CadFiles for MemoryStore {
-    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
+    async fn add(&self, new: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
         let now = self.clock.now();
         let file = CadFile {
             id: CadFileId::generate(&*self.clock),
-            name: file.name,
-            source: file.source,
+            name: new.name,
+            source: new.source.blob(),
             step: None,
             materials: crate::MaterialMaps::default(),
             created_at: now,
             updated_at: now,
         };
         let mut tables = self.tables();
+        tables.end_intent(new.source)?;
         tables.files.insert(file.id, file.clone());
+        tables.source_found(&self.making, file.source.sha256, now);
         if let Some(request) = request {
             tables.with_book(&self.making, file.id, now, |book| {
                 book.request(TaskKind::ProcessStep, request)
@@ -106,6 +108,11 @@ impl CadFiles for MemoryStore {
         let mut tables = self.tables();
         let tables = &mut *tables;
         tables.rows.retain(|work, _| work.cad_file_id != id);
+        let assets = tables.assets.values();
+        let assets = assets.filter(|asset| asset.cad_file_id == id);
+        let sources = tables.files.get(&id).map(|file| file.source.sha256);
+        let released = assets.map(|asset| asset.blob.sha256).chain(sources);
+        tables.released.extend(released);
         tables.assets.retain(|_, asset| asset.cad_file_id != id);
         tables.keys.retain(|(work, _), _| work.cad_file_id != id);
         tables.events.retain(|event| event.event.cad_file_id != id);
@@ -120,11 +127,12 @@ impl CadFiles for MemoryStore {
     async fn replace_source(
         &self,
         id: CadFileId,
-        source: Blob,
+        source: KeptBlob,
         request: Request,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
-        Ok(self.change_file(id, &FileChange::Source(source, request), unless_changed))
+        let change = FileChange::Source(source.blob(), request);
+        self.change_file(id, &change, Some(source), unless_changed)
     }
 
     async fn save_part_materials(
@@ -133,7 +141,12 @@ impl CadFiles for MemoryStore {
         materials: MaterialMap,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
-        Ok(self.change_file(id, &FileChange::PartMaterials(materials), unless_changed))
+        self.change_file(
+            id,
+            &FileChange::PartMaterials(materials),
+            None,
+            unless_changed,
+        )
     }
 
     async fn save_manual_material_overrides(
@@ -142,7 +155,12 @@ impl CadFiles for MemoryStore {
         materials: MaterialMap,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
-        Ok(self.change_file(id, &FileChange::ManualOverrides(materials), unless_changed))
+        self.change_file(
+            id,
+            &FileChange::ManualOverrides(materials),
+            None,
+            unless_changed,
+        )
     }
 }
 
@@ -151,20 +169,31 @@ impl MemoryStore {
         &self,
         id: CadFileId,
         change: &FileChange,
+        source: Option<KeptBlob>,
         unless_changed: Option<Revision>,
-    ) -> SaveOutcome {
+    ) -> Result<SaveOutcome, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables();
-        let Some(file) = tables.files.get_mut(&id) else {
-            return SaveOutcome::NotThere;
+        let Some(mut file) = tables.files.get(&id).cloned() else {
+            return Ok(SaveOutcome::NotThere);
         };
         if unless_changed.is_some_and(|expected| expected != file.revision()) {
-            return SaveOutcome::Changed(file.clone());
+            return Ok(SaveOutcome::Changed(file));
         }
-        change.apply(file, now);
-        let file = file.clone();
+        if let Some(source) = source {
+            tables.end_intent(source)?;
+        }
+        let before = file.source;
+        change.apply(&mut file, now);
+        if file.source != before {
+            tables.released.insert(before.sha256);
+        }
+        tables.files.insert(id, file.clone());
         tables.with_book(&self.making, id, now, |book| change.follow(book));
-        SaveOutcome::Saved(file)
+        if let FileChange::Source(source, _) = change {
+            tables.source_found(&self.making, source.sha256, now);
+        }
+        Ok(SaveOutcome::Saved(file))
     }
 
     fn overview_of(&self, tables: &Tables, file: &CadFile) -> CadFileOverview {

@@ -3,13 +3,15 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 
 use super::{MemoryStore, Tables, cad_files::is_named};
 use crate::{
-    Book, CadFile, CadFileId, Claim, Count, FailedFilter, Failure, Ledger, MediaAssetId, MediaKind,
-    Missing, MissingRequest, Moment, Priority, Product, Progress, Published, QueueDepth, Recovered,
-    Remnant, Request, RequestKey, Requested, Row, RowState, StoreError, TaskKind, TaskPayload,
-    WorkCursor, WorkItem, WorkerName,
+    BlobLoss, Book, CadFile, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter,
+    Failure, HandBack, Input, Ledger, MediaAssetId, MediaKind, Missing, MissingRequest, Moment,
+    NewPipelineEvent, Priority, Product, Progress, Published, QueueDepth, QueuedWork, Recovered,
+    Recovery, Remnant, Request, RequestKey, Requested, Requester, ResultSummary, Row, RowState,
+    StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkQuery, WorkerName, first_in_queue,
 };
 
 #[async_trait]
@@ -63,6 +65,8 @@ impl Ledger for MemoryStore {
         let files: Vec<_> = files.map(|file| file.id).collect();
         let asked = Request {
             retry_failed: request.include_failed,
+            requester: request.requester,
+            retry_coarser: request.retries_coarser(),
             ..Request::BULK
         };
         let mut missing = Missing::default();
@@ -86,35 +90,67 @@ impl Ledger for MemoryStore {
         Ok(missing)
     }
 
-    async fn request_stale(&self, kind: Option<MediaKind>) -> Result<Missing, StoreError> {
+    async fn request_stale(
+        &self,
+        kind: Option<MediaKind>,
+        requester: Requester,
+    ) -> Result<Missing, StoreError> {
         let mut stale = Missing::default();
         let media = self.making.media();
         for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
-            stale += self
-                .request_missing(&MissingRequest::of_stale(medium))
-                .await?;
+            let request = MissingRequest {
+                requester,
+                ..MissingRequest::of_stale(medium)
+            };
+            stale += self.request_missing(&request).await?;
         }
         Ok(stale)
     }
 
-    async fn retry_failed(&self, filter: &FailedFilter) -> Result<u64, StoreError> {
+    async fn retry_failed(
+        &self,
+        filter: &FailedFilter,
+        requester: Requester,
+    ) -> Result<u64, StoreError> {
         let mut queued = 0;
         let kinds = self.making.kinds();
         for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
-            queued += self.request_missing(&filter.request(kind)).await?.queued;
+            let request = MissingRequest {
+                requester,
+                ..filter.request(kind)
+            };
+            queued += self.request_missing(&request).await?.queued;
         }
         Ok(queued)
     }
 
-    async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
+    async fn next(&self, query: &WorkQuery) -> Result<Vec<QueuedWork>, StoreError> {
+        let tables = self.tables();
+        let rows = tables.rows.iter().map(|(work, row)| (*work, row));
+        let done_here = rows.filter(|(work, _)| self.making.does(work.kind));
+        let healthy = done_here.filter(|(_, row)| !row.is_suspect());
+        Ok(first_in_queue(healthy, query, self.clock.now()))
+    }
+
+    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
         let now = self.clock.now();
         let tables = self.tables();
         let rows = tables.rows.iter();
-        let mut due: Vec<_> = rows
-            .filter(|(work, row)| row.is_due(now) && self.making.does(work.kind))
-            .collect();
-        due.sort_by_key(|(work, row)| (-row.priority.rank(), row.requested_at, **work));
-        Ok(due.into_iter().take(limit).map(|(work, _)| *work).collect())
+        let due = rows.filter(|(work, row)| row.is_due(now) && self.making.does(work.kind));
+        let mut suspects: Vec<_> = due.filter(|(_, row)| row.is_suspect()).collect();
+        suspects.sort_by_key(|(work, row)| (row.requested_at, **work));
+        let suspects = suspects.into_iter().take(limit);
+        Ok(suspects.map(|(work, _)| *work).collect())
+    }
+
+    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError> {
+        let mut tables = self.tables();
+        for work in work {
+            if let Some(row) = tables.rows.get_mut(work) {
+                row.put_off(until);
+            }
+        }
+        Ok(())
     }
 
     async fn claim(
@@ -125,7 +161,11 @@ impl Ledger for MemoryStore {
         let now = self.clock.now();
         let mut tables = self.tables();
         let row = tables.rows.get_mut(&work);
-        Ok(row.and_then(|row| row.claim(work, worker, now)))
+        let claim = row.and_then(|row| row.claim(work, worker, now));
+        if let Some(claim) = &claim {
+            tables.add_event(NewPipelineEvent::started(claim), now);
+        }
+        Ok(claim)
     }
 
     async fn progress(&self, claim: &Claim, progress: &Progress) -> Result<bool, StoreError> {
@@ -146,9 +186,14 @@ impl Ledger for MemoryStore {
         }
         let TaskPayload { cad_file_id, kind } = claim.work;
         let new_id = MediaAssetId::generate(&*self.clock);
-        let asset = tables.store(claim, product, new_id, now)?;
+        let summary = ResultSummary::of(&product);
+        let is_new = matches!(product, Product::Asset(_) | Product::Coarser { .. });
+        let (asset, coarser) = tables.store(claim, product, new_id, now)?;
+        if is_new {
+            tables.end_waits(claim, true);
+        }
         let published = tables.with_book(&self.making, cad_file_id, now, |book| {
-            book.publish(kind, claim.fence, asset)
+            book.publish(kind, claim.fence, asset, coarser, &summary)
         });
         let done = published.flatten().map(|(again, chained)| Published::Done {
             asset,
@@ -166,13 +211,34 @@ impl Ledger for MemoryStore {
     ) -> Result<bool, StoreError> {
         let TaskPayload { cad_file_id, kind } = claim.work;
         let failed = |book: &mut Book<'_>| book.fail(kind, claim.fence, failure, retry_at);
-        Ok(self.with_book(cad_file_id, failed).unwrap_or(false))
+        let held = self.with_book(cad_file_id, failed).unwrap_or(false);
+        if held {
+            self.tables().end_waits(claim, false);
+        }
+        Ok(held)
     }
 
-    async fn hand_back(&self, claim: &Claim) -> Result<bool, StoreError> {
+    async fn hand_back(&self, claim: &Claim, reason: HandBack) -> Result<bool, StoreError> {
         let TaskPayload { cad_file_id, kind } = claim.work;
-        let back = |book: &mut Book<'_>| book.hand_back(kind, claim.fence);
-        Ok(self.with_book(cad_file_id, back).unwrap_or(false))
+        let back = |book: &mut Book<'_>| book.hand_back(kind, claim.fence, reason);
+        let held = self.with_book(cad_file_id, back).unwrap_or(false);
+        if held {
+            self.tables().end_waits(claim, false);
+        }
+        Ok(held)
+    }
+
+    async fn blob_lost(
+        &self,
+        sha256: ContentHash,
+        finder: &WorkerName,
+    ) -> Result<BlobLoss, StoreError> {
+        Ok(self.lose_blob(sha256, finder))
+    }
+
+    async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError> {
+        let now = self.clock.now();
+        Ok(self.tables().source_found(&self.making, sha256, now))
     }
 
     async fn running(&self) -> Result<Vec<Claim>, StoreError> {
@@ -183,9 +249,36 @@ impl Ledger for MemoryStore {
             .collect())
     }
 
-    async fn recover(&self, claim: &Claim) -> Result<Recovered, StoreError> {
+    async fn confirm(&self, claim: &Claim) -> Result<Confirmed, StoreError> {
         let TaskPayload { cad_file_id, kind } = claim.work;
-        let recovered = |book: &mut Book<'_>| book.recover(kind, claim.fence);
+        let confirmed = |book: &mut Book<'_>| book.confirm(kind, claim.fence);
+        let confirmed = self.with_book(cad_file_id, confirmed);
+        Ok(confirmed.unwrap_or(Confirmed::Gone))
+    }
+
+    async fn standing(&self, claims: &[Claim]) -> Result<Vec<Confirmed>, StoreError> {
+        let standing = |claim: &Claim| {
+            let TaskPayload { cad_file_id, kind } = claim.work;
+            let standing = |book: &mut Book<'_>| book.standing(kind, claim.fence);
+            let standing = self.with_book(cad_file_id, standing);
+            standing.unwrap_or(Confirmed::Gone)
+        };
+        Ok(claims.iter().map(standing).collect())
+    }
+
+    async fn unconfirmed(&self, lease: TimeDelta) -> Result<Vec<Claim>, StoreError> {
+        let before = self.clock.now() - Recovery::suspected_after(lease);
+        let tables = self.tables();
+        let rows = tables.rows.iter();
+        let silent = rows.filter(|(_, row)| row.confirmed_at.is_none_or(|at| at <= before));
+        Ok(silent
+            .filter_map(|(work, row)| row.open_claim(*work))
+            .collect())
+    }
+
+    async fn recover(&self, claim: &Claim, recovery: Recovery) -> Result<Recovered, StoreError> {
+        let TaskPayload { cad_file_id, kind } = claim.work;
+        let recovered = |book: &mut Book<'_>| book.recover(kind, claim.fence, recovery);
         let recovered = self.with_book(cad_file_id, recovered);
         Ok(recovered.unwrap_or(Recovered::NoLonger))
     }
@@ -194,6 +287,17 @@ impl Ledger for MemoryStore {
         let cancelled = |book: &mut Book<'_>| book.cancel(work.kind);
         let cancelled = self.with_book(work.cad_file_id, cancelled);
         Ok(cancelled.unwrap_or(false))
+    }
+
+    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError> {
+        let tables = self.tables();
+        let rows = tables.rows.iter();
+        let coarser = rows.filter_map(|(work, row)| {
+            let ready = row.ready.as_ref().filter(|ready| ready.is_coarser())?;
+            let is_scene = work.kind == TaskKind::Make(MediaKind::GltfGeometry);
+            (is_scene && !row.is_in_flight()).then(|| (*work, ready.clone()))
+        });
+        Ok(coarser.collect())
     }
 
     async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError> {
@@ -269,6 +373,21 @@ impl Ledger for MemoryStore {
         items.sort_by_key(|item| item.cursor().place());
         items.truncate(limit);
         Ok(items)
+    }
+}
+
+impl Tables {
+    /// A claim on these bytes is closed: what waits for their tessellation waits no more.
+    fn end_waits(&mut self, claim: &Claim, is_made: bool) {
+        if claim.work.kind != TaskKind::Make(MediaKind::GltfGeometry) {
+            return;
+        }
+        let same = self.rows.iter_mut().filter(|(work, _)| {
+            work.kind == claim.work.kind && work.cad_file_id != claim.work.cad_file_id
+        });
+        for (_, row) in same {
+            row.end_wait(&claim.input, is_made);
+        }
     }
 }
 

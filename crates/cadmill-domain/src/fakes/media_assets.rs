@@ -1,12 +1,11 @@
 //! The media, in memory.
 
-use std::collections::BTreeSet;
-
 use async_trait::async_trait;
 
 use super::MemoryStore;
 use crate::{
-    CadFileId, ContentHash, Input, MediaAsset, MediaAssetId, MediaAssets, MediaKind, StoreError,
+    Blob, CadFileId, ContentHash, Input, MediaAsset, MediaAssetId, MediaAssets, MediaKind,
+    StoreError,
 };
 
 #[async_trait]
@@ -35,14 +34,13 @@ impl MediaAssets for MemoryStore {
             .collect())
     }
 
-    async fn orphans(&self, blobs: Vec<ContentHash>) -> Result<Vec<ContentHash>, StoreError> {
-        let tables = self.tables();
-        let sources = tables.files.values().map(|file| file.source.sha256);
-        let media = tables.assets.values().map(|asset| asset.blob.sha256);
-        let known: BTreeSet<_> = sources.chain(media).collect();
-        Ok(blobs
-            .into_iter()
-            .filter(|blob| !known.contains(blob))
-            .collect())
+    async fn blobs(
+        &self,
+        after: Option<ContentHash>,
+        limit: usize,
+    ) -> Result<Vec<Blob>, StoreError> {
+        let mut blobs = self.tables().blobs_after(after);
+        blobs.truncate(limit);
+        Ok(blobs)
     }
 }

@@ -2,24 +2,28 @@
 //! contract suites.
 
 mod access_tokens;
+mod blob_refs;
 mod blobs;
 mod cad_files;
 mod clock;
 mod ledger;
+mod loss;
 mod media_assets;
 mod pipeline_log;
 mod webhooks;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
+    fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 pub use self::{blobs::MemoryBlobs, clock::ManualClock};
 use crate::{
-    AccessToken, AccessTokenId, Book, CadFile, CadFileId, Claim, Clock, DeliveryId, EventId,
-    Making, MediaAsset, MediaAssetId, Moment, NewMediaAsset, PipelineEvent, Product, RequestKey,
-    Row, StoreError, TaskKind, TaskPayload, TokenHash, Webhook, WebhookId,
+    AccessToken, AccessTokenId, BlobIntentId, Book, CadFile, CadFileId, Claim, Clock, ContentHash,
+    DeliveryId, EventId, Input, Making, MediaAsset, MediaAssetId, Moment, NewMediaAsset,
+    NewPipelineEvent, PipelineEvent, Product, RemovalRow, RequestKey, Row, StoreError, TaskKind,
+    TaskPayload, TokenHash, Webhook, WebhookId,
 };
 
 /// All rows of a deployment, in memory. Clones share them.
@@ -38,12 +42,30 @@ struct Tables {
     events: Vec<PipelineEvent>,
     /// The number of the newest event that ever was.
     last_event: EventId,
+    observers: Observers,
     /// When each key was used.
     keys: BTreeMap<(TaskPayload, RequestKey), Moment>,
     tokens: BTreeMap<AccessTokenId, (TokenHash, AccessToken)>,
     webhooks: BTreeMap<WebhookId, (Webhook, EventId)>,
     deliveries: BTreeMap<DeliveryId, webhooks::Kept>,
     last_delivery: u64,
+    /// Which blob each intent is about, and when it was recorded.
+    intents: BTreeMap<BlobIntentId, (ContentHash, Moment)>,
+    removals: BTreeMap<ContentHash, RemovalRow>,
+    /// The blobs to which a row referred that was deleted or changed.
+    released: BTreeSet<ContentHash>,
+}
+
+/// What is called with each event that is written.
+#[derive(Clone, Default)]
+struct Observers(Vec<Observer>);
+
+type Observer = Arc<dyn Fn(&NewPipelineEvent) + Send + Sync>;
+
+impl fmt::Debug for Observers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observers").field(&self.0.len()).finish()
+    }
 }
 
 impl MemoryStore {
@@ -74,6 +96,12 @@ impl MemoryStore {
         }
     }
 
+    /// Calls `observer` with each event from now on, as soon as it is written. It must not use the
+    /// store.
+    pub fn observe_events(&self, observer: impl Fn(&NewPipelineEvent) + Send + Sync + 'static) {
+        self.tables().observers.0.push(Arc::new(observer));
+    }
+
     fn tables(&self) -> MutexGuard<'_, Tables> {
         locked(&self.tables)
     }
@@ -98,8 +126,22 @@ impl Tables {
         let done = work(&mut book);
         let changes = book.changes();
         let changes = changes.map(|(kind, row)| (kind, row.clone())).collect();
+        let events = book.events().to_vec();
         self.write(id, changes);
+        for event in events {
+            self.add_event(event, now);
+        }
         Some(done)
+    }
+
+    /// Adds an event under the next number.
+    fn add_event(&mut self, event: NewPipelineEvent, at: Moment) {
+        let id = EventId(self.last_event.0 + 1);
+        self.last_event = id;
+        for observer in &self.observers.0 {
+            observer(&event);
+        }
+        self.events.push(PipelineEvent { id, at, event });
     }
 
     fn write(&mut self, cad_file_id: CadFileId, rows: Vec<(TaskKind, Row)>) {
@@ -113,18 +155,19 @@ impl Tables {
         rows.map(|(work, row)| (work.kind, row.clone())).collect()
     }
 
-    /// Stores a product; an asset of the same input is replaced.
+    /// Stores a product; an asset of the same input is replaced. The input of a coarser scene.
     fn store(
         &mut self,
         claim: &Claim,
         product: Product,
         new_id: MediaAssetId,
         now: Moment,
-    ) -> Result<Option<MediaAssetId>, StoreError> {
+    ) -> Result<(Option<MediaAssetId>, Option<Input>), StoreError> {
         let TaskPayload { cad_file_id, kind } = claim.work;
-        let same = |asset: &&MediaAsset| {
-            TaskPayload::of(asset) == claim.work && asset.input == claim.input
-        };
+        let coarser = self.coarser_input(claim, &product)?;
+        let input = coarser.as_ref().unwrap_or(&claim.input).clone();
+        let same =
+            |asset: &&MediaAsset| TaskPayload::of(asset) == claim.work && asset.input == input;
         let replaced = self.assets.values().find(same);
         let replaced = replaced.map(|asset| (asset.id, asset.blob));
         let mine = replaced.map(|(id, _)| id);
@@ -133,14 +176,15 @@ impl Tables {
                 if let Some(file) = self.files.get_mut(&cad_file_id) {
                     file.step = Some(found);
                 }
-                return Ok(None);
+                return Ok((None, None));
             }
             Product::Asset(new) => new,
-            Product::Cached(id) if mine == Some(id) => return Ok(mine),
+            Product::Coarser { made, .. } => made,
+            Product::Cached(id) if mine == Some(id) => return Ok((mine, coarser)),
             Product::Cached(id) => {
                 let found = self.assets.get(&id);
                 let found = found
-                    .filter(|found| kind.medium() == Some(found.kind) && found.input == claim.input)
+                    .filter(|found| kind.medium() == Some(found.kind) && found.input == input)
                     .ok_or_else(|| {
                         let text = format!("the asset {id} is not there, or of something else");
                         StoreError::Refused(text.into())
@@ -149,13 +193,16 @@ impl Tables {
             }
         };
         let Some(medium) = kind.medium() else {
-            return Ok(None);
+            return Ok((None, None));
         };
+        self.end_intent(blob)?;
+        let blob = blob.blob();
         // What has an id never changes, so other bytes have another.
         let id = match replaced {
             Some((id, kept)) if kept.sha256 == blob.sha256 => id,
-            Some((id, _)) => {
+            Some((id, kept)) => {
                 self.assets.remove(&id);
+                self.released.insert(kept.sha256);
                 new_id
             }
             None => new_id,
@@ -164,14 +211,28 @@ impl Tables {
             id,
             cad_file_id,
             kind: medium,
-            input: claim.input.clone(),
+            input,
             blob,
             report,
             fence: claim.fence,
             created_at: now,
         };
         self.assets.insert(id, asset);
-        Ok(Some(id))
+        Ok((Some(id), coarser))
+    }
+
+    /// The input of a product that is coarser than what was claimed.
+    fn coarser_input(&self, claim: &Claim, product: &Product) -> Result<Option<Input>, StoreError> {
+        match product {
+            Product::Coarser { input, .. } => claim.coarser(input).map(Some),
+            Product::Cached(id) => {
+                let found = self.assets.get(id);
+                let found = found.filter(|found| TaskPayload::of(found) == claim.work);
+                let input = found.map(|found| &found.input);
+                Ok(input.and_then(|input| claim.coarser(input).ok()))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

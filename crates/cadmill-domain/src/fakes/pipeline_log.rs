@@ -13,9 +13,7 @@ impl PipelineLog for MemoryStore {
         if !tables.files.contains_key(&event.cad_file_id) {
             return Err(StoreError::Refused("there is no such file".into()));
         }
-        let id = EventId(tables.last_event.0 + 1);
-        tables.last_event = id;
-        tables.events.push(PipelineEvent { id, at, event });
+        tables.add_event(event, at);
         Ok(())
     }
 

@@ -2,19 +2,26 @@
 //! derived from what is wanted and what is there, so nothing can be queued twice.
 
 mod book;
+mod confirmation;
+mod events;
+mod queue;
 mod row;
 
 use std::fmt;
 
 use async_trait::async_trait;
+use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
     book::{Book, Stage},
+    confirmation::{Confirmed, Recovered, Recovery},
+    events::{CONVERTER, ResultSummary},
+    queue::{Lane, MAX_DUE_RETRIES, QueuedWork, Requester, Turns, WorkQuery, first_in_queue},
     row::{MOST_CRASHES, Row, RowState},
 };
 use crate::{
-    CadFileId, ContentHash, Failure, FailureCode, Input, MediaAssetId, MediaKind, Moment,
+    BlobLoss, CadFileId, ContentHash, Failure, FailureCode, Input, MediaAssetId, MediaKind, Moment,
     NewMediaAsset, StoreError, TaskKind, TaskPayload, WorkCursor,
 };
 
@@ -22,6 +29,10 @@ use crate::{
 ///
 /// Every operation is atomic. Those that take a [`Claim`] check its fence: they do nothing, and say
 /// so, when the row has been claimed again or is no longer running.
+///
+/// The event of a transition is written in its transaction: `step_start` by a claim, `step_done` by
+/// a publication, `step_failed` by any other end of a claim. So each claim has one `step_start`
+/// and, once it is closed, one end.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait Ledger: Send + Sync + fmt::Debug {
@@ -55,26 +66,50 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer; then nothing was asked for.
     async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError>;
 
-    /// Asks for every medium of this kind, or of all that are made here, of which only an older one
-    /// is there. What has failed is left alone. The kinds are asked for one after the other, so what
+    /// Asks for every medium of this kind, or of all that are made here, of which only an older or a
+    /// coarser one is there. What has failed is left alone. The kinds are asked for one after the other, so what
     /// waits for a scene that was just queued is in flight.
     ///
     /// # Errors
     /// If the database does not answer; then of some kinds nothing was asked for.
-    async fn request_stale(&self, kind: Option<MediaKind>) -> Result<Missing, StoreError>;
+    async fn request_stale(
+        &self,
+        kind: Option<MediaKind>,
+        requester: Requester,
+    ) -> Result<Missing, StoreError>;
 
     /// Asks again for what has failed for good; how much is in the queue now. What has failed
     /// because what it is made of has failed follows by itself.
     ///
     /// # Errors
     /// If the database does not answer; then of some kinds nothing was asked for.
-    async fn retry_failed(&self, filter: &FailedFilter) -> Result<u64, StoreError>;
+    async fn retry_failed(
+        &self,
+        filter: &FailedFilter,
+        requester: Requester,
+    ) -> Result<u64, StoreError>;
 
-    /// What may be claimed now: by priority, then age; at most `limit`. It is a look, not a claim.
+    /// What may be claimed now, as [`first_in_queue`] orders it: what is to be read, then what is to
+    /// be made. It only looks and claims nothing.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError>;
+    async fn next(&self, query: &WorkQuery) -> Result<Vec<QueuedWork>, StoreError>;
+
+    /// What may be claimed now but was claimed so often by workers that died that it is set aside the
+    /// next time; [`Ledger::next`] leaves it out. Each runs alone in its worker, so that what died
+    /// only because it ran beside it is not set aside. By the time it was asked for; at most `limit`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError>;
+
+    /// Leaves what of this is in the queue alone until then. A wait for the tessellation of the same
+    /// bytes ends when a claim on them is closed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError>;
 
     /// Claims one piece of work: its fence grows by one. None if it is not in the queue, not yet
     /// due, or somebody else is just claiming it. The caller holds its lock.
@@ -116,7 +151,28 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn hand_back(&self, claim: &Claim) -> Result<bool, StoreError>;
+    async fn hand_back(&self, claim: &Claim, reason: HandBack) -> Result<bool, StoreError>;
+
+    /// The bytes of this hash are lost. In one transaction every asset that has them is removed, and
+    /// every row that shows one of those asks for it again, unless that has failed or was cancelled.
+    /// Of a file whose source they are, `process_step_file` has failed as `source_lost`, and what
+    /// waits for it is withdrawn; media that are there stay. Runs that are under way go on. `finder`
+    /// is named by the events of lost sources.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn blob_lost(
+        &self,
+        sha256: ContentHash,
+        finder: &WorkerName,
+    ) -> Result<BlobLoss, StoreError>;
+
+    /// The bytes of this hash are there: files that had lost them as their source are read again. How
+    /// many those are. A file that is added with these bytes, or gets them, does the same.
+    ///
+    /// # Errors
+    /// If the database does not answer; then some files may not have been asked for.
+    async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError>;
 
     /// All claims that are not closed.
     ///
@@ -124,19 +180,49 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn running(&self) -> Result<Vec<Claim>, StoreError>;
 
-    /// Takes back a claim whose owner has lost its lease: a crash. The caller has seen the claim
-    /// first, and then that nobody holds the lock, or has taken it. In the other order the claim may
-    /// be that of a new owner, who keeps its lease.
+    /// Says that the owner of a claim is at work on it, and asks whether it is still wanted.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn recover(&self, claim: &Claim) -> Result<Recovered, StoreError>;
+    async fn confirm(&self, claim: &Claim) -> Result<Confirmed, StoreError>;
+
+    /// Whether these claims are still wanted, in their order and in one question; nothing is
+    /// confirmed.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn standing(&self, claims: &[Claim]) -> Result<Vec<Confirmed>, StoreError>;
+
+    /// The open claims that were not confirmed for [so long](Recovery::suspected_after) that their
+    /// owners may be gone.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn unconfirmed(&self, lease: TimeDelta) -> Result<Vec<Claim>, StoreError>;
+
+    /// Takes back a claim whose owner is gone, and counts a crash. The caller has seen the claim
+    /// first, and then that nobody holds the lock, or has taken it. In the other order the claim may
+    /// be that of a new owner, who keeps its lease.
+    ///
+    /// It waits for no other transaction: if one holds the rows of the file, the answer is
+    /// [`Recovered::NotYet`].
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn recover(&self, claim: &Claim, recovery: Recovery) -> Result<Recovered, StoreError>;
 
     /// Takes work out of the queue, or away from the worker that is at it. False if there was none.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError>;
+
+    /// Every canonical scene that is there, not under way, and coarser than what is wanted, with its
+    /// input.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError>;
 
     /// The rows of one file, in the order of the chain.
     ///
@@ -167,8 +253,8 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn queue_depths(&self) -> Result<Vec<QueueDepth>, StoreError>;
 
-    /// What runs, then what waits in the order of the queue; at most `limit`, from the first behind
-    /// `after`.
+    /// What runs, then what waits: by priority, requester and age; last what is put off, by when it
+    /// becomes due. At most `limit`, from the first behind `after`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -233,6 +319,9 @@ pub enum Priority {
 }
 
 impl Priority {
+    /// Every priority, the highest first.
+    pub const ALL: [Self; 3] = [Self::Upload, Self::Asked, Self::Bulk];
+
     /// Its number, as it is stored; the higher goes first.
     #[must_use]
     pub const fn rank(self) -> i32 {
@@ -264,6 +353,12 @@ pub struct Request {
     /// Whether it is made though it is there, and though it was made for another file. It is dropped
     /// where what it is made of is not there, and where it is under way anyhow.
     pub again: bool,
+    /// For whom it is done. Work that is under way keeps its requester, unless this request is more
+    /// urgent.
+    pub requester: Requester,
+    /// Whether the recipe is tried again where only a coarser scene is there; otherwise that counts
+    /// as present.
+    pub retry_coarser: bool,
 }
 
 impl Request {
@@ -272,12 +367,16 @@ impl Request {
         priority: Priority::Asked,
         retry_failed: true,
         again: false,
+        requester: Requester::SHARED,
+        retry_coarser: false,
     };
     /// One of many; failures are left alone.
     pub const BULK: Self = Self {
         priority: Priority::Bulk,
         retry_failed: false,
         again: false,
+        requester: Requester::SHARED,
+        retry_coarser: false,
     };
 }
 
@@ -328,9 +427,17 @@ pub struct MissingRequest {
     pub include_failed: bool,
     /// Only count.
     pub dry_run: bool,
+    /// For whom it is done.
+    pub requester: Requester,
 }
 
 impl MissingRequest {
+    /// Whether the recipe is tried again where only a coarser scene is there.
+    #[must_use]
+    pub fn retries_coarser(&self) -> bool {
+        self.filter.only == Some(Remnant::Stale)
+    }
+
     /// Everything of a kind, failures left alone.
     #[must_use]
     pub fn of(kind: impl Into<TaskKind>) -> Self {
@@ -339,10 +446,11 @@ impl MissingRequest {
             filter: MissingFilter::default(),
             include_failed: false,
             dry_run: false,
+            requester: Requester::SHARED,
         }
     }
 
-    /// Everything of a kind of which only an older one is there.
+    /// Everything of a kind of which only an older or a coarser one is there.
     #[must_use]
     pub fn of_stale(kind: impl Into<TaskKind>) -> Self {
         let filter = MissingFilter {
@@ -368,7 +476,7 @@ pub struct MissingFilter {
 /// What is left of an earlier try to make something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Remnant {
-    /// A medium that is not the newest.
+    /// A medium that is not the newest, or coarser than the recipe. The recipe is tried again.
     Stale,
     /// A failure for good, with this code or any.
     Failed(Option<FailureCode>),
@@ -439,6 +547,46 @@ pub struct Claim {
     pub forced: bool,
 }
 
+/// Why a claim is handed back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HandBack {
+    /// The worker stops.
+    Stopping,
+    /// The lease was lost.
+    LeaseLost,
+    /// The claim is not of what is wanted by now.
+    Outdated,
+    /// The bytes that it is made of are lost.
+    InputLost,
+}
+
+impl HandBack {
+    /// The code that the `step_failed` of the claim shows.
+    #[must_use]
+    pub const fn code(self) -> FailureCode {
+        match self {
+            Self::LeaseLost => FailureCode::LockLost,
+            Self::InputLost => FailureCode::BlobDamaged,
+            Self::Stopping | Self::Outdated => FailureCode::Cancelled,
+        }
+    }
+}
+
+impl Claim {
+    /// `input`, if it is that of a scene which may be published in place of the one that was claimed.
+    ///
+    /// # Errors
+    /// If it is something else.
+    pub fn coarser(&self, input: &Input) -> Result<Input, StoreError> {
+        let is_scene = self.work.kind == TaskKind::Make(MediaKind::GltfGeometry);
+        if is_scene && input.is_coarser_than(&self.input) {
+            return Ok(input.clone());
+        }
+        let text = format!("`{input}` is no coarser scene in place of `{}`", self.input);
+        Err(StoreError::Refused(text.into()))
+    }
+}
+
 /// What a task publishes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
@@ -447,7 +595,16 @@ pub enum Product {
     Step(serde_json::Value),
     /// A medium that was made.
     Asset(NewMediaAsset),
-    /// A medium that was there already: its asset, which may belong to a file with the same bytes.
+    /// A canonical scene that is coarser than what is wanted, since that could not be made; its input
+    /// says so. It is there then, but stale.
+    Coarser {
+        /// The scene.
+        made: NewMediaAsset,
+        /// [What it was made of](Input::coarser).
+        input: Input,
+    },
+    /// A medium that was there already: its asset, which may belong to a file with the same bytes. A
+    /// coarser scene belongs to the same file.
     Cached(MediaAssetId),
 }
 
@@ -465,17 +622,6 @@ pub enum Published {
     },
     /// The claim no longer holds; nothing was changed.
     Refused,
-}
-
-/// What became of a claim whose owner is gone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Recovered {
-    /// It is in the queue again, if there is still something to be done.
-    Requeued,
-    /// It was the third time; it is set aside as a failure.
-    SetAside,
-    /// The claim was closed meanwhile.
-    NoLonger,
 }
 
 /// How far a running step is.
@@ -531,6 +677,8 @@ impl WorkItem {
         WorkCursor {
             state: self.row.state,
             priority: self.row.priority,
+            requester: self.row.requester,
+            not_before: self.row.not_before,
             requested_at: self.row.requested_at,
             work: self.work,
         }

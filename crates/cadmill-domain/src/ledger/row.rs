@@ -3,8 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Claim, Fence, Priority, Progress, Recovered, Request, Requested, WorkerName};
-use crate::{Failure, FailureCode, Input, MediaAssetId, Moment, TaskPayload};
+use super::{Claim, Fence, Priority, Progress, Request, Requested, Requester, WorkerName};
+use crate::{Failure, Input, MediaAssetId, Moment, TaskPayload};
 
 /// After so many crashes in a row the work is set aside.
 pub const MOST_CRASHES: u32 = 3;
@@ -70,6 +70,8 @@ pub struct Row {
     pub state: RowState,
     /// How urgent it is.
     pub priority: Priority,
+    /// For whom it is done.
+    pub requester: Requester,
     /// What is wanted.
     pub desired: Option<Input>,
     /// What is being made.
@@ -86,10 +88,15 @@ pub struct Row {
     pub attempts: u32,
     /// Not to be claimed before.
     pub not_before: Option<Moment>,
-    /// Since when it is wanted.
+    /// Since when it is wanted: work that follows from other work inherits this, so that a file is
+    /// finished before the next is begun.
     pub requested_at: Option<Moment>,
     /// When it was last claimed.
     pub claimed_at: Option<Moment>,
+    /// When its owner last said that it is at work on it.
+    pub confirmed_at: Option<Moment>,
+    /// Since when its owner may be gone; nothing while the claim is confirmed.
+    pub suspected_at: Option<Moment>,
     /// Who claimed it last.
     pub worker: Option<WorkerName>,
     /// How far it is.
@@ -132,8 +139,14 @@ impl Row {
         self.crashes + self.attempts
     }
 
-    /// Asks for `wanted`.
-    pub fn request(&mut self, wanted: &Input, request: Request, now: Moment) -> Requested {
+    /// Whether `wanted` is under way.
+    #[must_use]
+    pub fn wants(&self, wanted: &Input) -> bool {
+        self.is_in_flight() && self.desired.as_ref() == Some(wanted)
+    }
+
+    /// Asks for `wanted`, which is wanted since `since`.
+    pub fn request(&mut self, wanted: &Input, request: Request, since: Moment) -> Requested {
         // Whoever waits for what is there needs no run; whoever runs is left to finish.
         let is_needless = self.state == RowState::Queued && self.has(wanted);
         if self.is_in_flight() && !is_needless {
@@ -145,7 +158,10 @@ impl Row {
             if request.retry_failed && request.priority > Priority::Bulk {
                 self.not_before = None;
             }
-            self.priority = self.priority.max(request.priority);
+            if request.priority > self.priority {
+                self.priority = request.priority;
+                self.requester = request.requester;
+            }
             return Requested::InFlight;
         }
         if self.has(wanted) && !request.again {
@@ -159,8 +175,9 @@ impl Row {
         }
         self.state = RowState::Queued;
         self.priority = request.priority;
+        self.requester = request.requester;
         self.desired = Some(wanted.clone());
-        self.requested_at = Some(now);
+        self.requested_at = Some(since);
         self.forget_trouble();
         if request.again {
             self.forced = true;
@@ -178,6 +195,8 @@ impl Row {
         self.running.clone_from(&self.desired);
         self.fence = Fence(self.fence.0 + 1);
         self.claimed_at = Some(now);
+        self.confirmed_at = Some(now);
+        self.suspected_at = None;
         self.worker = Some(worker.clone());
         self.progress = None;
         self.open_claim(work)
@@ -189,27 +208,60 @@ impl Row {
         self.state == RowState::Queued && self.not_before.is_none_or(|at| at <= now)
     }
 
+    /// Whether it is set aside if its worker dies once more.
+    #[must_use]
+    pub const fn is_suspect(&self) -> bool {
+        self.crashes + 1 >= MOST_CRASHES
+    }
+
+    /// Leaves it alone until then, if it is in the queue.
+    pub fn put_off(&mut self, until: Moment) {
+        if self.state == RowState::Queued {
+            self.not_before = Some(until);
+        }
+    }
+
+    /// The same was made of the same input, or failed to be: if this waits for it, it waits no more.
+    pub fn end_wait(&mut self, input: &Input, is_made: bool) {
+        let is_same = self.state == RowState::Queued && self.desired.as_ref() == Some(input);
+        // What has failed by itself has a time of its own, unless its result is there now.
+        if is_same && (is_made || self.failure.is_none()) {
+            self.not_before = None;
+        }
+    }
+
     /// Whether the claim with this fence is the newest and not closed.
     #[must_use]
     pub fn is_held_under(&self, fence: Fence) -> bool {
         self.state == RowState::Running && self.fence == fence
     }
 
-    /// Closes the claim with a result. None if it does not hold; else whether it is wanted again,
-    /// since something else was asked for meanwhile.
+    /// Closes the claim with a result, made of `coarser` if that is not what was claimed. None if it
+    /// does not hold; else whether it is wanted again, since something else was asked for meanwhile.
     pub fn publish(
         &mut self,
         fence: Fence,
         asset: Option<MediaAssetId>,
+        coarser: Option<Input>,
         now: Moment,
     ) -> Option<bool> {
         if !self.is_held_under(fence) {
             return None;
         }
-        self.ready = self.running.take();
+        let claimed = self.running.take();
+        if coarser.is_some() {
+            // It is as good as can be had: the same is not tried again by itself.
+            if self.desired == claimed {
+                self.desired.clone_from(&coarser);
+            }
+            self.ready = coarser;
+        } else {
+            self.ready = claimed;
+        }
         self.asset = asset;
         self.forced = false;
         self.progress = None;
+        self.suspected_at = None;
         self.forget_trouble();
         let again = self.desired != self.ready;
         self.state = if again {
@@ -230,6 +282,7 @@ impl Row {
         let was_wanted = self.desired == self.running;
         self.running = None;
         self.progress = None;
+        self.suspected_at = None;
         if !was_wanted {
             self.wait();
             return true;
@@ -254,25 +307,8 @@ impl Row {
         self.wait();
         self.running = None;
         self.progress = None;
+        self.suspected_at = None;
         true
-    }
-
-    /// Takes the claim back from a worker that is gone.
-    pub fn recover(&mut self, fence: Fence) -> Recovered {
-        let wanted_anew = self.desired != self.running;
-        if !self.hand_back(fence) {
-            return Recovered::NoLonger;
-        }
-        self.crashes = if wanted_anew { 0 } else { self.crashes + 1 };
-        if self.crashes < MOST_CRASHES {
-            return Recovered::Requeued;
-        }
-        self.state = RowState::Failed;
-        self.forced = false;
-        let worker = self.worker.as_ref().map_or("?", WorkerName::as_str);
-        let detail = format!("It died {MOST_CRASHES} times, last on {worker}.");
-        self.failure = Some(Failure::new(FailureCode::WorkerCrash, detail));
-        Recovered::SetAside
     }
 
     /// Takes it out of the queue or away from its worker. False if nothing was under way.
@@ -283,6 +319,7 @@ impl Row {
             self.forced = false;
             self.running = None;
             self.progress = None;
+            self.suspected_at = None;
         }
         was_in_flight
     }
@@ -294,7 +331,34 @@ impl Row {
         self.desired.clone_from(&self.ready);
         self.running = None;
         self.progress = None;
+        self.suspected_at = None;
         self.forget_trouble();
+    }
+
+    /// The bytes of its asset are lost: nothing is there. A run that is under way goes on.
+    pub fn lose_asset(&mut self) {
+        self.asset = None;
+        self.ready = None;
+        if self.state == RowState::Idle {
+            self.desired = None;
+        }
+    }
+
+    /// The bytes that it reads are lost: `wanted` has failed for good. A worker that is at it closes its
+    /// claim by itself. False if that was so before, or a worker is at it.
+    pub(super) fn lose_source(&mut self, wanted: &Input, failure: &Failure, now: Moment) -> bool {
+        self.ready = None;
+        let is_known = self.failure.as_ref().map(|known| known.code) == Some(failure.code);
+        if self.state == RowState::Running || is_known && self.has_failed(wanted) {
+            return false;
+        }
+        self.state = RowState::Failed;
+        self.desired = Some(wanted.clone());
+        self.requested_at.get_or_insert(now);
+        self.forced = false;
+        self.forget_trouble();
+        self.failure = Some(failure.clone());
+        true
     }
 
     /// The claim that is open, if there is one.

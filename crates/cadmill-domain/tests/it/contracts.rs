@@ -31,6 +31,9 @@ mod access_tokens {
 mod webhooks {
     cadmill_domain::webhooks_contract!(super::deployment());
 }
+mod blob_refs {
+    cadmill_domain::blob_refs_contract!(super::deployment());
+}
 mod blobs {
     cadmill_domain::blobs_contract!(super::blobs_of_memory());
 }
@@ -47,6 +50,7 @@ fn deployment() -> Ready<Deployment> {
         ledger: store.clone(),
         log: store.clone(),
         tokens: store.clone(),
+        refs: store.clone(),
         webhooks: store,
         clock,
     })

@@ -5,3 +5,4 @@ mod cursors;
 mod dependencies;
 mod failures;
 mod machine;
+mod queue;

@@ -2,9 +2,10 @@
 //! of the crate's own [`Row`].
 
 use cadmill_domain::{
-    CadFileId, Claim, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment, Row, RowState,
-    TaskKind, TaskPayload, WorkerName,
+    CadFileId, Claim, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment, Recovery, Row,
+    RowState, TaskKind, TaskPayload, WorkerName,
 };
+use chrono::TimeDelta;
 use uuid::Uuid;
 
 /// What something is made of; it stands for an [`Input`].
@@ -12,6 +13,29 @@ pub(crate) type Made = u8;
 
 /// Time does not pass: whatever is to be tried again is due at once.
 pub(crate) const NOW: Moment = Moment::UNIX_EPOCH;
+
+/// How long a lease runs.
+const LEASE: TimeDelta = TimeDelta::seconds(3);
+
+/// How claims are taken back whose owners may be gone.
+pub(crate) const UNCONFIRMED: Recovery = Recovery::Unconfirmed {
+    lease: LEASE,
+    is_free: true,
+};
+
+/// When the open claim was last confirmed; `Fresh` if there is none.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Confirmation {
+    /// Within the lease.
+    #[default]
+    Fresh,
+    /// A lease ago.
+    Old,
+    /// A lease ago, and its owner is suspected since a moment ago.
+    Suspected,
+    /// A lease ago, and its owner had time to confirm it after it was suspected.
+    Ripe,
+}
 
 /// An asset, and the claim under which it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -32,6 +56,7 @@ pub(crate) struct Ledger {
     pub(crate) crashes: u8,
     pub(crate) attempts: u8,
     pub(crate) failure: Option<FailureCode>,
+    pub(crate) confirmation: Confirmation,
 }
 
 impl Ledger {
@@ -81,7 +106,26 @@ impl Ledger {
             failure: self
                 .failure
                 .map(|code| cadmill_domain::Failure::new(code, "")),
+            confirmed_at: Some(match self.confirmation {
+                Confirmation::Fresh => NOW,
+                _ => NOW - LEASE,
+            }),
+            suspected_at: match self.confirmation {
+                Confirmation::Fresh | Confirmation::Old => None,
+                Confirmation::Suspected => Some(NOW),
+                Confirmation::Ripe => Some(NOW - LEASE),
+            },
             ..Row::default()
+        }
+    }
+
+    fn confirmation(row: &Row) -> Confirmation {
+        let is_fresh = row.state != RowState::Running || row.confirmed_at == Some(NOW);
+        match row.suspected_at {
+            _ if is_fresh => Confirmation::Fresh,
+            None => Confirmation::Old,
+            Some(at) if at == NOW => Confirmation::Suspected,
+            Some(_) => Confirmation::Ripe,
         }
     }
 
@@ -96,6 +140,7 @@ impl Ledger {
             crashes: row.crashes as u8,
             attempts: row.attempts as u8,
             failure: row.failure.as_ref().map(|failure| failure.code),
+            confirmation: Self::confirmation(row),
         }
     }
 }

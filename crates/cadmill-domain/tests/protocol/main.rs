@@ -3,14 +3,19 @@
 //!
 //! **What is modelled.** One file and one kind of work, that is one row, changed by nothing but the
 //! crate's own [`Row`](cadmill_domain::Row); the lock of that row; and three workers. A worker looks
-//! for work, takes the lock, claims, publishes under its fence and releases the lock; or it looks
-//! for open claims, finds that nobody holds the lock (or takes it itself) and takes the claim back.
+//! for work, takes the lock, claims, confirms its claim, publishes under its fence and releases the
+//! lock; or it looks for open claims that are not confirmed, finds that nobody holds the lock (or takes
+//! it itself), suspects the owner and takes the claim back later. A worker whose lease is lost takes the
+//! lock again, and hands its work back if another has it.
 //! Each of these is a step of its own, and between any two of them anything else may happen: somebody
 //! asks for the same or for something else (and back again), or cancels; the lock store forgets all;
-//! a worker dies, stops for as long as it likes and goes on unaware, fails, or is told to stop.
+//! the database is away for longer than a lease; a worker dies, stops for as long as it likes and goes on
+//! unaware, fails, or is told to stop; the bytes of the asset are lost, which is found some time later.
 //!
 //! **What is left out.** Time: a lease runs out at any moment after its worker has died or stopped,
-//! and never before, so that a worker that is merely slow counts as one that stopped; what failed is
+//! and never before, so that a worker that is merely slow counts as one that stopped; so does its
+//! confirmation, and one that is at work confirms its claim in the time that it has after it was
+//! suspected. A worker that alone cannot reach the database is one that stopped; what failed is
 //! due again at once. Tokens: a lease is that of the lock or is not. A try for a lock that is held
 //! is no step, for it changes nothing. A lock store that is down is one that forgets all and grants
 //! nothing for a while. Who died is back at once. Priorities, progress, and the chain to other kinds.
@@ -90,8 +95,20 @@ fn without_its_token_a_stale_owner_releases_the_lock_of_the_next() {
 }
 
 #[test]
-fn a_claim_that_was_not_seen_before_the_lock_may_be_that_of_a_live_owner() {
-    fails(Guard::Look, properties::LIVE_IS_LEFT);
+fn without_the_transition_lost_bytes_stay_lost() {
+    fails(Guard::Loss, properties::NOT_STUCK);
+}
+
+#[test]
+fn without_confirmations_a_flush_of_the_locks_counts_a_crash_and_makes_a_second_run() {
+    fails(Guard::Confirmation, properties::LIVE_IS_LEFT);
+    fails(Guard::Confirmation, properties::ONE_CLAIM_AT_WORK);
+}
+
+#[test]
+fn without_suspicion_an_outage_of_the_database_counts_a_crash() {
+    fails(Guard::Suspicion, properties::LIVE_IS_LEFT);
+    fails(Guard::Suspicion, properties::ONE_CLAIM_AT_WORK);
 }
 
 /// Checks that all properties hold in all states. Tells how many there are, and what was seen.

@@ -19,7 +19,9 @@ pub(crate) const IDLE_IS_READY: &str = "I4: idle means that what was wanted last
 pub(crate) const RUN_IS_NEEDED: &str = "I5: a run starts only for what is wanted and not ready";
 pub(crate) const ONE_MORE_RUN: &str =
     "I5: requests during a run lead to one more run, or to none if they want the same";
-pub(crate) const LIVE_IS_LEFT: &str = "I6: no claim is recovered whose owner keeps its lease";
+pub(crate) const LIVE_IS_LEFT: &str = "I6: no claim is recovered whose owner is at work";
+pub(crate) const ONE_CLAIM_AT_WORK: &str =
+    "I1: a second run begins only if the first was cancelled, stopped or is over";
 pub(crate) const POISON_STOPS: &str = "I6: after three crashes it is set aside";
 pub(crate) const ONLY_POISON_STOPS: &str = "I6: only what died three times in a row is set aside";
 pub(crate) const NEARER: &str = "I6: every step of the protocol brings the end nearer";
@@ -60,6 +62,9 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
         }),
         Property::always(LIVE_IS_LEFT, |_, state: &State| {
             state.seen.lacks(Breach::LiveOwnerRecovered)
+        }),
+        Property::always(ONE_CLAIM_AT_WORK, |_, state: &State| {
+            state.seen.lacks(Breach::SecondRun)
         }),
         Property::always(POISON_STOPS, |_, state: &State| poison_stops(state)),
         Property::always(ONLY_POISON_STOPS, |_, state: &State| {
@@ -133,10 +138,10 @@ fn poison_stops(state: &State) -> bool {
         && (may_go_on || !state.row.is_queued() && state.row.open_fence().is_none())
 }
 
-/// Where some worker lives and no step of the protocol is left, the row is settled and the lock
-/// free, even if who is frozen never wakes.
+/// Where some worker lives and no step of the protocol is left, the row is settled, what it shows can
+/// be read and the lock is free, even if who is frozen never wakes.
 fn is_not_stuck(protocol: Protocol, state: &State) -> bool {
-    if state.row.is_settled() && !state.is_locked() {
+    if state.row.is_settled() && !state.is_locked() && !state.is_broken {
         return true;
     }
     let mut steps = Vec::new();

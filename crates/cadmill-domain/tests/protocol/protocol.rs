@@ -4,7 +4,7 @@ use cadmill_domain::RowState;
 use stateright::{Model, Property};
 
 use crate::{
-    ledger::{Ledger, Made},
+    ledger::{Confirmation, Ledger, Made},
     properties::properties,
     state::{Lease, Left, Phase, Seen, State, WORKERS, Worker},
 };
@@ -32,8 +32,12 @@ pub(crate) enum Guard {
     Lock,
     /// A lock is released by its owner only.
     Token,
-    /// What is recovered is the claim that was seen before the lock was looked at.
-    Look,
+    /// Bytes that are found to be lost are lost for the row, too.
+    Loss,
+    /// A claim is taken back only if its owner does not confirm it.
+    Confirmation,
+    /// An owner that does not confirm its claim is suspected first, and has time to confirm it.
+    Suspicion,
 }
 
 /// One step. The number is that of the worker.
@@ -43,8 +47,12 @@ pub(crate) enum Step {
     Request { made: Made, retry_failed: bool },
     /// Somebody cancels the work.
     Cancel,
+    /// The bytes of the asset are lost.
+    Break,
     /// The lock store forgets everything.
     Flush,
+    /// The database is away for longer than a lease.
+    Outage,
     /// The worker dies, and starts anew.
     Crash(usize),
     /// The worker stops in the middle of whatever it does.
@@ -56,10 +64,18 @@ pub(crate) enum Step {
     /// Its work fails: for now or for good.
     Fail { worker: usize, for_good: bool },
 
+    /// It is found that the bytes of the asset are lost: by a download, by a worker or by a scrub.
+    Find,
     /// The lease of a dead worker runs out.
     ExpireOrphan,
     /// The lease of a frozen worker runs out.
     Expire(usize),
+    /// The claim of a worker that died or stopped was not confirmed for a lease.
+    Lapse,
+    /// Such a worker has not used the time that it had after it was suspected.
+    Ripen,
+    /// It confirms its claim.
+    Confirm(usize),
     /// It looks what can be claimed.
     Look(usize),
     /// It looks which claims are open.
@@ -72,7 +88,8 @@ pub(crate) enum Step {
     Claim(usize),
     /// It takes back the claim that it saw.
     Recover(usize),
-    /// It finds that its lease is lost, and lets the work be.
+    /// It finds that its lease is lost: it takes the lock again if that is free, and else hands its
+    /// work back.
     Renew(usize),
     /// It finds that its claim is lost, and lets the work be.
     Progress(usize),
@@ -86,6 +103,11 @@ impl Protocol {
     /// Whether this guard is there.
     pub(crate) fn has(self, guard: Guard) -> bool {
         self.without != Some(guard)
+    }
+
+    /// Whether every open claim is one to recover as soon as its lock is free.
+    fn recovers_any(self, state: &State) -> bool {
+        !self.has(Guard::Confirmation) && state.row.open_fence().is_some()
     }
 
     /// The steps that come from outside, and may never come.
@@ -110,8 +132,14 @@ impl Protocol {
         if matches!(state.row.state, RowState::Queued | RowState::Running) {
             steps.push(Step::Cancel);
         }
+        if state.row.asset.is_some() && !state.is_broken {
+            steps.push(Step::Break);
+        }
         if state.is_locked() {
             steps.push(Step::Flush);
+        }
+        if state.is_open_and(Confirmation::Fresh) {
+            steps.push(Step::Outage);
         }
         for (n, worker) in awake(state) {
             if worker.lease != Lease::None {
@@ -132,8 +160,17 @@ impl Protocol {
 
     /// The steps that are certain to be taken if nothing else happens.
     pub(crate) fn inner(self, state: &State, steps: &mut Vec<Step>) {
+        if state.is_broken && self.has(Guard::Loss) {
+            steps.push(Step::Find);
+        }
         if state.orphaned {
             steps.push(Step::ExpireOrphan);
+        }
+        if state.is_open_and(Confirmation::Fresh) && !state.has_owner_at_work() {
+            steps.push(Step::Lapse);
+        }
+        if state.is_open_and(Confirmation::Suspected) && !state.has_owner_at_work() {
+            steps.push(Step::Ripen);
         }
         for (n, worker) in state.workers.iter().enumerate() {
             if worker.frozen && worker.lease == Lease::Live {
@@ -144,7 +181,7 @@ impl Protocol {
             let is_free = !self.has(Guard::Lock) || !state.is_locked();
             match worker.phase {
                 Phase::Idle if state.row.is_queued() => steps.push(Step::Look(n)),
-                Phase::Idle if state.row.open_fence().is_some() => {
+                Phase::Idle if state.may_be_recovered() || self.recovers_any(state) => {
                     steps.push(Step::LookForClaims(n));
                 }
                 // Where the lock is held it is skipped, and looked at again later.
@@ -159,6 +196,8 @@ impl Protocol {
                     steps.push(Step::Publish(n));
                     if state.row.open_fence() != Some(fence) {
                         steps.push(Step::Progress(n));
+                    } else if state.row.confirmation != Confirmation::Fresh {
+                        steps.push(Step::Confirm(n));
                     }
                 }
                 Phase::Closing(_) => steps.push(Step::Release(n)),
@@ -179,6 +218,7 @@ impl Model for Protocol {
             row: Ledger::default(),
             workers: [Worker::default(); WORKERS],
             orphaned: false,
+            is_broken: false,
             appended: 0,
             left: Left {
                 requests: self.requests,

@@ -3,7 +3,7 @@
 use cadmill_domain::RowState;
 use stateright::Representative;
 
-use crate::ledger::{Ledger, Made};
+use crate::ledger::{Confirmation, Ledger, Made};
 
 /// How many workers there are.
 pub(crate) const WORKERS: usize = 3;
@@ -15,6 +15,8 @@ pub(crate) struct State {
     pub(crate) workers: [Worker; WORKERS],
     /// The lock is held by a lease whose worker died.
     pub(crate) orphaned: bool,
+    /// The bytes of the asset are lost, and the row shows it all the same.
+    pub(crate) is_broken: bool,
     /// Jobs that were appended instead of merged; only where requests are not merged.
     pub(crate) appended: u8,
     pub(crate) left: Left,
@@ -40,7 +42,7 @@ pub(crate) struct Seen {
     /// How many inputs were asked for so far.
     pub(crate) inputs: Made,
     /// What went wrong on the way here, a bit for each [`Breach`].
-    breaches: u8,
+    breaches: u16,
 }
 
 /// A step that was wrong, whatever state it led to.
@@ -54,6 +56,7 @@ pub(crate) enum Breach {
     LiveOwnerRecovered,
     FurtherFromTheEnd,
     WrongAnswer,
+    SecondRun,
 }
 
 /// One process that does work.
@@ -113,12 +116,12 @@ pub(crate) enum Lease {
 impl Seen {
     /// Remembers that a step was wrong.
     pub(crate) fn note(&mut self, breach: Breach) {
-        self.breaches |= 1 << breach as u8;
+        self.breaches |= 1 << breach as u16;
     }
 
     /// Whether no step was wrong in this way.
     pub(crate) fn lacks(self, breach: Breach) -> bool {
-        self.breaches & 1 << breach as u8 == 0
+        self.breaches & 1 << breach as u16 == 0
     }
 }
 
@@ -140,14 +143,28 @@ impl State {
             .find(|worker| worker.fence() == Some(open))
     }
 
+    /// Whether a claim is open, and was confirmed so.
+    pub(crate) fn is_open_and(&self, confirmation: Confirmation) -> bool {
+        self.row.open_fence().is_some() && self.row.confirmation == confirmation
+    }
+
+    /// Whether the owner of the open claim is there and not frozen.
+    pub(crate) fn has_owner_at_work(&self) -> bool {
+        self.owner().is_some_and(|owner| !owner.frozen)
+    }
+
+    /// Whether the claim that is open brings something to one that tries to recover it.
+    pub(crate) fn may_be_recovered(&self) -> bool {
+        self.is_open_and(Confirmation::Old) || self.is_open_and(Confirmation::Ripe)
+    }
+
     /// How far it is to the end if nothing happens from outside: every step of the protocol makes
-    /// this smaller, so the protocol ends. What weighs most comes first: leases that were lost, what
-    /// the row needs, where the workers are, and leases that will run out.
-    pub(crate) fn distance(&self) -> [usize; 4] {
+    /// this smaller, so the protocol ends. What weighs most comes first: bytes that were lost, leases
+    /// that were lost, what the row needs, where the workers are, and leases that will run out.
+    pub(crate) fn distance(&self) -> [usize; 5] {
         let row = match self.row.state {
-            RowState::Queued => 2,
-            RowState::Running if self.is_well_owned() => 1,
-            RowState::Running => 3,
+            RowState::Queued => 5,
+            RowState::Running => self.distance_of_claim(),
             RowState::Idle | RowState::Failed | RowState::Cancelled => 0,
         };
         let workers = || self.workers.into_iter();
@@ -155,11 +172,26 @@ impl State {
         let phases = workers().map(|worker| self.distance_of(worker));
         let live = workers().filter(|worker| worker.lease == Lease::Live);
         [
+            usize::from(self.is_broken),
             lost,
             row,
             phases.sum(),
             live.count() + usize::from(self.orphaned),
         ]
+    }
+
+    /// What is confirmed comes to its end, and what is not, back into the queue.
+    fn distance_of_claim(&self) -> usize {
+        let done = if self.is_well_owned() { 1 } else { 6 };
+        match (self.row.confirmation, self.has_owner_at_work()) {
+            (Confirmation::Ripe, _) => 10,
+            (Confirmation::Fresh, true) => done,
+            (Confirmation::Suspected, true) => done + 1,
+            (Confirmation::Old, true) => done + 2,
+            (Confirmation::Suspected, false) => 11,
+            (Confirmation::Old, false) => 12,
+            (Confirmation::Fresh, false) => 13,
+        }
     }
 
     /// Whether its owner is at work, keeps its lease, and makes what is wanted.
@@ -169,7 +201,7 @@ impl State {
     }
 
     fn distance_of(&self, worker: Worker) -> usize {
-        let is_open = |fence| self.row.open_fence() == Some(fence);
+        let is_open = |fence| self.row.open_fence() == Some(fence) && self.may_be_recovered();
         match worker.phase {
             Phase::Running { .. } => 10,
             Phase::SawClaim(fence) if !is_open(fence) => 9,

@@ -1,9 +1,11 @@
 //! What each step does, and whether that was right.
 
-use cadmill_domain::{Failure, FailureCode, Fence, Recovered, Request, Requested, RowState};
+use cadmill_domain::{
+    Failure, FailureCode, Fence, Recovered, Recovery, Request, Requested, Row, RowState,
+};
 
 use crate::{
-    ledger::{Asset, Ledger, Made, NOW, asset_id, input},
+    ledger::{Asset, Confirmation, Ledger, Made, NOW, UNCONFIRMED, asset_id, input},
     protocol::{Guard, Protocol, Step},
     state::{Breach, Ending, Lease, Phase, State, Worker},
 };
@@ -18,6 +20,11 @@ impl Protocol {
                 after.left.faults -= 1;
                 after.row.change(cadmill_domain::Row::cancel);
             }
+            Step::Break => {
+                after.left.faults -= 1;
+                after.is_broken = true;
+            }
+            Step::Find => after.lose_asset(),
             Step::Flush => {
                 after.left.faults -= 1;
                 after.free_lock();
@@ -55,7 +62,20 @@ impl Protocol {
             }
             Step::Claim(n) => after.claim(n),
             Step::Recover(n) => self.recover(&mut after, n),
-            Step::Renew(n) => after.workers[n] = Worker::default(),
+            Step::Renew(n) => self.renew(&mut after, n),
+            Step::Outage => {
+                after.left.faults -= 1;
+                after.row.confirmation = Confirmation::Old;
+            }
+            Step::Lapse => after.row.confirmation = Confirmation::Old,
+            Step::Ripen => after.row.confirmation = Confirmation::Ripe,
+            Step::Confirm(n) => {
+                if let Some(fence) = after.workers[n].fence() {
+                    after
+                        .row
+                        .change(|row| row.confirm(Fence(fence.into()), NOW));
+                }
+            }
             Step::Progress(n) => after.workers[n].phase = Phase::Closing(Ending::Other),
             Step::Publish(n) => self.publish(&mut after, n),
             Step::Release(n) => self.release(&mut after, n),
@@ -138,7 +158,7 @@ impl Protocol {
         let asset = Asset { fence, made };
         let before = state.row.asset;
         let ending = self.close(state, n, |row, fence| {
-            match row.change(|row| row.publish(fence, Some(asset_id(asset)), NOW)) {
+            match row.change(|row| row.publish(fence, Some(asset_id(asset)), None, NOW)) {
                 None => Ending::Refused,
                 Some(false) => Ending::Published,
                 Some(true) => Ending::PublishedAndWantedAgain,
@@ -149,6 +169,7 @@ impl Protocol {
             return;
         }
         state.seen.deaths = 0;
+        state.is_broken = false;
         if before.is_some_and(|before| before.fence >= fence) {
             state.seen.note(Breach::OlderPublished);
         }
@@ -158,24 +179,41 @@ impl Protocol {
         }
     }
 
+    /// A lease that is lost is taken again. Where another has the lock, the work is handed back.
+    fn renew(self, state: &mut State, n: usize) {
+        let is_at_work = matches!(state.workers[n].phase, Phase::Running { .. });
+        if !is_at_work {
+            state.workers[n] = Worker::default();
+        } else if state.is_locked() {
+            let wanted = state.seen.wanted;
+            self.close(state, n, |row, fence| hand_back(row, fence, wanted));
+        } else {
+            state.workers[n].lease = Lease::Live;
+        }
+    }
+
     fn recover(self, state: &mut State, n: usize) {
         let (fence, next) = match state.workers[n].phase {
             Phase::SawNoLock(fence) => (fence, Phase::Idle),
             Phase::LockedToRecover(fence) => (fence, Phase::Locked),
             _ => unreachable!("only a claim that was seen can be recovered"),
         };
-        state.workers[n].phase = next;
-        let fence = if self.has(Guard::Look) {
-            fence
-        } else {
-            state.row.fence
-        };
         let before = state.row;
-        let is_alive = state
-            .owner()
-            .is_some_and(|owner| owner.lease != Lease::Lost);
-        let recovered = state.row.change(|row| row.recover(Fence(fence.into())));
-        if recovered == Recovered::NoLonger {
+        let is_alive = state.has_owner_at_work() && before.confirmation != Confirmation::Ripe;
+        let is_old = before.confirmation != Confirmation::Fresh;
+        let recovery = if self.has(Guard::Confirmation) && (self.has(Guard::Suspicion) || !is_old) {
+            UNCONFIRMED
+        } else {
+            Recovery::Ended
+        };
+        let recover = |row: &mut Row| row.recover(Fence(fence.into()), recovery, NOW);
+        let recovered = state.row.change(recover);
+        state.workers[n].phase = match recovered {
+            // The lock is not kept where there is nothing to recover yet.
+            Recovered::NotYet if next == Phase::Locked => Phase::Closing(Ending::Other),
+            _ => next,
+        };
+        if matches!(recovered, Recovered::NoLonger | Recovered::NotYet) {
             return;
         }
         if before.running == before.desired {
@@ -203,9 +241,28 @@ impl State {
             self.workers[n].phase = Phase::Closing(Ending::Other);
             return;
         };
+        let is_at_work = |worker: &Worker| worker.fence().is_some() && !worker.frozen;
+        if !self.seen.lacks(Breach::LiveOwnerRecovered) && self.workers.iter().any(is_at_work) {
+            self.seen.note(Breach::SecondRun);
+        }
         self.workers[n].phase = Phase::Running { fence, made };
         if before.ready == Some(made) || self.seen.wanted != Some(made) {
             self.seen.note(Breach::NeedlessRun);
+        }
+    }
+
+    /// The bytes of the asset are found to be lost, as in `Book::assets_lost`.
+    fn lose_asset(&mut self) {
+        self.is_broken = false;
+        self.row.change(cadmill_domain::Row::lose_asset);
+        if self.row.state == RowState::Idle {
+            self.seen.due = 1;
+        }
+        if let Some(wanted) = self.seen.wanted
+            && self.row.state != RowState::Cancelled
+        {
+            let request = |row: &mut Row| row.request(&input(wanted), Request::BULK, NOW);
+            self.row.change(request);
         }
     }
 
@@ -243,7 +300,9 @@ impl Step {
             self,
             Self::Request { .. }
                 | Self::Cancel
+                | Self::Break
                 | Self::Flush
+                | Self::Outage
                 | Self::Crash(_)
                 | Self::Freeze(_)
                 | Self::Wake(_)

@@ -12,7 +12,9 @@ use tokio::{sync::Notify, time::Instant};
 use tokio_util::sync::CancellationToken;
 
 use super::{Pair, Unreliable, fresh_key, until};
-use crate::{DedupLock, Exclusive, LockError, LockKey, run_exclusive};
+use crate::{
+    DedupLock, Exclusive, Lease, LockError, LockKey, Renewal, run_exclusive, run_exclusive_while,
+};
 
 pub(super) async fn check(pair: &Pair) {
     work_longer_than_a_lease_keeps_the_key(pair).await;
@@ -20,9 +22,12 @@ pub(super) async fn check(pair: &Pair) {
     a_panic_releases_the_key_and_goes_on(pair).await;
     dropped_work_releases_the_key(pair).await;
     work_that_someone_else_does_is_skipped(pair).await;
-    work_is_cancelled_when_the_lease_is_taken_away(pair).await;
+    work_is_cancelled_when_another_has_the_key(pair).await;
+    a_forgotten_lease_is_taken_again(pair).await;
+    another_that_only_looks_takes_nothing_away(pair).await;
+    what_may_not_be_renewed_runs_out(pair).await;
     a_short_outage_is_survived(pair).await;
-    work_is_cancelled_when_the_store_stays_away(pair).await;
+    a_long_outage_costs_no_work(pair).await;
     work_that_does_not_wind_up_is_dropped(pair).await;
     nothing_runs_without_a_store(pair).await;
 }
@@ -140,14 +145,89 @@ async fn work_that_someone_else_does_is_skipped(pair: &Pair) {
     bench.leaves_nothing().await;
 }
 
-async fn work_is_cancelled_when_the_lease_is_taken_away(pair: &Pair) {
+/// The other user gets the key, though our lease is in force, as after a flush of the store.
+async fn take_away(bench: &Bench) -> Lease {
+    let pair = &bench.pair;
+    let mut taken = None;
+    until("the other user has the key", async || {
+        pair.theirs
+            .release(&bench.switch.last_lease())
+            .await
+            .unwrap();
+        let lease = pair.theirs.try_acquire(&bench.key, 100 * pair.ttl).await;
+        taken = lease.unwrap();
+        taken.is_some()
+    })
+    .await;
+    taken.expect("it was waited for")
+}
+
+async fn work_is_cancelled_when_another_has_the_key(pair: &Pair) {
     let bench = Bench::new(pair, "taken away");
     let outcome = bench.run(async |lost| {
-        let lease = bench.switch.last_lease();
-        assert!(pair.theirs.release(&lease).await.unwrap());
+        let theirs = take_away(&bench).await;
+        let since = Instant::now();
         lost.cancelled().await;
+        // One that has it for a moment only would not matter.
+        assert!(since.elapsed() >= pair.ttl / 3, "{:?}", since.elapsed());
+        assert!(pair.theirs.release(&theirs).await.unwrap());
     });
     assert_eq!(outcome.await.unwrap(), Exclusive::Lost);
+    bench.leaves_nothing().await;
+}
+
+async fn a_forgotten_lease_is_taken_again(pair: &Pair) {
+    let bench = Bench::new(pair, "forgotten");
+    let outcome = bench.run(async |lost| {
+        for _ in 0..3 {
+            let lease = bench.switch.last_lease();
+            assert!(pair.theirs.release(&lease).await.unwrap());
+            until("the key is taken again", async || {
+                bench.switch.last_lease() != lease && !pair.is_free(&bench.key).await
+            })
+            .await;
+        }
+        lost.is_cancelled()
+    });
+    assert_eq!(outcome.await.unwrap(), Exclusive::Ran(false));
+    bench.leaves_nothing().await;
+}
+
+async fn another_that_only_looks_takes_nothing_away(pair: &Pair) {
+    let bench = Bench::new(pair, "a look");
+    let outcome = bench.run(async |lost| {
+        let theirs = take_away(&bench).await;
+        assert!(pair.theirs.release(&theirs).await.unwrap());
+        let renewals = bench.switch.renewals();
+        until("renewals go on", async || {
+            bench.switch.renewals() > renewals
+        })
+        .await;
+        lost.is_cancelled()
+    });
+    assert_eq!(outcome.await.unwrap(), Exclusive::Ran(false));
+    bench.leaves_nothing().await;
+}
+
+async fn what_may_not_be_renewed_runs_out(pair: &Pair) {
+    let bench = Bench::new(pair, "not renewed");
+    let renewal = Renewal::default();
+    let work = async |lost: CancellationToken| {
+        renewal.allow_until(Instant::now());
+        until("the lease runs out", async || {
+            pair.is_free(&bench.key).await
+        })
+        .await;
+        assert!(!lost.is_cancelled());
+        renewal.allow_until(Instant::now() + 100 * pair.ttl);
+        until("the key is taken again", async || {
+            !pair.is_free(&bench.key).await
+        })
+        .await;
+        lost.is_cancelled()
+    };
+    let outcome = run_exclusive_while(&bench.lock, &bench.key, pair.ttl, &renewal, work);
+    assert_eq!(outcome.await.unwrap(), Exclusive::Ran(false));
     bench.leaves_nothing().await;
 }
 
@@ -171,16 +251,27 @@ async fn a_short_outage_is_survived(pair: &Pair) {
     bench.leaves_nothing().await;
 }
 
-async fn work_is_cancelled_when_the_store_stays_away(pair: &Pair) {
+async fn a_long_outage_costs_no_work(pair: &Pair) {
     let bench = Bench::new(pair, "outage");
-    let started = Instant::now();
     let outcome = bench.run(async |lost| {
         bench.switch.set_down(true);
-        lost.cancelled().await;
+        until("the lease runs out", async || {
+            pair.is_free(&bench.key).await
+        })
+        .await;
+        let failed = bench.switch.failed_renewals();
+        until("it is still tried", async || {
+            bench.switch.failed_renewals() > failed
+        })
+        .await;
+        bench.switch.set_down(false);
+        until("the key is taken again", async || {
+            !pair.is_free(&bench.key).await
+        })
+        .await;
+        lost.is_cancelled()
     });
-    assert_eq!(outcome.await.unwrap(), Exclusive::Lost);
-    assert!(started.elapsed() >= pair.ttl);
-    assert!(bench.switch.failed_renewals() > 1);
+    assert_eq!(outcome.await.unwrap(), Exclusive::Ran(false));
     bench.leaves_nothing().await;
 }
 
@@ -193,15 +284,18 @@ async fn work_that_does_not_wind_up_is_dropped(pair: &Pair) {
     }
     let bench = Bench::new(pair, "stubborn");
     let dropped = AtomicBool::new(false);
+    let theirs = std::cell::Cell::new(None);
     let started = Instant::now();
     let outcome = bench.run(async |_| {
         let _dropped = Dropped(&dropped);
-        bench.switch.set_down(true);
+        theirs.set(Some(take_away(&bench).await));
         pending::<()>().await;
     });
     assert_eq!(outcome.await.unwrap(), Exclusive::Lost);
     assert!(dropped.load(Ordering::SeqCst));
-    assert!(started.elapsed() >= 2 * pair.ttl);
+    assert!(started.elapsed() >= pair.ttl);
+    let theirs = theirs.take().expect("it was taken away");
+    assert!(pair.theirs.release(&theirs).await.unwrap());
     bench.leaves_nothing().await;
 }
 

@@ -33,6 +33,7 @@ pub(super) async fn check(pair: &Pair) {
     a_wait_ends_with_the_release(pair).await;
     a_wait_ends_when_the_lease_runs_out(pair).await;
     an_acquisition_that_nobody_awaits_leaves_nothing(pair).await;
+    many_keys_are_looked_at_together(pair).await;
 }
 
 async fn a_key_is_taken_and_given_back(pair: &Pair) {
@@ -210,4 +211,27 @@ async fn an_acquisition_that_nobody_awaits_leaves_nothing(pair: &Pair) {
     // What was asked before is answered before.
     pair.ours.ping().await.unwrap();
     until("the key is free", async || pair.is_free(&key).await).await;
+}
+
+async fn many_keys_are_looked_at_together(pair: &Pair) {
+    assert_eq!(pair.ours.held(&[]).await.unwrap(), [false; 0]);
+    let keys: Vec<_> = (0..300).map(|_| fresh_key("together")).collect();
+    assert_eq!(pair.ours.held(&keys).await.unwrap(), [false; 300]);
+    let mut leases = Vec::new();
+    for (place, key) in keys.iter().enumerate().step_by(3) {
+        let lock = if place % 2 == 0 {
+            &pair.ours
+        } else {
+            &pair.theirs
+        };
+        leases.push(lock.try_acquire(key, LONG).await.unwrap().unwrap());
+    }
+    let expected: Vec<_> = (0..300).map(|place| place % 3 == 0).collect();
+    assert_eq!(pair.theirs.held(&keys).await.unwrap(), expected);
+    let taken: Vec<_> = keys.iter().step_by(3).cloned().collect();
+    assert_eq!(pair.theirs.held(&taken).await.unwrap(), [true; 100]);
+    for lease in leases {
+        assert!(pair.ours.release(&lease).await.unwrap());
+    }
+    assert_eq!(pair.theirs.held(&keys).await.unwrap(), [false; 300]);
 }

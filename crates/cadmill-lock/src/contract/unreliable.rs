@@ -122,6 +122,10 @@ impl DedupLock for Unreliable {
         self.up().await?.holder(key).await
     }
 
+    async fn held(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        self.up().await?.held(keys).await
+    }
+
     async fn ping(&self) -> Result<(), LockError> {
         self.up().await?.ping().await
     }

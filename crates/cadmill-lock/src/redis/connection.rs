@@ -93,6 +93,11 @@ impl Connection {
         })
     }
 
+    /// Whether the keys live on several servers.
+    pub(super) fn is_cluster(&self) -> bool {
+        self.client.is_clustered()
+    }
+
     /// Whether there is a connection, as far as is known.
     pub(super) fn is_open(&self) -> bool {
         self.client.is_connected()

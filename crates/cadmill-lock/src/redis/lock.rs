@@ -21,16 +21,19 @@ use tokio::{
 use super::{connection::Connection, stored};
 use crate::{DedupLock, Holder, Lease, LockError, LockKey};
 
-/// Lets the lease run on from now. ARGV: what its value begins with, and the new time in ms.
-const RENEW: &str = "local value = redis.call('GET', KEYS[1]) \
-    if value and string.sub(value, 1, #ARGV[1]) == ARGV[1] \
+/// Lets the lease run on from now. ARGV: what its value begins with, and the new time in ms. A key of
+/// another type than a string is not ours; reading it gives a table with an error.
+const RENEW: &str = "local value = redis.pcall('GET', KEYS[1]) \
+    if type(value) == 'string' and string.sub(value, 1, #ARGV[1]) == ARGV[1] \
     then return redis.call('PEXPIRE', KEYS[1], ARGV[2]) else return 0 end";
 /// Ends the lease. ARGV: what its value begins with.
-const RELEASE: &str = "local value = redis.call('GET', KEYS[1]) \
-    if value and string.sub(value, 1, #ARGV[1]) == ARGV[1] \
+const RELEASE: &str = "local value = redis.pcall('GET', KEYS[1]) \
+    if type(value) == 'string' and string.sub(value, 1, #ARGV[1]) == ARGV[1] \
     then return redis.call('DEL', KEYS[1]) else return 0 end";
-/// The value and how long it stays, in ms.
-const HOLDER: &str = "return {redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])}";
+/// The value and how long it stays, in ms; of a key of another type, what its value says is its type.
+const HOLDER: &str = "local value = redis.pcall('GET', KEYS[1]) \
+    if type(value) == 'table' then value = redis.call('TYPE', KEYS[1]).ok end \
+    return {value, redis.call('PTTL', KEYS[1])}";
 
 /// How long to wait before a release is tried again that nobody waits for.
 const RELEASE_AGAIN_AFTER: Duration = Duration::from_millis(500);
@@ -109,6 +112,15 @@ impl DedupLock for RedisLock {
         Ok(value.map(|value| stored::holder(&value, time_left)))
     }
 
+    async fn held(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        match keys {
+            [] => Ok(Vec::new()),
+            // Keys that live on different servers cannot be asked for by one command.
+            _ if self.0.connection.is_cluster() => self.0.held_one_by_one(keys).await,
+            _ => self.0.held_together(keys).await,
+        }
+    }
+
     async fn ping(&self) -> Result<(), LockError> {
         let connection = &self.0.connection;
         connection.checked(connection.commands().ping::<()>(None).await)
@@ -120,6 +132,35 @@ impl Shared {
         let args = vec![stored::prefix(lease.token())];
         let deleted: i64 = self.run(&self.release, lease.key(), args).await?;
         Ok(deleted == 1)
+    }
+
+    /// One command if all of the keys are free or all are held, two if they are strings, as locks are.
+    async fn held_together(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        let names: Vec<&str> = keys.iter().map(LockKey::as_str).collect();
+        let commands = self.connection.commands();
+        let there = commands.exists::<usize, _>(names.clone()).await;
+        let there = self.connection.checked(there)?;
+        if there == 0 || there == keys.len() {
+            return Ok(vec![there > 0; keys.len()]);
+        }
+        let values = commands.mget::<Vec<Option<Vec<u8>>>, _>(names).await;
+        let values = self.connection.checked(values)?;
+        let held: Vec<_> = values.iter().map(Option::is_some).collect();
+        // A key of another type has no value to get.
+        if held.iter().filter(|held| **held).count() < there || held.len() != keys.len() {
+            return self.held_one_by_one(keys).await;
+        }
+        Ok(held)
+    }
+
+    /// A command for each, all of them sent at once.
+    async fn held_one_by_one(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        let commands = self.connection.commands();
+        let there = keys
+            .iter()
+            .map(|key| commands.exists::<bool, _>(key.as_str()));
+        let there = futures_util::future::try_join_all(there).await;
+        self.connection.checked(there)
     }
 
     /// Runs a script, which is sent whole only if the server does not know it.

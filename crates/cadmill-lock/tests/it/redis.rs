@@ -59,6 +59,58 @@ async fn the_plain_lock_of_another_worker_is_respected() {
 }
 
 #[tokio::test]
+async fn a_key_of_another_type_is_held_by_something_else() {
+    let server = RedisServer::start();
+    let lock = RedisLock::connect(&server.url(), "worker").await.unwrap();
+    let ttl = Duration::from_secs(30);
+    let ours = LockKey::new("ours");
+    let lease = lock.try_acquire(&ours, ttl).await.unwrap().unwrap();
+    let free = LockKey::new("free");
+    for (command, kind) in [
+        ("RPUSH list 1", "list"),
+        ("HSET hash a 1", "hash"),
+        ("SADD set 1", "set"),
+        ("XADD stream 1-1 a 1", "stream"),
+    ] {
+        server.command(command);
+        let key = LockKey::new(kind);
+        assert_eq!(lock.try_acquire(&key, ttl).await.unwrap(), None);
+        let holder = lock.holder(&key).await.unwrap().unwrap();
+        assert_eq!((holder.who.as_str(), holder.time_left), (kind, None));
+        let keys = [ours.clone(), free.clone(), key];
+        assert_eq!(lock.held(&keys).await.unwrap(), [true, false, true]);
+        assert_eq!(lock.held(&keys[1..]).await.unwrap(), [false, true]);
+    }
+    // A lease whose key was overwritten is lost, and whatever is there now is left alone.
+    server.command("DEL ours");
+    server.command("RPUSH ours 1");
+    assert!(!lock.renew(&lease, ttl).await.unwrap());
+    assert!(!lock.release(&lease).await.unwrap());
+    assert_eq!(server.command("LLEN ours"), ":1");
+}
+
+#[tokio::test]
+async fn a_look_at_many_keys_is_two_commands() {
+    let server = RedisServer::start();
+    let lock = RedisLock::connect(&server.url(), "worker").await.unwrap();
+    let keys: Vec<_> = (0..1_000).map(LockKey::glb_geometry).collect();
+    for key in &keys[1..] {
+        server.command(&format!("SET {key} 1 NX EX 1800"));
+    }
+    server.command("CONFIG RESETSTAT");
+    let held = lock.held(&keys).await.unwrap();
+    assert_eq!(held.iter().filter(|held| **held).count(), 999);
+    assert!(!held[0]);
+    assert_eq!(lock.held(&keys[1..]).await.unwrap(), [true; 999]);
+    let statistics = server.command("INFO commandstats");
+    for (command, calls) in [("exists", 2), ("mget", 1)] {
+        let line = format!("cmdstat_{command}:calls={calls},");
+        assert!(statistics.contains(&line), "{statistics}");
+    }
+    assert!(!statistics.contains("cmdstat_evalsha"), "{statistics}");
+}
+
+#[tokio::test]
 async fn a_plain_lock_respects_ours() {
     let server = RedisServer::start();
     let lock = RedisLock::connect(&server.url(), "worker|1").await.unwrap();

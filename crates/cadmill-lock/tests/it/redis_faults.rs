@@ -74,17 +74,34 @@ async fn forgotten_scripts_are_sent_again() {
 }
 
 #[tokio::test]
-async fn a_flushed_store_loses_the_lease() {
+async fn a_lease_that_was_flushed_is_taken_again() {
     let server = RedisServer::start();
     let lock = RedisLock::connect(&server.url(), "worker").await.unwrap();
     let lock: Arc<dyn DedupLock> = Arc::new(lock);
     let key = LockKey::new("key");
-    let outcome = run_exclusive(&lock, &key, Duration::from_secs(2), async |lost| {
-        assert_eq!(server.command("FLUSHALL"), "+OK");
+    let outcome = run_exclusive(&lock, &key, Duration::from_secs(1), async |lost| {
+        for _ in 0..5 {
+            assert_eq!(server.command("FLUSHALL"), "+OK");
+            until(async || lock.holder(&key).await.unwrap().is_some()).await;
+        }
+        lost.is_cancelled()
+    });
+    assert_eq!(outcome.await.unwrap(), Exclusive::Ran(false));
+    assert!(lock.try_acquire(&key, TTL).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_key_that_another_took_after_a_flush_ends_the_work() {
+    let server = RedisServer::start();
+    let lock = RedisLock::connect(&server.url(), "worker").await.unwrap();
+    let lock: Arc<dyn DedupLock> = Arc::new(lock);
+    let key = LockKey::new("key");
+    let outcome = run_exclusive(&lock, &key, Duration::from_secs(1), async |lost| {
+        assert_eq!(server.command(&format!("SET {key} other")), "+OK");
         lost.cancelled().await;
     });
     assert_eq!(outcome.await.unwrap(), Exclusive::Lost);
-    assert!(lock.try_acquire(&key, TTL).await.unwrap().is_some());
+    assert_eq!(server.command(&format!("GET {key}")), "other");
 }
 
 #[tokio::test]

@@ -74,8 +74,8 @@ pub(crate) mod ffi {
         fn kernel_version() -> String;
 
         fn new_document() -> Result<UniquePtr<Document>>;
-        /// `path` in the bytes of the file system.
-        fn read(self: Pin<&mut Document>, path: &[u8]) -> Result<()>;
+        /// `descriptor` is that of an open file; it is read from where it stands.
+        fn read(self: Pin<&mut Document>, descriptor: i32) -> Result<()>;
         fn leaves(self: &Document) -> usize;
         fn transfer_leaf(self: Pin<&mut Document>, leaf: usize) -> Result<()>;
         fn transfer(self: Pin<&mut Document>) -> Result<()>;

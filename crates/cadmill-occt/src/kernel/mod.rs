@@ -1,7 +1,7 @@
 //! The kernel behind a safe face: a document is read and transferred, its bodies are
 //! meshed, and the triangles of its parts are taken out.
 
-use std::{os::unix::ffi::OsStrExt as _, path::Path, sync::OnceLock};
+use std::{fs::File, os::fd::AsRawFd as _, sync::OnceLock};
 
 use cadmill_domain::{Bounds, Deflection, FailureCode, Phase, Recipe};
 use cxx::{SharedPtr, UniquePtr};
@@ -74,10 +74,10 @@ pub fn version() -> String {
 pub(crate) struct Document(UniquePtr<ffi::Document>);
 
 impl Document {
-    /// Reads and parses the file.
-    pub(crate) fn read(path: &Path) -> Result<Self, KernelError> {
+    /// Reads and parses an open file, and no other that it names.
+    pub(crate) fn read(file: &File) -> Result<Self, KernelError> {
         let mut document = ffi::new_document()?;
-        document.pin_mut().read(path.as_os_str().as_bytes())?;
+        document.pin_mut().read(file.as_raw_fd())?;
         Ok(Self(document))
     }
 

@@ -1,6 +1,9 @@
 //! Runs the tessellator as its parent does, on the samples and, where they are, on more real files.
 
+mod external;
 mod run;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod sources;
 
 use std::collections::BTreeMap;
@@ -232,15 +235,6 @@ fn names_in_latin_1_are_read() {
     for name in ["Gehäuse", "零件"] {
         assert_eq!(part(&scene, name).key.as_str(), name);
     }
-}
-
-#[test]
-fn a_path_need_not_be_utf8() {
-    use std::{ffi::OsStr, os::unix::ffi::OsStrExt as _};
-    let folder = tempfile::tempdir().unwrap();
-    let input = folder.path().join(OsStr::from_bytes(b"Geh\xE4use.step"));
-    std::fs::copy(sources::sample("inch-cube.step"), &input).unwrap();
-    assert_eq!(Run::of(&input).finish().report().parts, 1);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use cadmill_scene::{Scene, glb};
 use serde::Deserialize;
 use tempfile::TempDir;
 
+pub(crate) const TESSELLATOR: &str = env!("CARGO_BIN_EXE_cadmill-tessellate");
+
 /// A run that is being prepared.
 pub(crate) struct Run {
     input: PathBuf,
@@ -19,7 +21,9 @@ pub(crate) struct Run {
     output: PathBuf,
     recipe: Recipe,
     source_faces: u64,
+    source_hash: Option<ContentHash>,
     threads: usize,
+    require_sandbox: bool,
 }
 
 /// A run that has ended.
@@ -59,7 +63,9 @@ impl Run {
             folder,
             recipe: Recipe::STANDARD,
             source_faces: 0,
+            source_hash: None,
             threads: 2,
+            require_sandbox: false,
         }
     }
 
@@ -85,6 +91,22 @@ impl Run {
         self
     }
 
+    pub(crate) fn require_sandbox(mut self) -> Self {
+        self.require_sandbox = true;
+        self
+    }
+
+    /// Says that it is made of these bytes, so that results of different files can be compared.
+    pub(crate) fn source_hash_of(mut self, bytes: &str) -> Self {
+        self.source_hash = Some(ContentHash::of(bytes.as_bytes()));
+        self
+    }
+
+    /// The folder that holds the input and that the output goes to.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
     pub(crate) fn into_missing_folder(mut self) -> Self {
         self.output = self.folder.path().join("missing");
         self
@@ -96,17 +118,31 @@ impl Run {
 
     /// `meddle` is given the number of the process as soon as that has said something.
     pub(crate) fn finish_after(self, meddle: impl FnOnce(u32)) -> Finished {
+        self.finish_as(Command::new(TESSELLATOR), meddle)
+    }
+
+    /// Runs it as the last argument of another program.
+    pub(crate) fn finish_under(self, mut program: Command) -> Finished {
+        program.arg(TESSELLATOR);
+        self.finish_as(program, |_| {})
+    }
+
+    fn finish_as(self, mut program: Command, meddle: impl FnOnce(u32)) -> Finished {
         let bytes = fs::read(&self.input).expect("the input is there");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_cadmill-tessellate"))
-            .arg("--input")
-            .arg(&self.input)
+        let source_hash = self.source_hash.unwrap_or_else(|| ContentHash::of(&bytes));
+        let input = fs::File::open(&self.input).expect("the input can be opened");
+        let mut child = program
+            // As its parent does; the kernel looks for other files there.
+            .current_dir(self.folder.path())
             .arg("--output-dir")
             .arg(&self.output)
             .arg("--recipe")
             .arg(serde_json::to_string(&self.recipe).expect("a recipe is JSON"))
-            .args(["--source-hash", &ContentHash::of(&bytes).to_string()])
+            .args(["--source-hash", &source_hash.to_string()])
             .args(["--source-faces", &self.source_faces.to_string()])
             .args(["--threads", &self.threads.to_string()])
+            .args(self.require_sandbox.then_some("--require-sandbox"))
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()

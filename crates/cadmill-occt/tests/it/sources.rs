@@ -159,3 +159,34 @@ pub(crate) fn latin1_names() -> Vec<u8> {
     }
     bytes
 }
+
+/// The cube of the samples, and a part without a shape whose geometry lies in `file`: in the way of
+/// AP214 or, if `listed`, in that of AP203.
+pub(crate) fn with_shape_in(file: &str, listed: bool) -> String {
+    let text = fs::read_to_string(sample("inch-cube.step")).expect("the sample is there");
+    let definition = if listed {
+        "#9003=PRODUCT_DEFINITION_WITH_ASSOCIATED_DOCUMENTS('','',#9002,#9,(#9010))"
+    } else {
+        "#9003=PRODUCT_DEFINITION('','',#9002,#9)"
+    };
+    let records = format!(
+        "#9001=PRODUCT('out','Outside','',(#8));\n\
+         #9002=PRODUCT_DEFINITION_FORMATION('','',#9001);\n{definition};\n\
+         #9004=PRODUCT_DEFINITION_SHAPE('','',#9003);\n\
+         #9005=SHAPE_REPRESENTATION('',(#11),#165);\n\
+         #9006=SHAPE_DEFINITION_REPRESENTATION(#9004,#9005);\n\
+         #9010=DOCUMENT_FILE('{file}','{file}',$,#9011,'',$);\n\
+         #9011=DOCUMENT_TYPE('geometry');\n\
+         #9012=EXTERNAL_SOURCE(IDENTIFIER('{file}'));\n\
+         #9013=IDENTIFICATION_ROLE('external document id and location',$);\n\
+         #9014=APPLIED_EXTERNAL_IDENTIFICATION_ASSIGNMENT('{file}',#9013,#9012,(#9010));\n\
+         {}",
+        if listed {
+            ""
+        } else {
+            "#9015=APPLIED_DOCUMENT_REFERENCE(#9010,'',(#9003));\n"
+        }
+    );
+    let (head, foot) = text.rsplit_once("ENDSEC;").expect("its end");
+    format!("{head}{records}ENDSEC;{foot}")
+}

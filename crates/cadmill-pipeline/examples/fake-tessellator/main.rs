@@ -10,7 +10,7 @@ mod result;
 use std::{
     collections::BTreeMap,
     fs::{File, OpenOptions},
-    io::Write as _,
+    io::{Read as _, Write as _},
     process::ExitCode,
 };
 
@@ -58,10 +58,22 @@ fn main() -> ExitCode {
                 return ExitCode::SUCCESS;
             }
             "--wait" => misbehaviour::wait_for_ever(),
+            "check-sandbox" => {
+                println!(r#"{{"missing":["a sandbox: this is a stand-in"],"allowed":[]}}"#);
+                return ExitCode::SUCCESS;
+            }
+            "--require-sandbox" => {
+                say(
+                    r#"{"event":"failed","code":"sandbox_missing","detail":"This is a stand-in."}"#,
+                );
+                return ExitCode::FAILURE;
+            }
             _ => options.insert(name, arguments.next().unwrap_or_default()),
         };
     }
-    let source = std::fs::read(&options["--input"]).expect("the input can be read");
+    let mut source = Vec::new();
+    let read = std::io::stdin().lock().read_to_end(&mut source);
+    read.expect("the input can be read");
     run(&Request { options, source })
 }
 

@@ -106,7 +106,7 @@ impl Misbehaviour {
                 Some(ExitCode::from(7))
             }
             Self::Tell => {
-                tell();
+                tell(request);
                 Some(ExitCode::from(7))
             }
             Self::Failed(code) => {
@@ -173,8 +173,13 @@ fn flood() {
     stdout.write_all(b"\n").expect("the parent reads");
 }
 
-/// What it inherited, on standard error.
-fn tell() {
+/// What it got and inherited, on standard error.
+fn tell(request: &Request) {
+    eprintln!("input {}", ContentHash::of(&request.source));
+    for file in fs::read_dir("/dev/fd").into_iter().flatten().flatten() {
+        let path = fs::read_link(file.path()).unwrap_or_default();
+        eprintln!("descriptor {}", path.display());
+    }
     for (name, _) in std::env::vars_os() {
         eprintln!("variable {}", name.to_string_lossy());
     }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use cadmill_domain::{Bounds, ContentHash, FaceCount, PartReport, TessellationReport, Timings};
+use cadmill_domain::{Bounds, FaceCount, PartReport, TessellationReport, Timings};
 use cadmill_scene::{Overlay, Provenance, Scene, glb, sample};
 
 use crate::Request;
@@ -14,7 +14,7 @@ const EDGE: f64 = 100.0;
 pub(crate) fn write(request: &Request, change: impl FnOnce(&mut Scene, &mut TessellationReport)) {
     let mut scene = Scene {
         provenance: Provenance {
-            source_hash: ContentHash::of(&request.source),
+            source_hash: request.option("--source-hash").parse().expect("a hash"),
             recipe: request.recipe().fingerprint(),
             converter: "fake".to_owned(),
         },
@@ -68,6 +68,7 @@ fn report(request: &Request, scene: &Scene) -> TessellationReport {
             density_kg_m3: None,
         }],
         partial: false,
+        missing_geometry: Vec::new(),
         warnings: Vec::new(),
         retried: None,
         timings: Timings::default(),

@@ -2,14 +2,12 @@
 
 use std::path::Path;
 
+pub use cadmill_domain::CONVERTER;
 use cadmill_domain::{
     ContentHash, MaterialKey, MediaKind, Recipe, RecipeFingerprint, TessellationReport,
 };
 use cadmill_step::StepSummary;
 use serde::{Deserialize, Serialize};
-
-/// Name and version of this program. Media of another version are made anew.
-pub const CONVERTER: &str = concat!("cadmill ", env!("CARGO_PKG_VERSION"));
 
 /// Everything that is known of one conversion, as in `<stem>.json`.
 #[derive(Debug, Clone, Serialize)]
@@ -103,5 +101,13 @@ pub(super) struct Recorded {
     #[serde(flatten)]
     pub(super) origin: Origin,
     pub(super) canonical_sha256: ContentHash,
+    pub(super) step: RecordedStep,
     pub(super) tessellation: TessellationReport,
+}
+
+/// The part of a summary that says whether the kernel could have opened other files.
+#[derive(Debug, Deserialize)]
+pub(super) struct RecordedStep {
+    /// Not there in records of before other files were left out.
+    pub(super) names_other_files: Option<bool>,
 }

@@ -2,17 +2,25 @@
 
 use std::{fs, path::Path};
 
-use cadmill_domain::{ContentHash, FailureCode, MaterialMaps, Retried, Tessellation};
+use cadmill_domain::{ContentHash, MaterialMaps, Tessellation};
 use cadmill_scene::glb;
 
 use super::record::{Origin, Recorded};
 
 /// Restores the canonical GLB from `glb_path` if the record beside it says that it has this origin
-/// and its bytes are those of then. Whatever is odd only means that it is milled anew.
-pub(super) fn find(glb_path: &Path, record_path: &Path, origin: &Origin) -> Option<Tessellation> {
+/// and its bytes are those of then. If anything is odd, it is tessellated again; so is a file that
+/// names other files and was tessellated when the kernel still opened them.
+pub(super) fn find(
+    glb_path: &Path,
+    record_path: &Path,
+    origin: &Origin,
+    names_other_files: bool,
+) -> Option<Tessellation> {
     let recorded: Recorded = serde_json::from_slice(&fs::read(record_path).ok()?).ok()?;
-    let retried = recorded.tessellation.retried.as_ref();
-    if recorded.origin != *origin || !retried.is_none_or(would_fail_again) {
+    if names_other_files && recorded.step.names_other_files.is_none() {
+        return None;
+    }
+    if recorded.origin != *origin {
         return None;
     }
     let written = fs::read(glb_path).ok()?;
@@ -21,10 +29,4 @@ pub(super) fn find(glb_path: &Path, record_path: &Path, origin: &Origin) -> Opti
         glb: canonical,
         report: recorded.tessellation,
     })
-}
-
-/// With more time or memory, the recipe that was asked for may do.
-fn would_fail_again(retried: &Retried) -> bool {
-    use FailureCode::{KernelMemory, KernelTimeout};
-    !matches!(retried.first.code, KernelMemory | KernelTimeout)
 }

@@ -1,8 +1,9 @@
-//! Media get their names only when all of them are whole.
+//! Media get their names only when all of them are whole, and on the disk.
 
 use std::{
+    collections::BTreeSet,
     ffi::OsString,
-    fs::{self, Permissions},
+    fs::{self, File, Permissions},
     io::{self, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
@@ -41,6 +42,8 @@ impl StagedFile {
                 .permissions(Permissions::from_mode(FILE_MODE))
                 .tempfile_in(folder)?;
             temporary.write_all(content)?;
+            // A name that a power cut leaves without its bytes would hide the loss.
+            temporary.as_file().sync_data()?;
             Ok(Self {
                 temporary,
                 path: path.to_owned(),
@@ -51,12 +54,46 @@ impl StagedFile {
         staged().map_err(|error| failure(path, &error))
     }
 
-    /// Gives the file its name, in place of any file that has it.
-    pub(super) fn commit(self) -> Result<(), Failure> {
+    /// Gives the file its name, in place of any file that has it. The name survives a power cut once
+    /// `renamed` was synced.
+    pub(super) fn commit(self, renamed: &mut Renamed) -> Result<(), Failure> {
         let path = self.path;
-        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-        let kept = folder.and_then(|()| self.temporary.persist(&path).map_err(io::Error::from));
+        let commit = || {
+            let folder = folder_of(&path);
+            if !folder.exists() {
+                fs::create_dir_all(folder)?;
+                renamed.folders.insert(folder_of(folder).to_owned());
+            }
+            renamed.folders.insert(folder.to_owned());
+            self.temporary.persist(&path).map_err(io::Error::from)
+        };
+        let kept = commit();
         kept.map(drop).map_err(|error| failure(&path, &error))
+    }
+}
+
+/// The folders in which files were given their names.
+#[derive(Debug, Default)]
+pub(super) struct Renamed {
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Renamed {
+    /// Makes all names durable.
+    pub(super) fn sync(self) -> Result<(), Failure> {
+        for folder in self.folders {
+            let synced = File::open(&folder).and_then(|folder| folder.sync_all());
+            synced.map_err(|error| failure(&folder, &error))?;
+        }
+        Ok(())
+    }
+}
+
+/// The folder of a path; that of a bare name is the working folder.
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
     }
 }
 
@@ -95,7 +132,9 @@ mod tests {
         assert_eq!(fs::read(&path).unwrap(), b"old");
         let staged = StagedFile::write(&path, b"new").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"old");
-        staged.commit().unwrap();
+        let mut renamed = Renamed::default();
+        staged.commit(&mut renamed).unwrap();
+        renamed.sync().unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"new");
         assert_eq!(names(folder.path()), ["a.glb"]);
     }
@@ -107,10 +146,17 @@ mod tests {
         let write = || StagedFile::write_from(folder.path(), &path, b"root").unwrap();
         drop(write());
         assert_eq!(names(folder.path()), [""; 0]);
-        write().commit().unwrap();
+        let mut renamed = Renamed::default();
+        write().commit(&mut renamed).unwrap();
         assert_eq!(names(folder.path()), ["a.usd"]);
+        let synced = BTreeSet::from([folder.path().to_owned(), folder.path().join("a.usd")]);
+        assert_eq!(
+            renamed.folders, synced,
+            "the new folder has a new name, too"
+        );
         fs::write(path.with_file_name("of the user"), "").unwrap();
-        write().commit().unwrap();
+        write().commit(&mut renamed).unwrap();
+        renamed.sync().unwrap();
         assert_eq!(names(path.parent().unwrap()), ["of the user", "root.usdc"]);
     }
 

@@ -1,8 +1,7 @@
-//! What is told of a task, and of one that has nothing to do.
+//! The events of a task that has nothing to do.
 
 use cadmill_domain::{
-    Claim, NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, TaskPayload,
-    sentence,
+    NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, TaskPayload, sentence,
 };
 use serde_json::{Value, json};
 use tracing::warn;
@@ -12,13 +11,18 @@ use super::Mill;
 impl Mill {
     /// The result is there already. What follows from it is asked for all the same.
     pub(super) async fn tell_cached(&self, work: TaskPayload) -> Result<TaskOutcome, StoreError> {
-        let asset = self.row(work).await?.and_then(|row| row.asset);
+        let row = self.row(work).await?.unwrap_or_default();
+        let asset = row.asset;
+        let request = Request {
+            requester: row.requester,
+            ..Request::BULK
+        };
         let outcome = asset.map_or(TaskOutcome::Processed, TaskOutcome::Cached);
         let making = &self.settings.making;
         let mut following: Vec<_> = making.chained(work.kind).collect();
         while let Some(kind) = following.pop() {
             let next = TaskPayload { kind, ..work };
-            match self.records.ledger.request(next, Request::BULK).await {
+            match self.ask(self.records.ledger.request(next, request)).await {
                 // It will not publish again, so what is made of it is asked for, too.
                 Ok(Some(Requested::Present)) => following.extend(making.chained(kind)),
                 Ok(_) => {}
@@ -28,8 +32,7 @@ impl Mill {
                 ),
             }
         }
-        self.append(work, StepEvent::StepDone, None, outcome.to_json())
-            .await;
+        self.append(work, outcome.to_json()).await;
         Ok(outcome)
     }
 
@@ -40,30 +43,20 @@ impl Mill {
             "{}: {cad_file_id} already in-flight — skipping duplicate", kind.task_name(),
         );
         let result = json!({"skipped": true, "reason": "duplicate"});
-        self.append(work, StepEvent::StepDone, None, result).await;
+        self.append(work, result).await;
     }
 
-    pub(super) async fn tell(&self, claim: &Claim, event: StepEvent, result: Value) {
-        self.append(claim.work, event, Some(claim), result).await;
-    }
-
-    /// Adds to the pipeline log. Without it the work is still done, so failing is only logged.
-    async fn append(
-        &self,
-        work: TaskPayload,
-        event: StepEvent,
-        claim: Option<&Claim>,
-        result: Value,
-    ) {
+    /// Adds a `step_done` without a claim. Failing is only logged: nothing depends on it.
+    async fn append(&self, work: TaskPayload, result: Value) {
         let event = NewPipelineEvent {
             cad_file_id: work.cad_file_id,
             task: work.kind,
-            event,
-            fence: claim.map(|claim| claim.fence),
+            event: StepEvent::StepDone,
+            fence: None,
             worker: self.settings.worker.clone(),
             result,
         };
-        if let Err(error) = self.records.log.append(event).await {
+        if let Err(error) = self.ask(self.records.log.append(event)).await {
             warn!(
                 cad_file.id = %work.cad_file_id, error = %sentence(&error),
                 "An event could not be added to the pipeline log.",

@@ -1,103 +1,138 @@
 //! The work of one claim, and how it is closed.
 
-use std::time::Duration;
+use std::{
+    panic::{AssertUnwindSafe, resume_unwind},
+    sync::Mutex,
+    time::Duration,
+};
 
 use cadmill_domain::{
-    CadFile, Claim, Failure, FailureCode, Product, Published, Retry, Row, StepEvent, StoreError,
-    TaskOutcome, provenance,
+    CadFile, Claim, Confirmed, Failure, FailureCode, HandBack, Product, Published, Recovery,
+    ResultSummary, Retry, Row, StoreError, TaskOutcome,
 };
-use serde_json::{Value, json};
+use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info, instrument, warn};
 
-use super::{Job, Mill, insist};
-use crate::{CONVERTER, Failpoint, backoff, figures, meter::Meter, tasks};
+use super::{Confirmation, ContentLock, Job, Locked, Mill, Terms};
+use crate::{Failpoint, backoff, deadline::insist_while, figures, meter::Meter, tasks};
+
+/// How long ended work may take to clean up. It is dropped after that, which kills its child.
+const CLEAN_UP: Duration = Duration::from_secs(1);
 
 impl Mill {
     /// Works on a claim and closes it.
     #[instrument(name = "task", level = "debug", skip_all, fields(
-        task.kind = claim.work.kind.task_name(), cad_file.id = %claim.work.cad_file_id,
-        fence = claim.fence.0, failure.code = field::Empty,
+        task.kind = confirmation.standing().claim.work.kind.task_name(),
+        cad_file.id = %confirmation.standing().claim.work.cad_file_id,
+        fence = confirmation.standing().claim.fence.0, failure.code = field::Empty,
     ))]
     pub(super) async fn work(
         &self,
-        claim: &Claim,
+        confirmation: Confirmation,
         file: &CadFile,
-        lost: CancellationToken,
-        stop: &CancellationToken,
+        locked: &Locked,
+        content: ContentLock,
+        terms: Terms<'_>,
     ) -> Result<TaskOutcome, StoreError> {
-        self.tell(
-            claim,
-            StepEvent::StepStart,
-            json!({"input": claim.input, "tries": claim.tries, "converter": CONVERTER}),
-        )
-        .await;
-        let cancelled = lost.child_token();
-        let meter = Meter::start(
-            self.records.ledger.clone(),
-            claim.clone(),
-            cancelled.clone(),
-        );
+        let standing = confirmation.standing().clone();
+        let claim = &standing.claim;
+        let cancelled = &standing.cancelled;
+        let ledger = self.records.ledger.clone();
+        let meter = Meter::start(ledger, standing.clone(), self.settings.lease / 2);
         let job = Job {
             mill: self,
             claim,
             file,
             meter: &meter,
             cancelled: cancelled.clone(),
+            renewal: &locked.renewal,
+            content: Mutex::new(match content {
+                ContentLock::Taken(held) => Some(held),
+                _ => None,
+            }),
         };
         let made = tokio::select! {
-            made = tasks::run(&job) => made,
-            () = until_overdue(stop, &cancelled) => {
-                Err(Failure::new(FailureCode::Cancelled, "It did not end by itself."))
+            made = AssertUnwindSafe(tasks::run(&job)).catch_unwind() => made,
+            () = until_overdue(terms.stop, cancelled) => {
+                Ok(Err(Failure::new(FailureCode::Cancelled, "It did not end by itself.")))
             }
         };
-        let holds = meter.stop().await;
-        if lost.is_cancelled() || stop.is_cancelled() && is_cancelled(&made) {
-            return self.give_back(claim, &lost).await;
+        drop(meter);
+        if let Some(slot) = terms.slot {
+            slot.give_back();
         }
-        match made {
-            _ if !holds => Ok(self.taken_away(claim).await),
-            Ok(tasks::Made { product, keep }) => {
-                let published = self.publish(claim, product, &lost).await;
+        let stop = terms.stop;
+        let closed = match made {
+            Err(panic) => {
+                let recover = || self.records.ledger.recover(claim, Recovery::Ended);
+                if self.insist(stop, recover).await.is_ok() {
+                    confirmation.close();
+                }
+                resume_unwind(panic);
+            }
+            Ok(_) if standing.verdict() == Some(Confirmed::Gone) => Ok(Self::taken_away(claim)),
+            Ok(Ok(tasks::Made { product, keep })) => {
+                let published = self.publish(claim, product, stop).await;
                 drop(keep);
                 published
             }
-            Err(failure) => self.fail(claim, &failure, &lost).await,
+            Ok(Err(_)) if locked.lost.is_cancelled() => {
+                self.give_back(claim, HandBack::LeaseLost, stop).await
+            }
+            Ok(Err(_)) if standing.verdict() == Some(Confirmed::Superseded) => {
+                self.give_back(claim, HandBack::Outdated, stop).await
+            }
+            Ok(Err(failure)) if stop.is_cancelled() && failure.code == FailureCode::Cancelled => {
+                self.give_back(claim, HandBack::Stopping, stop).await
+            }
+            Ok(Err(failure)) if failure.is_blob_loss() => {
+                self.give_back(claim, HandBack::InputLost, stop).await
+            }
+            Ok(Err(failure)) => self.fail(claim, &failure, stop).await,
+        };
+        if closed.is_ok() {
+            confirmation.close();
         }
+        closed
     }
 
-    /// The claim goes back to the queue, without blame.
+    /// The claim goes back to the queue, and counts neither as crash nor as attempt.
     async fn give_back(
         &self,
         claim: &Claim,
-        lost: &CancellationToken,
+        reason: HandBack,
+        stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        // Worth trying without the lease, too: whoever finds the claim open takes us for dead.
-        let never = CancellationToken::new();
-        let held = insist(&never, || self.records.ledger.hand_back(claim)).await?;
-        if lost.is_cancelled() {
-            figures::lease_lost(claim.work.kind);
-            warn!(
-                cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,
-                "{}: the lease was lost, so the work was stopped", claim.work.kind.task_name(),
-            );
-            self.tell(claim, StepEvent::StepFailed, failed(FailureCode::LockLost))
-                .await;
-            return Ok(TaskOutcome::Lost);
-        }
-        self.tell(claim, StepEvent::StepFailed, failed(FailureCode::Cancelled))
-            .await;
-        Ok(TaskOutcome::HandedBack)
+        let hand_back = || self.records.ledger.hand_back(claim, reason);
+        // A claim that is left open looks like a crash, so no error ends this.
+        let limit = self.settings.lease / 2;
+        let held = insist_while(limit, stop, |_| true, hand_back).await?;
+        let (why, outcome) = match reason {
+            HandBack::Stopping => return Ok(TaskOutcome::HandedBack),
+            HandBack::LeaseLost => {
+                figures::lease_lost(claim.work.kind);
+                ("another worker has the lock", TaskOutcome::Lost)
+            }
+            HandBack::Outdated => ("something else is wanted by now", TaskOutcome::Superseded),
+            HandBack::InputLost => (
+                "the bytes that it is made of are lost",
+                TaskOutcome::HandedBack,
+            ),
+        };
+        warn!(
+            cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, handed_back = held,
+            "{}: {why}, so the work was stopped", claim.work.kind.task_name(),
+        );
+        Ok(outcome)
     }
 
-    /// Somebody has cancelled the work, or claimed it anew: there is nothing to close.
-    async fn taken_away(&self, claim: &Claim) -> TaskOutcome {
+    /// The work was cancelled, or claimed by another worker: there is nothing to close.
+    fn taken_away(claim: &Claim) -> TaskOutcome {
         warn!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0,
             "{}: the claim was taken away, so the work was stopped", claim.work.kind.task_name(),
         );
-        self.tell(claim, StepEvent::StepFailed, failed(FailureCode::Cancelled))
-            .await;
         TaskOutcome::Lost
     }
 
@@ -106,71 +141,55 @@ impl Mill {
         &self,
         claim: &Claim,
         product: Product,
-        lost: &CancellationToken,
+        stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         Failpoint::BeforePublish.reach();
         let ledger = &self.records.ledger;
-        let is_cached = matches!(product, Product::Cached(_));
-        let made = match &product {
-            Product::Asset(made) => Some((
-                provenance::converter(&made.report).map(str::to_owned),
-                provenance::warnings(&made.report),
-            )),
-            _ => None,
+        let summary = ResultSummary::of(&product);
+        let publish = || ledger.publish(claim, product.clone());
+        let published = match self.insist(stop, publish).await {
+            Err(error) if !stop.is_cancelled() => {
+                // It is made again: nothing that was made is in the ledger.
+                return self.fail(claim, &error.into(), stop).await;
+            }
+            published => published?,
         };
-        let published = insist(lost, || ledger.publish(claim, product.clone())).await?;
         Failpoint::AfterPublish.reach();
-        let (asset, again, chained) = match published {
-            Published::Done {
-                asset,
-                again,
-                chained,
-            } => (asset, again, chained),
-            Published::Refused => match insist(lost, || self.published(claim)).await? {
-                Some(row) => (row.asset, row.is_in_flight(), Vec::new()),
-                None => return Ok(self.refused(claim).await),
+        let asset = match published {
+            Published::Done { asset, .. } => asset,
+            Published::Refused => match self.insist(stop, || self.published(claim)).await? {
+                Some(row) => row.asset,
+                None => return Ok(Self::refused(claim)),
             },
         };
-        let outcome = match asset {
-            None => TaskOutcome::Processed,
-            Some(id) if is_cached => TaskOutcome::Cached(id),
-            Some(id) => TaskOutcome::Made(id),
-        };
-        let mut result = outcome.to_json();
-        if let Value::Object(result) = &mut result {
-            let chained = chained.iter().map(|(kind, became)| (kind.as_str(), became));
-            let chained: std::collections::BTreeMap<_, _> = chained.collect();
-            result.insert("chained".to_owned(), json!(chained));
-            result.insert("again".to_owned(), json!(again));
-            if let Some((converter, warnings)) = made {
-                result.insert("converter".to_owned(), json!(converter));
-                result.insert("warnings".to_owned(), json!(warnings));
-            }
-        }
+        let is_cached = summary.is_cached();
         figures::published(claim.work.kind, is_cached);
-        self.tell(claim, StepEvent::StepDone, result).await;
         info!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, cached = is_cached,
             "{}: done", claim.work.kind.task_name(),
         );
-        Ok(outcome)
+        Ok(summary.outcome(asset))
     }
 
     /// The row, if this claim was published before: the database did so, and its answer was lost.
     async fn published(&self, claim: &Claim) -> Result<Option<Row>, StoreError> {
         let row = self.row(claim.work).await?;
-        Ok(row.filter(|row| row.fence == claim.fence && row.has(&claim.input)))
+        let is_published = |row: &Row| {
+            let mut ready = row.ready.iter();
+            let is_made =
+                ready.any(|ready| *ready == claim.input || ready.is_coarser_than(&claim.input));
+            row.fence == claim.fence && is_made
+        };
+        Ok(row.filter(is_published))
     }
 
-    async fn refused(&self, claim: &Claim) -> TaskOutcome {
+    fn refused(claim: &Claim) -> TaskOutcome {
         figures::refused(claim.work.kind);
         warn!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0,
             "{}: the claim is no longer the newest, so its result was refused",
             claim.work.kind.task_name(),
         );
-        self.tell(claim, StepEvent::StepFailed, failed(FailureCode::LockLost))
-            .await;
         TaskOutcome::Lost
     }
 
@@ -179,22 +198,27 @@ impl Mill {
         &self,
         claim: &Claim,
         failure: &Failure,
-        lost: &CancellationToken,
+        stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         let code = failure.code;
         figures::failed(claim.work.kind, code);
         Span::current().record("failure.code", field::display(code));
-        let retry = code.retry() == Retry::Later;
+        // A machine without enough memory kills the child at each try.
+        let is_killed_again = code == FailureCode::KernelKilled && claim.tries >= MAX_KILLED_TRIES;
+        let retry = code.retry() == Retry::Later && !is_killed_again;
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
         let ledger = &self.records.ledger;
-        let held = insist(lost, || ledger.fail(claim, failure, retry_at)).await?;
-        let mut result = json!(failure);
-        if let Value::Object(result) = &mut result {
-            result.insert("sentence".to_owned(), json!(code.sentence()));
-            result.insert("remedy".to_owned(), json!(code.remedy()));
-            result.insert("retry_at".to_owned(), json!(retry_at));
-        }
-        self.tell(claim, StepEvent::StepFailed, result).await;
+        let fail = || ledger.fail(claim, failure, retry_at);
+        let held = match self.insist(stop, fail).await {
+            Err(error) if !stop.is_cancelled() => {
+                warn!(
+                    error = &error as &dyn std::error::Error,
+                    "A failure could not be stored, so the work goes back to the queue."
+                );
+                return self.give_back(claim, HandBack::Stopping, stop).await;
+            }
+            held => held?,
+        };
         warn!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, code = %code, retry,
             "{}: {failure}", claim.work.kind.task_name(),
@@ -207,18 +231,11 @@ impl Mill {
     }
 }
 
-fn failed(code: FailureCode) -> Value {
-    json!({"code": code, "sentence": code.sentence()})
-}
+/// After so many tries before it, work whose tessellator is killed from outside is set aside.
+const MAX_KILLED_TRIES: u32 = 4;
 
-fn is_cancelled(made: &Result<tasks::Made, Failure>) -> bool {
-    matches!(made, Err(failure) if failure.code == FailureCode::Cancelled)
-}
-
-/// Waits until the work is no longer wanted, which it is told, and leaves it some time to clean up.
+/// Waits until the work is no longer wanted, ends it then, and leaves it some time to clean up.
 async fn until_overdue(stop: &CancellationToken, work: &CancellationToken) {
-    /// A child that is killed is gone much sooner.
-    const CLEAN_UP: Duration = Duration::from_secs(5);
     tokio::select! {
         () = stop.cancelled() => work.cancel(),
         () = work.cancelled() => {}

@@ -102,14 +102,43 @@ fn is_needed_by_the_kernel(name: &str) -> bool {
 #[expect(
     unsafe_code,
     reason = "limits and the parent-death signal can only be set between fork and exec; \
-              `Limits::apply` makes plain system calls there and does not allocate"
+              `Limits::apply` and `close_others` make plain system calls there and do not allocate"
 )]
 fn apply_before_exec(command: &mut Command, limits: Limits) {
     let parent = getpid();
     // SAFETY: the closure is async-signal-safe: it owns two numbers, neither allocates nor locks,
-    // and calls only getrlimit, setrlimit, prctl and getppid.
-    unsafe { command.pre_exec(move || limits.apply(parent)) };
+    // and calls only close_range, getrlimit, setrlimit, prctl and getppid.
+    unsafe {
+        command.pre_exec(move || {
+            close_others();
+            limits.apply(parent)
+        });
+    }
 }
+
+/// Has all files but the standard ones closed when the program starts, also those that a library of
+/// the parent opened without saying so. Linux before 5.11 cannot do that.
+#[cfg(target_os = "linux")]
+#[expect(
+    unsafe_code,
+    reason = "the C library of older systems has no function for this call"
+)]
+fn close_others() {
+    use nix::libc;
+    // SAFETY: the call only sets the flag of descriptors, and takes no pointers.
+    unsafe {
+        libc::syscall(
+            libc::SYS_close_range,
+            3,
+            libc::c_uint::MAX,
+            libc::CLOSE_RANGE_CLOEXEC,
+        );
+    }
+}
+
+/// Rust opens all files so that they are closed when a program starts.
+#[cfg(not(target_os = "linux"))]
+fn close_others() {}
 
 #[cfg(test)]
 mod tests {

@@ -63,12 +63,16 @@ impl Ending {
                     self.limits.cpu_s
                 ),
             ),
-            // Nobody but us and the operating system kills it, and we know when we do.
-            Ok(Signal::SIGKILL) => (
-                FailureCode::KernelMemory,
-                "It was killed from outside (SIGKILL), most likely because the machine ran out of \
-                 memory."
-                    .to_owned(),
+            // It never sends itself one of these, and we know when we kill it.
+            Ok(
+                Signal::SIGKILL
+                | Signal::SIGTERM
+                | Signal::SIGINT
+                | Signal::SIGHUP
+                | Signal::SIGQUIT,
+            ) => (
+                FailureCode::KernelKilled,
+                format!("It was killed from outside ({name})."),
             ),
             _ if self.ran_out_of_memory() => self.out_of_memory(),
             _ => (FailureCode::KernelCrash, format!("It died by {name}.")),
@@ -160,7 +164,10 @@ mod tests {
         check(11, None, "", "kernel_crash: It died by SIGSEGV.");
         check(6 | 0x80, None, "", "kernel_crash: It died by SIGABRT.");
         check(24, None, "", "kernel_timeout: It used up its 30 s");
-        check(9, None, "", "kernel_memory: It was killed from outside");
+        for from_outside in [1, 2, 3, 9, 15] {
+            let expected = "kernel_killed: It was killed from outside";
+            check(from_outside, None, "", expected);
+        }
         check(40, None, "", "kernel_crash: It died by signal 40.");
     }
 

@@ -1,15 +1,29 @@
 //! `generate_gltf_geometry`: the canonical scene, by the tessellator in a child process. The same
-//! bytes under many names are tessellated once.
+//! bytes under many names are tessellated once. A scene that came out coarser than the recipe is
+//! published under an input of its own.
 
-use cadmill_domain::{Cancelled, Failure, FailureCode, MediaKind, TessellationRequest};
-use cadmill_lock::{Held, LockError, LockKey};
+use std::{path::Path, sync::PoisonError, time::Duration};
+
+use cadmill_domain::{
+    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, Product, Retried,
+    TessellationRequest,
+};
+use cadmill_lock::{Held, LockError};
+use cadmill_step::inspect_path;
 use serde_json::{Value, json};
+use tokio::task::spawn_blocking;
 
-use super::{Made, cached, store};
-use crate::{Failpoint, mill::Job, scratch};
+use super::{Made, cached, input, store};
+use crate::{Failpoint, convert::join, mill::Job, scratch, unsent};
+
+/// How often the lock of the content is tried.
+const POLL: Duration = Duration::from_millis(200);
 
 pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     if let Some(made) = cached(job, MediaKind::GltfGeometry).await? {
+        return Ok(made);
+    }
+    if let Some(made) = coarser_before(job).await? {
         return Ok(made);
     }
     job.meter.enter("wait");
@@ -17,12 +31,17 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     if let Some(made) = cached(job, MediaKind::GltfGeometry).await? {
         return Ok(made);
     }
+    if let Some((glb, report)) = unsent::find(job).await {
+        return made(job, glb, report, keep).await;
+    }
     let settings = &job.mill.settings;
     let folder = scratch::private_folder(&settings.scratch)?;
     job.meter.enter("fetch");
     let source = job.file.source;
+    let path = input::fetch(job, &source, folder.path()).await?;
     let request = TessellationRequest {
-        source: job.mill.blobs.fetch(&source, folder.path()).await?,
+        external: external_references(job.file.step.as_ref(), &path).await?,
+        source: path,
         source_hash: source.sha256,
         source_faces: declared_faces(job.file.step.as_ref()),
         recipe: settings.making.recipe(),
@@ -33,26 +52,82 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     Failpoint::BeforeSpawn.reach();
     let cancelled = Cancelled::when(job.cancelled.clone().cancelled_owned());
     let tessellator = &job.mill.tessellator;
-    let made = tessellator.tessellate(&request, job.meter.sink(), cancelled);
-    let made = made.await?;
+    let tessellated = tessellator.tessellate(&request, job.meter.sink(), cancelled);
+    let tessellated = tessellated.await?;
     Failpoint::AfterTessellation.reach();
-    let product = store(job, made.glb, json!(made.report)).await?;
+    made(job, tessellated.glb, json!(tessellated.report), keep).await
+}
+
+/// Stores a scene, under an input of its own if it was made by a coarser try.
+async fn made(job: &Job<'_>, glb: Vec<u8>, report: Value, content: Held) -> Result<Made, Failure> {
+    let coarser = coarser_input(job, &report);
+    let product = match (store(job, glb, report).await?, coarser) {
+        (Product::Asset(made), Some(input)) => Product::Coarser { made, input },
+        (product, _) => product,
+    };
     Ok(Made {
         product,
-        keep: Some(keep),
+        keep: Some(content),
     })
 }
 
-/// Waits for others that tessellate the same bytes by the same recipe.
+/// The input of a scene that was made by a coarser try, as its report says.
+fn coarser_input(job: &Job<'_>, report: &Value) -> Option<Input> {
+    let retried: Retried = serde_json::from_value(report.get("retried")?.clone()).ok()?;
+    let recipe = job.mill.settings.making.recipe();
+    let conditions = retried.conditions?;
+    Some(job.claim.input.coarser(recipe, &conditions))
+}
+
+/// The coarser scene of this file that was made under the conditions that hold here: the recipe would
+/// fail again. None if it is to be tried again all the same.
+async fn coarser_before(job: &Job<'_>) -> Result<Option<Made>, Failure> {
+    let assets = job
+        .mill
+        .ask(job.mill.records.assets.of_file(job.file.id))
+        .await?;
+    let wanted = &job.claim.input;
+    let coarser: Vec<_> = assets
+        .into_iter()
+        .filter(|asset| asset.input.is_coarser_than(wanted))
+        .collect();
+    if job.claim.forced || coarser.is_empty() {
+        return Ok(None);
+    }
+    // Work is done for a scene that is there only when the recipe is to be tried again.
+    let row = job.mill.row(job.claim.work).await?.unwrap_or_default();
+    if row.ready.is_some_and(|ready| ready.is_coarser_than(wanted)) {
+        return Ok(None);
+    }
+    let conditions = job.mill.conditions().await?;
+    let input = wanted.coarser(job.mill.settings.making.recipe(), &conditions);
+    let found = coarser.iter().find(|asset| asset.input == input);
+    Ok(found.map(|asset| Product::Cached(asset.id).into()))
+}
+
+/// The lock that was taken before the claim; else waits for others that tessellate the same bytes by
+/// the same recipe. That is only done for a task that was called by name, or is made again.
 async fn content_lock(job: &Job<'_>) -> Result<Held, Failure> {
-    let settings = &job.mill.settings;
-    let key = LockKey::tessellation(job.file.source.sha256, settings.making.fingerprint());
-    tokio::select! {
-        held = Held::acquire(&job.mill.lock, &key, settings.lease) => {
-            held.map_err(|error| lock_lost(&error))
+    let taken = job
+        .content
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner)
+        .take();
+    if let Some(held) = taken {
+        return Ok(held);
+    }
+    let key = job.mill.content_key(job.file);
+    let (lock, lease) = (&job.mill.lock, job.mill.settings.lease);
+    loop {
+        let held = Held::try_acquire_while(lock, &key, lease, job.renewal).await;
+        if let Some(held) = held.map_err(|error| lock_lost(&error))? {
+            return Ok(held);
         }
-        () = job.cancelled.cancelled() => {
-            Err(Failure::new(FailureCode::Cancelled, "It was not begun."))
+        tokio::select! {
+            () = tokio::time::sleep(POLL) => {}
+            () = job.cancelled.cancelled() => {
+                return Err(Failure::new(FailureCode::Cancelled, "It was not begun."));
+            }
         }
     }
 }
@@ -65,4 +140,24 @@ fn lock_lost(error: &LockError) -> Failure {
 fn declared_faces(step: Option<&Value>) -> u64 {
     let faces = step.and_then(|step| step.pointer("/geometry/faces"));
     faces.and_then(Value::as_u64).unwrap_or(0)
+}
+
+/// What `process_step_file` has found of other files. An earlier version did not look for them; then
+/// the file is read once more.
+async fn external_references(
+    step: Option<&Value>,
+    path: &Path,
+) -> Result<ExternalReferences, Failure> {
+    let found = step.and_then(|step| {
+        Some(ExternalReferences {
+            present: step["names_other_files"].as_bool()?,
+            missing: serde_json::from_value(step["missing_geometry"].clone()).ok()?,
+        })
+    });
+    if let Some(found) = found {
+        return Ok(found);
+    }
+    let path = path.to_owned();
+    let read = spawn_blocking(move || Ok(inspect_path(&path)?.external_references()));
+    join(read.await)
 }

@@ -4,15 +4,18 @@ mod generate_gltf_geometry;
 mod generate_thumbnail;
 mod generate_usd_master;
 mod generate_web_glb;
+mod input;
 mod process_step_file;
 mod scene;
 
+use bytes::Bytes;
 use cadmill_domain::{
-    Failure, MediaKind, NewMediaAsset, Product, TaskKind, provenance::note_forced,
+    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, NewMediaAsset, Product, TaskKind,
+    keep_intended, provenance::note_forced, sentence,
 };
 use cadmill_lock::Held;
 
-use crate::{Failpoint, mill::Job};
+use crate::{Failpoint, mill::Job, unsent};
 
 /// What a task has made.
 #[derive(Debug)]
@@ -29,8 +32,18 @@ impl From<Product> for Made {
     }
 }
 
-/// Does the work of a claim.
+/// Does the work of a claim. What an earlier try has made and could not store is only stored; the
+/// canonical scene under the lock of its content.
 pub(crate) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
+    if let TaskKind::Make(kind) = job.claim.work.kind
+        && kind != MediaKind::GltfGeometry
+        && let Some((bytes, report)) = unsent::find(job).await
+    {
+        return match cached(job, kind).await? {
+            Some(made) => Ok(made),
+            None => Ok(send(job, bytes.into(), report).await?.into()),
+        };
+    }
     match job.claim.work.kind {
         TaskKind::ProcessStep => process_step_file::run(job).await,
         TaskKind::Make(MediaKind::GltfGeometry) => generate_gltf_geometry::run(job).await,
@@ -47,7 +60,13 @@ async fn cached(job: &Job<'_>, kind: MediaKind) -> Result<Option<Made>, Failure>
         return Ok(None);
     }
     let found = job.mill.records.assets.made_of(kind, &job.claim.input);
-    Ok(found.await?.map(|asset| Product::Cached(asset.id).into()))
+    let Some(asset) = job.mill.ask(found).await? else {
+        return Ok(None);
+    };
+    if input::is_there(job, &asset.blob).await? {
+        return Ok(Some(Product::Cached(asset.id).into()));
+    }
+    Ok(None)
 }
 
 /// Stores the bytes of a medium.
@@ -59,9 +78,44 @@ async fn store(
     if job.claim.forced {
         note_forced(&mut report);
     }
+    send(job, bytes.into(), report).await
+}
+
+/// Sends the bytes of a medium to the blob store. If that fails they are kept for the next try.
+async fn send(job: &Job<'_>, bytes: Bytes, report: serde_json::Value) -> Result<Product, Failure> {
     job.meter.enter("store");
     Failpoint::BeforeBlob.reach();
-    let blob = job.mill.blobs.put(bytes).await?;
+    let stored = match intend(job, ContentHash::of(&bytes)).await {
+        Ok(intent) => keep_intended(&*job.mill.blobs, bytes.clone(), intent).await,
+        Err(failure) => Err(failure),
+    };
+    let blob = match stored {
+        Ok(blob) => blob,
+        Err(failure) => {
+            if unsent::may_be_sent_later(&failure) {
+                unsent::keep(job, bytes, report).await;
+            }
+            return Err(failure);
+        }
+    };
+    unsent::forget(job).await;
     Failpoint::AfterBlob.reach();
     Ok(Product::Asset(NewMediaAsset { blob, report }))
+}
+
+/// Records that a row will refer to a blob. While the database is away, or read-only, it is asked
+/// again: what was made waits for it.
+async fn intend(job: &Job<'_>, sha256: ContentHash) -> Result<BlobIntent, Failure> {
+    let refs = &job.mill.records.refs;
+    let intended = job
+        .mill
+        .insist(&job.cancelled, || refs.intend(sha256))
+        .await;
+    intended.map_err(|error| {
+        if job.cancelled.is_cancelled() {
+            Failure::new(FailureCode::Cancelled, sentence(&error))
+        } else {
+            error.into()
+        }
+    })
 }

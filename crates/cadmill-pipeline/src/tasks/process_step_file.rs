@@ -5,7 +5,7 @@ use cadmill_step::inspect_path;
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::Made;
+use super::{Made, input};
 use crate::{
     convert::{join, refuse_what_cannot_be_laid_out},
     mill::Job,
@@ -16,11 +16,12 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     job.meter.enter("read");
     let folder = scratch::private_folder(&job.mill.settings.scratch)?;
     let source = job.file.source;
-    let path = job.mill.blobs.fetch(&source, folder.path()).await?;
+    let path = input::fetch(job, &source, folder.path()).await?;
     let found = join(spawn_blocking(move || Ok(inspect_path(&path)?)).await)?;
     if found.hash != source.sha256 {
         let detail = format!("Its bytes do not have the hash {}.", source.sha256);
-        return Err(Failure::new(FailureCode::Storage, detail));
+        let failure = Failure::new(FailureCode::BlobDamaged, detail);
+        return Err(input::lost(job, &source, failure).await);
     }
     refuse_what_cannot_be_laid_out(&found.counts)?;
     Ok(Product::Step(json!(found)).into())

@@ -6,7 +6,7 @@ use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind, TaskPayload};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
-use super::{Made, cached, store};
+use super::{Made, cached, input, store};
 use crate::{
     CONVERTER,
     convert::{Dressed, join},
@@ -31,18 +31,18 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
     Ok(store(job, bytes, report).await?.into())
 }
 
-/// The canonical scene of the file as it is now. One that is being made again still serves: its
+/// The canonical scene of which the input of this work says that it is made. One that is being made again still serves: its
 /// bytes will be the same.
 async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
     let kind = TaskKind::Make(MediaKind::GltfGeometry);
-    let wanted = job.mill.settings.making.input(kind, &job.file.subject());
+    let wanted = job.claim.input.scene();
     let cad_file_id = job.file.id;
     let row = job.mill.row(TaskPayload { cad_file_id, kind }).await?;
     let asset = match row.and_then(|row| row.asset) {
-        Some(id) => job.mill.records.assets.get(id).await?,
+        Some(id) => job.mill.ask(job.mill.records.assets.get(id)).await?,
         None => None,
     };
     let asset = asset.filter(|asset| asset.input == wanted);
     let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");
-    job.mill.blobs.get(&asset.ok_or_else(no_scene)?.blob).await
+    input::get(job, &asset.ok_or_else(no_scene)?.blob).await
 }

@@ -135,6 +135,25 @@ async fn new_materials_do_not_start_the_tessellator() {
 }
 
 #[tokio::test]
+async fn a_scene_that_may_hold_other_files_is_not_used_again() {
+    let mill = Mill::new();
+    let conversion = conversion(&mill, "");
+    let text = std::fs::read_to_string(&conversion.source).unwrap();
+    let named = text.replace("#1=", "#3=DOCUMENT_FILE('a.step','',$,$,'',$);\n#1=");
+    std::fs::write(&conversion.source, named).unwrap();
+    assert!(!run(&mill, &conversion).await.unwrap().reused);
+    assert!(run(&mill, &conversion).await.unwrap().reused);
+    // As an earlier version wrote it, whose kernel opened other files.
+    let path = mill.path("out/part.json");
+    let mut record: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+    let step = record["step"].as_object_mut().unwrap();
+    assert_eq!(step.remove("names_other_files"), Some(true.into()));
+    std::fs::write(&path, record.to_string()).unwrap();
+    assert!(!run(&mill, &conversion).await.unwrap().reused);
+}
+
+#[tokio::test]
 async fn what_is_not_the_same_is_milled_anew() {
     let mill = Mill::new();
     let first = conversion(&mill, "");
@@ -168,15 +187,43 @@ async fn a_damaged_glb_is_milled_anew() {
 }
 
 #[tokio::test]
-async fn a_coarser_result_for_want_of_time_is_not_kept_for_ever() {
+async fn a_coarser_result_is_used_again_only_where_the_recipe_would_fail_again() {
+    for order in ["first signal 24", "first signal 11"] {
+        let mill = Mill::new();
+        let faulty = conversion(&mill, order);
+        let record = run(&mill, &faulty).await.unwrap().record;
+        let retried = record.tessellation.retried.unwrap();
+        assert_eq!(retried.recipe, faulty.recipe.coarser());
+        assert!(run(&mill, &faulty).await.unwrap().reused, "{order}");
+        let mut roomier = faulty.clone();
+        roomier.memory_bytes *= 2;
+        assert!(!run(&mill, &roomier).await.unwrap().reused, "more memory");
+        let mut longer = roomier.clone();
+        longer.timeout *= 2;
+        assert!(!run(&mill, &longer).await.unwrap().reused, "more time");
+        assert!(run(&mill, &longer).await.unwrap().reused, "{order}");
+        let mut newer = MockTessellator::new();
+        newer
+            .expect_kernel()
+            .returning(|| Ok("newer kernel".to_owned()));
+        newer.expect_tessellate().times(1).returning(|_, _, _| {
+            let detail = "The test wants it.";
+            Err(Failure::new(FailureCode::KernelError, detail))
+        });
+        let failure = run_with(&longer, &newer).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::KernelError, "it is tried again");
+    }
+}
+
+#[tokio::test]
+async fn a_kill_from_outside_makes_nothing_coarser() {
     let mill = Mill::new();
-    let short = conversion(&mill, "first signal 24");
-    let record = run(&mill, &short).await.unwrap().record;
-    assert!(record.tessellation.retried.is_some());
-    assert!(!run(&mill, &short).await.unwrap().reused);
-    let crashed = conversion(&mill, "first signal 11");
-    assert!(!run(&mill, &crashed).await.unwrap().reused);
-    assert!(run(&mill, &crashed).await.unwrap().reused);
+    for order in ["first signal 9", "first signal 15"] {
+        let killed = conversion(&mill, order);
+        let failure = run(&mill, &killed).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::KernelKilled, "{order}");
+        assert!(!mill.path("out/part.glb").exists(), "{order}");
+    }
 }
 
 #[tokio::test]

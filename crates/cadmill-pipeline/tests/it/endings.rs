@@ -41,7 +41,9 @@ async fn death_by_a_signal_names_it() {
     check("signal 8", crash, "SIGFPE").await;
     check("signal 4", crash, "SIGILL").await;
     check("signal 24", FailureCode::KernelTimeout, "SIGXCPU").await;
-    check("signal 9", FailureCode::KernelMemory, "SIGKILL").await;
+    let killed = FailureCode::KernelKilled;
+    check("signal 9", killed, "SIGKILL").await;
+    check("signal 15", killed, "SIGTERM").await;
 }
 
 #[tokio::test]

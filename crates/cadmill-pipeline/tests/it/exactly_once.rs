@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::{
     kernel::{Answer, Kernel},
     mill::step,
-    plant::{GLTF, Plant, STEP, UPLOAD, USD, making, work},
+    plant::{GLTF, POLL, Plant, STEP, UPLOAD, USD, making, work},
 };
 
 #[tokio::test(start_paused = true)]
@@ -55,11 +55,15 @@ async fn the_same_bytes_under_twenty_names_are_tessellated_once() {
     }
     let worker = plant.worker(4);
     let call = calls.next().await;
-    // All slots have the same bytes in hand.
+    // The other slots are not held by waiting: all files are read.
     plant
         .journal
-        .wait_for(StepEvent::StepStart, &[GLTF], 4)
+        .wait_for(StepEvent::StepDone, &[STEP], 20)
         .await;
+    tokio::time::sleep(3 * POLL).await;
+    let started = plant.journal.so_far().into_iter();
+    let started = started.filter(|event| event.event == StepEvent::StepStart && event.task == GLTF);
+    assert_eq!(started.count(), 1);
     call.answer(Answer::Made);
     plant.journal.wait_for_all(20).await;
     worker.stop().await;
@@ -131,9 +135,9 @@ async fn what_was_asked_for_by_another_recipe_is_made_once_by_ones_own() {
     let row = plant.row(id, GLTF).await;
     let fingerprint = making(fine).fingerprint().to_string();
     assert!(row.ready.unwrap().as_str().contains(&fingerprint));
-    // It was claimed twice, and begun once.
+    // It was claimed twice, and made once; each claim has its beginning and its end.
     assert_eq!((row.fence.0, row.crashes), (2, 0));
-    assert_eq!(plant.journal.of(work(id, GLTF)).len(), 2);
+    assert_eq!(plant.journal.of(work(id, GLTF)).len(), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -159,28 +163,35 @@ async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_w
     let other = step("other");
     let blob = plant.blobs.put(other.into()).await.unwrap();
     let again = Request::ASKED;
-    let replaced = plant.store.replace_source(id, blob, again, None).await;
+    let replaced = plant
+        .store
+        .replace_source(id, blob.into(), again, None)
+        .await;
     assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     plant.bell.ring().await;
-    let call = calls.next().await;
+    let superseded = calls.next().await;
     let back = Blob::of(step("third").as_bytes());
     plant.blobs.put(step("third").into()).await.unwrap();
-    let replaced = plant.store.replace_source(id, back, again, None).await;
+    let replaced = plant
+        .store
+        .replace_source(id, back.into(), again, None)
+        .await;
     assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     plant.bell.ring().await;
+    // What nobody wants any more is not made to its end.
+    superseded.heed().await;
     plant
         .journal
         .wait_for(StepEvent::StepDone, &[STEP], 3)
         .await;
     ask().await;
-    call.answer(Answer::Made);
     let call = calls.next().await;
     assert_eq!(call.request.source_hash, back.sha256);
     ask().await;
     call.answer(Answer::Made);
     plant
         .journal
-        .wait_for(StepEvent::StepDone, &[GLTF], 3)
+        .wait_for(StepEvent::StepDone, &[GLTF], 2)
         .await;
     plant.journal.wait_for_all(2).await;
     worker.stop().await;

@@ -4,9 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     CadFileId, Clock as _, FailureCode, Input, Ledger as _, MockBlobs, MockLedger, MockMediaAssets,
-    RowState, StepEvent, TaskOutcome,
+    RowState, StepEvent, TaskOutcome, WorkQuery,
 };
 use chrono::TimeDelta;
+use futures_util::{StreamExt as _, stream};
 use tokio::time::Instant;
 
 use crate::{
@@ -53,7 +54,7 @@ async fn what_may_pass_is_tried_again_later() {
     let wait = row.not_before.unwrap() - plant.clock.now();
     let window = TimeDelta::milliseconds(2_500)..=TimeDelta::seconds(5);
     assert!(window.contains(&wait), "{wait}");
-    assert_eq!(plant.store.next(9).await.unwrap(), []);
+    assert_eq!(plant.store.next(&WorkQuery::first(9)).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,11 +113,16 @@ async fn bytes_that_are_not_those_that_were_brought_in_are_refused() {
         std::fs::write(&path, crate::mill::step("damaged")).unwrap();
         Ok(path)
     });
+    // It is looked at once more before the ledger is asked to change, and once after.
+    blobs.expect_read().times(2).returning(|_, _| {
+        let damaged = crate::mill::step("damaged").into_bytes();
+        Ok(stream::iter([Ok(damaged.into())]).boxed())
+    });
     let mut mill = plant.mill.clone();
     mill.blobs = Arc::new(blobs);
     let outcome = run(&mill, id, STEP).await;
-    let code = FailureCode::Storage;
-    assert_eq!(outcome, TaskOutcome::Failed { code, retry: true });
+    let (code, retry) = (FailureCode::SourceLost, false);
+    assert_eq!(outcome, TaskOutcome::Failed { code, retry });
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,24 +1,29 @@
 //! Tessellators that count, and do what the test says when it says so.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     atomic::{AtomicUsize, Ordering},
 };
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Cancelled, FaceCount, Failure, FailureCode, ProgressSink, Tessellation, TessellationReport,
-    TessellationRequest, Tessellator, Timings,
+    Cancelled, Conditions, FaceCount, Failure, FailureCode, ProgressSink, Retried, Tessellation,
+    TessellationReport, TessellationRequest, Tessellator, Timings,
 };
 use cadmill_scene::{Overlay, Provenance, Scene, glb, sample};
+use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::plant::patiently;
+
+/// What it says of itself at first.
+const VERSION: &str = "no kernel";
 
 /// Makes a cube of every file.
 #[derive(Debug)]
 pub(crate) struct Kernel {
     runs: AtomicUsize,
+    version: Mutex<String>,
     calls: Option<mpsc::UnboundedSender<Call>>,
 }
 
@@ -34,6 +39,8 @@ pub(crate) struct Call {
 #[derive(Debug)]
 pub(crate) enum Answer {
     Made,
+    /// By the coarser recipe, after a fault.
+    MadeCoarser,
     Failed(FailureCode),
     Panicked,
 }
@@ -46,6 +53,7 @@ impl Kernel {
     pub(crate) fn prompt() -> Arc<Self> {
         Arc::new(Self {
             runs: AtomicUsize::new(0),
+            version: Mutex::new(VERSION.to_owned()),
             calls: None,
         })
     }
@@ -55,9 +63,19 @@ impl Kernel {
         let (calls, called) = mpsc::unbounded_channel();
         let kernel = Self {
             runs: AtomicUsize::new(0),
+            version: Mutex::new(VERSION.to_owned()),
             calls: Some(calls),
         };
         (Arc::new(kernel), Calls(called))
+    }
+
+    /// From now on it is of this version.
+    pub(crate) fn become_version(&self, version: &str) {
+        version.clone_into(&mut self.version.lock().unwrap());
+    }
+
+    fn version(&self) -> String {
+        self.version.lock().unwrap().clone()
     }
 
     /// How often it was run.
@@ -79,6 +97,11 @@ impl Calls {
 }
 
 impl Call {
+    /// Whether it was cancelled.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        self.cancelled.clone().wait().now_or_never().is_some()
+    }
+
     /// Ends it.
     pub(crate) fn answer(self, answer: Answer) {
         self.answer.send(answer).expect("the run goes on");
@@ -116,14 +139,37 @@ impl Tessellator for Kernel {
             }
         };
         match answer {
-            Answer::Made => Ok(cube(request)),
+            Answer::Made => Ok(cube(request, &self.version())),
+            Answer::MadeCoarser => Ok(coarser_cube(request, &self.version())),
             Answer::Failed(code) => Err(Failure::new(code, "The test wants it.")),
             Answer::Panicked => panic!("the test wants it"),
         }
     }
+
+    async fn kernel(&self) -> Result<String, Failure> {
+        Ok(self.version())
+    }
 }
 
-fn cube(request: &TessellationRequest) -> Tessellation {
+fn coarser_cube(request: &TessellationRequest, version: &str) -> Tessellation {
+    let coarser = TessellationRequest {
+        recipe: request.recipe.coarser(),
+        ..request.clone()
+    };
+    let mut made = cube(&coarser, version);
+    made.report.retried = Some(Retried {
+        first: Failure::new(FailureCode::KernelCrash, "The test wants it."),
+        recipe: coarser.recipe,
+        conditions: Some(Conditions::new(
+            version,
+            request.memory_bytes,
+            request.timeout,
+        )),
+    });
+    made
+}
+
+fn cube(request: &TessellationRequest, version: &str) -> Tessellation {
     let scene = Scene {
         provenance: Provenance {
             source_hash: request.source_hash,
@@ -137,7 +183,7 @@ fn cube(request: &TessellationRequest) -> Tessellation {
         unmeshed: 0,
     };
     let report = TessellationReport {
-        kernel: "no kernel".to_owned(),
+        kernel: version.to_owned(),
         parts: 1,
         occurrences: 1,
         triangles: 12,
@@ -149,6 +195,7 @@ fn cube(request: &TessellationRequest) -> Tessellation {
         bounds: None,
         part_reports: Vec::new(),
         partial: false,
+        missing_geometry: Vec::new(),
         warnings: Vec::new(),
         retried: None,
         timings: Timings::default(),

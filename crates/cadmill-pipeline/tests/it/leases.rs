@@ -1,18 +1,15 @@
 //! Leases that are lost, owners that are stale, and stores that are away.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, Doorbell as _, EventId, FailureCode, Ledger as _, MockLedger, NewPipelineEvent,
-    PipelineEvent, PipelineLog, RowState, StepEvent, StoreError, TaskOutcome, WorkerName,
+    CadFileId, Confirmed, Doorbell as _, FailureCode, Ledger as _, MockLedger, RowState, StepEvent,
+    TaskOutcome, WorkerName,
 };
+use cadmill_lock::{DedupLock as _, LockKey};
 use cadmill_pipeline::Mill;
 use futures_util::FutureExt as _;
 use tokio::time::Instant;
@@ -43,41 +40,64 @@ async fn assert_is_back(plant: &Plant, id: CadFileId) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_lost_lease_stops_the_tessellator_and_publishes_nothing() {
+async fn a_lost_lease_costs_no_work() {
     for trouble in [Trouble::Forgetful, Trouble::Away] {
         let (kernel, mut calls) = Kernel::waiting();
-        let plant = Plant::new(kernel);
+        let plant = Plant::new(kernel.clone());
         let id = plant.ready_for(GLTF).await;
         let (mill, lock) = with_lock(&plant, Trouble::None);
         let running = start(&mill, id, GLTF);
         let call = calls.next().await;
         lock.get_into(trouble);
-        let lost = Instant::now();
-        call.heed().await;
-        assert!(lost.elapsed() <= LEASE, "{:?}", lost.elapsed());
-        assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
-        assert_is_back(&plant, id).await;
-        let told = plant.journal.of(work(id, GLTF));
-        assert_eq!(told.last().unwrap().event, StepEvent::StepFailed);
-        assert_eq!(told.last().unwrap().result["code"], "lock_lost");
+        tokio::time::sleep(5 * LEASE).await;
+        assert!(!call.is_cancelled(), "{trouble:?}");
+        lock.get_into(Trouble::None);
+        tokio::time::sleep(LEASE).await;
+        let key = LockKey::glb_geometry(id);
+        let holder = plant.lock.holder(&key).await.unwrap();
+        assert!(holder.is_some(), "{trouble:?}: the key is taken again");
+        call.answer(Answer::Made);
+        let made = patiently(running).await.unwrap();
+        assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+        let row = plant.row(id, GLTF).await;
+        assert_eq!((row.state, row.fence.0), (RowState::Idle, 1));
+        assert_eq!(kernel.runs(), 1);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_made_under_a_lost_lease_is_not_published() {
+async fn work_whose_lock_another_has_is_stopped_and_given_back() {
     let (kernel, mut calls) = Kernel::waiting();
     let plant = Plant::new(kernel);
     let id = plant.ready_for(GLTF).await;
     let (mill, lock) = with_lock(&plant, Trouble::None);
-    let counted = Counted::from_now_on();
     let running = start(&mill, id, GLTF);
     let call = calls.next().await;
-    lock.get_into(Trouble::Forgetful);
+    lock.get_into(Trouble::TakenAway);
+    let lost = Instant::now();
+    call.heed().await;
+    assert!(lost.elapsed() <= LEASE, "{:?}", lost.elapsed());
+    assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
+    assert_is_back(&plant, id).await;
+    let told = plant.journal.of(work(id, GLTF));
+    assert_eq!(told.last().unwrap().event, StepEvent::StepFailed);
+    assert_eq!(told.last().unwrap().result["code"], "lock_lost");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_is_published_if_its_fence_holds() {
+    let (kernel, mut calls) = Kernel::waiting();
+    let plant = Plant::new(kernel);
+    let id = plant.ready_for(GLTF).await;
+    let (mill, lock) = with_lock(&plant, Trouble::None);
+    let running = start(&mill, id, GLTF);
+    let call = calls.next().await;
+    lock.get_into(Trouble::TakenAway);
     patiently(call.cancelled.clone().wait()).await;
     call.answer(Answer::Made);
-    assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
-    counted.assert_is(r#"cadmill_leases_lost_total{task="gltf_geometry"}"#, 1);
-    assert_is_back(&plant, id).await;
+    let made = patiently(running).await.unwrap();
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(plant.assets(id, GLTF).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -86,32 +106,15 @@ async fn a_tessellator_that_does_not_end_is_dropped_and_counts_as_no_crash() {
     let plant = Plant::new(kernel);
     let id = plant.ready_for(GLTF).await;
     let (mill, lock) = with_lock(&plant, Trouble::None);
+    let counted = Counted::from_now_on();
     let running = start(&mill, id, GLTF);
     let mut call = calls.next().await;
-    lock.get_into(Trouble::Forgetful);
+    lock.get_into(Trouble::TakenAway);
     patiently(call.answer.closed()).await;
     assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
+    counted.assert_is(r#"cadmill_leases_lost_total{task="gltf_geometry"}"#, 1);
     assert_is_back(&plant, id).await;
     plant.assert_scratch_is_empty();
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_worker_whose_own_lease_is_lost_does_not_count_it_as_a_crash() {
-    let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel);
-    let id = plant.ready_for(GLTF).await;
-    let (mill, lock) = with_lock(&plant, Trouble::None);
-    let worker = plant.worker_of(mill, 1);
-    let call = calls.next().await;
-    lock.get_into(Trouble::Forgetful);
-    // It looks for dead workers before it notices.
-    call.heed().await;
-    lock.get_into(Trouble::None);
-    let again = calls.next().await;
-    assert_eq!(plant.row(id, GLTF).await.crashes, 0);
-    again.answer(Answer::Made);
-    plant.journal.wait_for_all(1).await;
-    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
@@ -120,13 +123,21 @@ async fn a_stale_owner_is_refused() {
     let plant = Plant::new(kernel);
     let id = plant.ready_for(GLTF).await;
     let counted = Counted::from_now_on();
-    let (frozen, _) = with_lock(&plant, Trouble::Deceived);
+    let (mut frozen, _) = with_lock(&plant, Trouble::Deceived);
+    let mut ledger = MockLedger::new();
+    // What it says does not reach the ledger.
+    ledger.expect_confirm().returning(|_| Ok(Confirmed::Held));
+    ledger.expect_progress().returning(|_, _| Ok(true));
+    frozen.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
     let stale = start(&frozen, id, GLTF);
     let old = calls.next().await;
     let mut other = plant.mill.clone();
     other.settings.worker = WorkerName::new("other");
     // Nobody renews its lease, which runs out while its tessellator goes on.
     tokio::time::sleep(LEASE).await;
+    // It is suspected first, and then has a third of the lease to confirm its claim.
+    assert_eq!(run(&other, id, GLTF).await, TaskOutcome::Skipped);
+    tokio::time::sleep(LEASE / 3).await;
     let overheard = Overheard::from_now_on();
     let newer = start(&other, id, GLTF);
     calls.next().await.answer(Answer::Made);
@@ -150,45 +161,26 @@ async fn a_stale_owner_is_refused() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_published_before_the_lease_was_lost_is_told_as_made() {
+async fn what_was_published_before_the_lease_was_lost_is_reported_as_made() {
     let plant = Plant::new(Kernel::prompt());
     let id = plant.upload("part.step").await;
     let (mut mill, lock) = with_lock(&plant, Trouble::None);
-    mill.records.log = Arc::new(SlowLog(lock));
+    let mut ledger = MockLedger::new();
+    let store = plant.store.clone();
+    ledger
+        .expect_publish()
+        .times(1)
+        .returning(move |claim, product| {
+            lock.get_into(Trouble::Forgetful);
+            let published = store.publish(claim, product);
+            published.now_or_never().unwrap()
+        });
+    mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
     assert_eq!(run(&mill, id, STEP).await, TaskOutcome::Processed);
     assert_eq!(plant.row(id, STEP).await.state, RowState::Idle);
-}
-
-/// While a step is told as done, the lease is lost.
-#[derive(Debug)]
-struct SlowLog(UnreliableLock);
-
-#[async_trait]
-impl PipelineLog for SlowLog {
-    async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError> {
-        if event.event == StepEvent::StepDone {
-            self.0.get_into(Trouble::Forgetful);
-            tokio::time::sleep(LEASE).await;
-        }
-        Ok(())
-    }
-
-    async fn timeline(&self, _: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn events_after(
-        &self,
-        _: EventId,
-        _: Option<CadFileId>,
-        _: usize,
-    ) -> Result<Vec<PipelineEvent>, StoreError> {
-        Ok(Vec::new())
-    }
-
-    async fn last_event_id(&self) -> Result<EventId, StoreError> {
-        Ok(EventId::default())
-    }
+    let events = plant.journal.of(work(id, STEP));
+    let events: Vec<_> = events.iter().map(|event| event.event).collect();
+    assert_eq!(events, [StepEvent::StepStart, StepEvent::StepDone]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -227,7 +219,7 @@ async fn without_a_lock_store_nothing_is_claimed() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_was_made_waits_for_the_database_as_long_as_its_lease_holds() {
+async fn what_was_made_waits_for_the_database() {
     let kernel = Kernel::prompt();
     let plant = Plant::new(kernel.clone());
     let id = plant.ready_for(GLTF).await;
@@ -248,22 +240,24 @@ async fn what_was_made_waits_for_the_database_as_long_as_its_lease_holds() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_database_that_stays_away_is_not_asked_beyond_the_lease() {
+async fn a_database_that_stays_away_is_asked_until_the_worker_stops() {
     let plant = Plant::new(Kernel::prompt());
     let id = plant.ready_for(GLTF).await;
-    let (mut mill, lock) = with_lock(&plant, Trouble::None);
     let mut ledger = MockLedger::new();
-    ledger.expect_publish().returning(move |_, _| {
-        lock.get_into(Trouble::Forgetful);
-        Err(away())
-    });
+    ledger.expect_publish().returning(|_, _| Err(away()));
+    let mut mill = plant.mill.clone();
     mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
-    let begun = Instant::now();
-    let never = CancellationToken::new();
-    let ended = patiently(mill.run(work(id, GLTF), &never)).await;
+    let stop = CancellationToken::new();
+    let token = stop.clone();
+    let running = tokio::spawn(async move { mill.run(work(id, GLTF), &token).await });
+    tokio::time::sleep(20 * LEASE).await;
+    assert!(!running.is_finished());
+    stop.cancel();
+    let ended = patiently(running).await.unwrap();
     assert!(ended.is_err(), "{ended:?}");
-    assert!(begun.elapsed() <= LEASE + Duration::from_secs(1));
-    assert_eq!(plant.assets(id, GLTF).await, []);
+    // The claim was not left open, since this much the database can do.
+    tokio::task::yield_now().await;
+    assert_is_back(&plant, id).await;
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,20 +1,26 @@
 //! The pipeline against a stand-in for the tessellator; its tasks and its worker on fakes.
 
 mod cleanup;
+mod coarser;
 mod confinement;
+mod confirmations;
 mod convert;
 mod counted;
 mod endings;
 mod exactly_once;
 mod failures;
+mod input;
 mod kernel;
 mod leases;
+mod loss;
 mod mill;
 mod outcomes;
 mod overheard;
 mod plant;
+mod publishing;
 mod release;
 mod scratch;
 mod stopping;
 mod unreliable;
+mod unsent;
 mod worker;

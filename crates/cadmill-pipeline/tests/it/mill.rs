@@ -9,8 +9,8 @@ use std::{
 };
 
 use cadmill_domain::{
-    Cancelled, ContentHash, Failure, NoProgress, Phase, ProgressSink, Recipe, Tessellation,
-    TessellationRequest, Tessellator as _,
+    Cancelled, ContentHash, ExternalReferences, Failure, NoProgress, Phase, ProgressSink, Recipe,
+    Tessellation, TessellationRequest, Tessellator as _,
 };
 use cadmill_pipeline::ProcessTessellator;
 use tempfile::TempDir;
@@ -62,6 +62,7 @@ impl Mill {
             source_hash: ContentHash::of(&fs::read(&source).unwrap()),
             source,
             source_faces: 6,
+            external: ExternalReferences::default(),
             recipe: Recipe::STANDARD,
             timeout: PATIENCE,
             memory_bytes: 2 << 30,

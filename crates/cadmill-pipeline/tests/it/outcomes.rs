@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use cadmill_domain::{
-    CadFileId, CadFiles, Ledger as _, MaterialMap, MediaAsset, MockBlobs, MockCadFiles, MockLedger,
-    MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent, PipelineLog as _, Request,
-    Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome, provenance::Cause,
+    CadFileId, CadFiles, Ledger as _, MaterialMap, MediaAsset, MockBlobRefs, MockBlobs,
+    MockCadFiles, MockLedger, MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent,
+    PipelineLog as _, Request, Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome,
+    provenance::Cause,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use cadmill_pipeline::Records;
@@ -72,6 +73,7 @@ async fn a_duplicate_is_skipped_told_once_and_touches_nothing() {
             assets: Arc::new(MockMediaAssets::new()),
             ledger: Arc::new(ledger),
             log: Arc::new(log),
+            refs: Arc::new(MockBlobRefs::new()),
         };
         mill.blobs = Arc::new(MockBlobs::new());
         mill.tessellator = Arc::new(MockTessellator::new());
@@ -384,12 +386,13 @@ async fn a_scene_that_is_being_made_again_still_serves() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_event_that_cannot_be_told_costs_no_work() {
+async fn an_event_that_cannot_be_added_costs_no_work() {
     let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let id = plant.ready_for(USD).await;
     let mut log = MockPipelineLog::new();
-    log.expect_append().times(2).returning(|_| Err(away()));
+    log.expect_append().times(1).returning(|_| Err(away()));
     let mut mill = plant.mill.clone();
     mill.records.log = Arc::new(log);
-    assert_eq!(run(&mill, id, STEP).await, TaskOutcome::Processed);
+    let asset = plant.assets(id, GLTF).await[0].id;
+    assert_eq!(run(&mill, id, GLTF).await, TaskOutcome::Cached(asset));
 }

@@ -5,10 +5,10 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blobs as _, CadFileId, CadFiles as _, Clock, Doorbell, EventId, Ledger as _, Making,
-    MediaAsset, MediaAssets as _, MediaKind, Moment, NewCadFile, NewPipelineEvent, PipelineEvent,
-    PipelineLog, Priority, Recipe, Request, Row, StepEvent, StoreError, TaskKind, TaskPayload,
-    Tessellator, WorkerName,
+    Blobs as _, CadFileId, CadFileOverview, CadFiles as _, Clock, Doorbell, EventId, Ledger as _,
+    Making, MediaAsset, MediaAssets as _, MediaKind, Moment, NewCadFile, NewPipelineEvent,
+    PipelineEvent, PipelineLog, Priority, Recipe, Request, Requested, Row, SaveOutcome, StepEvent,
+    StoreError, TaskKind, TaskPayload, Tessellator, WorkerName,
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::{DedupLock as _, LockKey, MemoryLock};
@@ -70,6 +70,7 @@ impl Plant {
                 assets: Arc::new(store.clone()),
                 ledger: Arc::new(store.clone()),
                 log: Arc::new(journal.clone()),
+                refs: Arc::new(store.clone()),
             },
             blobs: Arc::new(blobs.clone()),
             lock: Arc::new(lock.clone()),
@@ -113,8 +114,23 @@ impl Plant {
     pub(crate) async fn bring(&self, name: &str, content: &str, request: Request) -> CadFileId {
         let source = self.blobs.put(content.into()).await.unwrap();
         let name = name.to_owned();
-        let file = NewCadFile { name, source };
+        let file = NewCadFile {
+            name,
+            source: source.into(),
+        };
         self.store.add(file, Some(request)).await.unwrap().id
+    }
+
+    /// Brings a file in that was read, and asks for its scene.
+    pub(crate) async fn waits_for_scene(&self, name: &str, request: Request) -> CadFileId {
+        // Ids sort by the time of their making, and so do requests.
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let id = self.bring(name, &step(name), Request::BULK).await;
+        run(&self.mill, id, STEP).await;
+        assert!(self.store.cancel(work(id, GLTF)).await.unwrap());
+        let requested = self.store.request(work(id, GLTF), request).await;
+        assert_eq!(requested.unwrap(), Some(Requested::Queued));
+        id
     }
 
     /// Brings a file in whose tasks were run up to this one, so that the next are in the queue.
@@ -137,6 +153,22 @@ impl Plant {
         row.map(|(_, row)| row).unwrap_or_default()
     }
 
+    /// Gives a file other bytes.
+    pub(crate) async fn replace(&self, id: CadFileId, content: &str) {
+        let source = self.blobs.put(content.into()).await.unwrap();
+        let replaced = self
+            .store
+            .replace_source(id, source.into(), UPLOAD, None)
+            .await;
+        assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
+        self.bell.ring().await;
+    }
+
+    pub(crate) async fn overview(&self, id: CadFileId) -> CadFileOverview {
+        let overview = self.store.overview(id).await.unwrap();
+        overview.expect("the file is there")
+    }
+
     /// The assets of a file of this kind.
     pub(crate) async fn assets(&self, id: CadFileId, kind: TaskKind) -> Vec<MediaAsset> {
         let mut assets = self.store.of_file(id).await.unwrap();
@@ -150,10 +182,20 @@ impl Plant {
     }
 
     pub(crate) fn worker_of(&self, mill: Mill, slots: usize) -> Working {
+        self.start(mill, slots, false)
+    }
+
+    /// A worker that is in the only process that works on the ledger.
+    pub(crate) fn only_worker(&self, slots: usize) -> Working {
+        self.start(self.mill.clone(), slots, true)
+    }
+
+    pub(crate) fn start(&self, mill: Mill, slots: usize, is_only_process: bool) -> Working {
         let settings = WorkerSettings {
             slots,
             poll: POLL,
             grace: GRACE,
+            is_only_process,
         };
         let worker = Worker::new(Arc::new(mill), self.bell.clone(), settings);
         let stop = CancellationToken::new();
@@ -187,6 +229,13 @@ pub(crate) struct Working {
 }
 
 impl Working {
+    /// Ends it as a kill does, as far as that is possible within a process.
+    pub(crate) async fn kill(self) {
+        self.ended.abort();
+        let ended = patiently(self.ended).await;
+        assert!(ended.unwrap_err().is_cancelled());
+    }
+
     /// Tells it to stop and waits until it has.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
@@ -267,7 +316,9 @@ pub(crate) struct Journal {
 
 impl Journal {
     fn new(store: MemoryStore) -> Self {
-        let told = watch::Sender::default();
+        let told: watch::Sender<Vec<NewPipelineEvent>> = watch::Sender::default();
+        let teller = told.clone();
+        store.observe_events(move |event| teller.send_modify(|events| events.push(event.clone())));
         Self { store, told }
     }
 
@@ -281,6 +332,17 @@ impl Journal {
         let mut events = self.so_far();
         events.retain(|event| (event.cad_file_id, event.task) == (work.cad_file_id, work.kind));
         events
+    }
+
+    /// What of these kinds was begun, in that order.
+    pub(crate) fn begun(&self, kinds: &[TaskKind]) -> Vec<TaskPayload> {
+        let events = self.so_far();
+        let begun = events
+            .iter()
+            .filter(|event| event.event == StepEvent::StepStart && kinds.contains(&event.task));
+        begun
+            .map(|event| work(event.cad_file_id, event.task))
+            .collect()
     }
 
     /// Waits until so many steps have come to this.
@@ -305,9 +367,7 @@ impl Journal {
 #[async_trait]
 impl PipelineLog for Journal {
     async fn append(&self, event: NewPipelineEvent) -> Result<(), StoreError> {
-        self.store.append(event.clone()).await?;
-        self.told.send_modify(|events| events.push(event));
-        Ok(())
+        self.store.append(event).await
     }
 
     async fn timeline(&self, file: CadFileId) -> Result<Vec<PipelineEvent>, StoreError> {

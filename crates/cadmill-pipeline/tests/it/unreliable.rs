@@ -17,6 +17,8 @@ pub(crate) enum Trouble {
     None,
     /// It has forgotten every lease, as after a flush.
     Forgetful,
+    /// It forgets a lease as soon as that is renewed, and gives the key to another worker.
+    TakenAway,
     /// Its owner was frozen: it believes to have renewed, but its leases run out.
     Deceived,
     /// It does not answer.
@@ -67,6 +69,13 @@ impl DedupLock for UnreliableLock {
                 self.inner.release(lease).await?;
                 Ok(false)
             }
+            Trouble::TakenAway => {
+                self.inner.release(lease).await?;
+                let other = self.inner.shared_with("another");
+                let hour = Duration::from_hours(1);
+                other.try_acquire(lease.key(), hour).await?;
+                Ok(false)
+            }
             _ => self.inner.renew(lease, ttl).await,
         }
     }
@@ -80,6 +89,13 @@ impl DedupLock for UnreliableLock {
         match self.answer()? {
             Trouble::Forgetful => Ok(None),
             _ => self.inner.holder(key).await,
+        }
+    }
+
+    async fn held(&self, keys: &[LockKey]) -> Result<Vec<bool>, LockError> {
+        match self.answer()? {
+            Trouble::Forgetful => Ok(vec![false; keys.len()]),
+            _ => self.inner.held(keys).await,
         }
     }
 
@@ -106,15 +122,21 @@ pub(crate) fn else_as_in(mut ledger: MockLedger, store: &MemoryStore) -> MockLed
     }
     relay! {
         expect_request => request(work, request);
-        expect_next => next(limit);
+        expect_next => next(query);
+        expect_suspects => suspects(limit);
+        expect_put_off => put_off(work, until);
         expect_claim => claim(work, worker);
         expect_progress => progress(claim, progress);
         expect_publish => publish(claim, product);
         expect_fail => fail(claim, failure, retry_at);
-        expect_hand_back => hand_back(claim);
+        expect_hand_back => hand_back(claim, reason);
         expect_running => running();
-        expect_recover => recover(claim);
+        expect_confirm => confirm(claim);
+        expect_standing => standing(claims);
+        expect_unconfirmed => unconfirmed(lease);
+        expect_recover => recover(claim, recovery);
         expect_rows => rows(file);
+        expect_coarser => coarser();
     }
     ledger
 }

@@ -2,13 +2,12 @@
 
 use std::time::Duration;
 
-use cadmill_domain::{Doorbell as _, Phase, Priority, Request, StepEvent};
+use cadmill_domain::{Doorbell as _, Phase, Priority, Request, Requester, RowState, StepEvent};
 use tokio::time::Instant;
 
 use crate::{
     kernel::{Answer, Kernel},
-    mill::step,
-    plant::{GLTF, POLL, Plant, STEP, UPLOAD},
+    plant::{GLTF, POLL, Plant, STEP, THUMBNAIL, UPLOAD, USD, WEB, work},
 };
 
 #[tokio::test(start_paused = true)]
@@ -49,21 +48,76 @@ async fn the_more_urgent_goes_first() {
         ("asked", Request::ASKED),
         ("upload", UPLOAD),
     ] {
-        ids.push(plant.bring(name, &step(name), request).await);
+        ids.push(plant.waits_for_scene(name, request).await);
     }
     ids.reverse();
     let worker = plant.worker(1);
     plant.journal.wait_for_all(3).await;
     worker.stop().await;
-    let begun = plant.journal.so_far();
-    let begun = begun
-        .iter()
-        .filter(|event| event.event == StepEvent::StepStart);
-    let mut begun: Vec<_> = begun.map(|event| event.cad_file_id).collect();
-    begun.dedup();
+    let mut begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    begun.dedup_by_key(|work| work.cad_file_id);
+    let begun: Vec<_> = begun.iter().map(|work| work.cad_file_id).collect();
     // What follows from an upload is as urgent as the upload.
     assert_eq!(begun, ids);
-    assert_eq!(plant.row(ids[0], GLTF).await.priority, Priority::Upload);
+    assert_eq!(plant.row(ids[0], USD).await.priority, Priority::Upload);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_finished_before_the_next_is_begun() {
+    let plant = Plant::new(Kernel::prompt());
+    let mut expected = Vec::new();
+    for number in 0..6 {
+        let name = format!("{number}.step");
+        let id = plant.waits_for_scene(&name, Request::BULK).await;
+        expected.extend([GLTF, USD, WEB, THUMBNAIL].map(|kind| work(id, kind)));
+    }
+    let worker = plant.worker(1);
+    plant.journal.wait_for_all(6).await;
+    worker.stop().await;
+    let begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    assert_eq!(begun, expected);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_does_not_wait_behind_all_of_another_requester() {
+    let plant = Plant::new(Kernel::prompt());
+    for number in 0..20 {
+        let name = format!("{number}.step");
+        plant.waits_for_scene(&name, Request::BULK).await;
+    }
+    let other = Request {
+        requester: Requester::SHARED.project("other"),
+        ..Request::BULK
+    };
+    let late = plant.waits_for_scene("late.step", other).await;
+    let worker = plant.worker(1);
+    plant.journal.wait_for_all(21).await;
+    worker.stop().await;
+    let begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    let last = begun.iter().rposition(|work| work.cad_file_id == late);
+    // Its four pieces of work are done in turn with those of the other.
+    assert_eq!(last, Some(7));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_file_is_read_while_all_slots_tessellate() {
+    let (kernel, mut calls) = Kernel::waiting();
+    let plant = Plant::new(kernel.clone());
+    plant.upload("first.step").await;
+    let worker = plant.worker(1);
+    let call = calls.next().await;
+    for number in 2..6 {
+        let id = plant.upload(&format!("{number}.step")).await;
+        plant.bell.ring().await;
+        plant
+            .journal
+            .wait_for(StepEvent::StepDone, &[STEP], number)
+            .await;
+        assert_eq!(plant.row(id, GLTF).await.state, RowState::Queued);
+        assert_eq!(kernel.runs(), 1);
+    }
+    call.answer(Answer::Made);
+    worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]

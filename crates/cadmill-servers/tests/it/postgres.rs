@@ -78,6 +78,7 @@ fn options_make_it_like_one_in_production() {
     let options = PostgresOptions {
         durable: true,
         stock_memory: true,
+        ..PostgresOptions::default()
     };
     let production = Postgres::start_with(options).unwrap();
     let test = Postgres::start().unwrap();

@@ -7,6 +7,8 @@ mod lines;
 mod statement;
 mod text;
 
+use std::ops::Range;
+
 use capture::Capture;
 use lines::{Lines, Mark};
 
@@ -33,6 +35,9 @@ pub(crate) trait Visitor {
     fn reference(&mut self, id: InstanceId);
     /// A record ends whose text was wanted.
     fn record(&mut self, record: &Record<'_>);
+    /// A statement ends; these bytes of the file are it, with its `;`. One that is cut short by the
+    /// next, since a string of it was left open, is passed over.
+    fn statement(&mut self, _bytes: Range<u64>) {}
 }
 
 /// The sections of an exchange structure.
@@ -59,6 +64,10 @@ pub(crate) struct Record<'a> {
     pub(crate) complex: bool,
     /// All that follows the keyword, up to the `;`.
     pub(crate) text: &'a [u8],
+    /// Where `text` lies in the file, in bytes from its beginning.
+    pub(crate) offset: u64,
+    /// Whether `text` lacks its end, since there is too much of it.
+    pub(crate) cut: bool,
     /// Where it begins.
     pub(crate) line: u64,
 }
@@ -149,12 +158,20 @@ pub(crate) struct Lexer {
     outer: State,
     section: Section,
     lines: Lines,
+    /// How many bytes lie before the current chunk.
+    passed: u64,
     /// Where the statement began.
     began: Mark,
+    /// The same, in bytes from the beginning of the file.
+    began_at: u64,
+    /// Where the text of the record begins, in bytes from the beginning of the file.
+    text_at: u64,
     /// Where the string, binary, URI or comment began.
     opened: Mark,
     /// Where the record begins that may follow a string which was left open.
     candidate: Mark,
+    /// The same, in bytes from the beginning of the file.
+    candidate_at: u64,
     tolerated: Tolerated,
     /// The name of the instance.
     id: Option<InstanceId>,
@@ -193,9 +210,13 @@ impl Lexer {
             outer: State::Start,
             section: Section::Outside,
             lines: Lines::default(),
+            passed: 0,
             began: Mark::Here(0),
+            began_at: 0,
+            text_at: 0,
             opened: Mark::Here(0),
             candidate: Mark::Here(0),
+            candidate_at: 0,
             tolerated: Tolerated::default(),
             id: None,
             complex: false,
@@ -210,6 +231,7 @@ impl Lexer {
     /// Counts the lines of bytes that lie before the first section.
     pub(crate) fn skip(&mut self, chunk: &[u8]) {
         self.lines.end_chunk(chunk);
+        self.passed += chunk.len() as u64;
     }
 
     /// Reads on.
@@ -254,6 +276,18 @@ impl Lexer {
         self.opened.end_chunk(&mut self.lines, chunk);
         self.candidate.end_chunk(&mut self.lines, chunk);
         self.lines.end_chunk(chunk);
+        self.passed += chunk.len() as u64;
+    }
+
+    /// Where `at` lies, in bytes from the beginning of the file.
+    const fn offset(&self, at: usize) -> u64 {
+        self.passed + at as u64
+    }
+
+    /// The text of the record begins at `at`.
+    fn open_text(&mut self, at: usize) {
+        self.text_at = self.offset(at);
+        self.capture.open(at);
     }
 
     /// No bytes are left; `marked` tells whether the last of them hold an end mark, which then lies
@@ -291,6 +325,7 @@ impl Lexer {
 
     fn begin(&mut self, at: usize) {
         self.began = Mark::Here(at);
+        self.began_at = self.offset(at);
         self.id = None;
         self.complex = false;
         self.malformed = false;
@@ -314,6 +349,12 @@ impl Lexer {
     /// The statement is over, at its `;` or where the next one begins.
     fn end_record(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) {
         self.state = State::Start;
+        self.report_record(chunk, at, visitor);
+        let semicolon = u64::from(chunk.get(at) == Some(&b';'));
+        visitor.statement(self.began_at..self.offset(at) + semicolon);
+    }
+
+    fn report_record(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) {
         let Some((text, cut)) = self.capture.close(chunk, at) else {
             return;
         };
@@ -324,6 +365,8 @@ impl Lexer {
             keyword: &self.word,
             complex: self.complex,
             text,
+            offset: self.text_at,
+            cut,
             line,
         });
         if cut {

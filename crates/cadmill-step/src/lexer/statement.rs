@@ -173,7 +173,7 @@ impl Lexer {
             Some(b'<') if self.section == Section::Reference => {
                 self.word.clear();
                 self.capture.want(true);
-                self.capture.open(at);
+                self.open_text(at);
                 self.state = State::Body;
                 at
             }
@@ -208,7 +208,7 @@ impl Lexer {
             let (at, ended) = self.take_word(chunk, at);
             if ended {
                 self.capture.want(visitor.complex_instance(&self.word));
-                self.capture.open(at);
+                self.open_text(at);
                 self.state = State::Body;
             }
             return at;
@@ -242,7 +242,7 @@ impl Lexer {
         match chunk.get(at) {
             None => {}
             Some(b'(') => {
-                self.capture.open(at);
+                self.open_text(at);
                 self.state = State::Body;
             }
             Some(b'/') => return self.open_comment(at),

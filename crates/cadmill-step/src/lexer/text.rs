@@ -63,6 +63,7 @@ impl Lexer {
             (TextLine::Start, Some(b'#')) => {
                 self.number = Digits::default();
                 self.candidate = Mark::Here(next);
+                self.candidate_at = self.offset(next);
                 self.state = State::TextLine(TextLine::Digits);
                 return Ok(next + 1);
             }
@@ -71,6 +72,7 @@ impl Lexer {
                 self.give_up(chunk);
                 self.begin(next);
                 self.began = began;
+                self.began_at = self.candidate_at;
                 self.define(chunk, visitor)?;
                 self.state = State::AfterEquals;
                 return Ok(next + 1);

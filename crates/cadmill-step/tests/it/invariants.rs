@@ -3,7 +3,7 @@
 use std::io::{self, Read};
 
 use cadmill_domain::ContentHash;
-use cadmill_step::{StepError, StepSummary, inspect};
+use cadmill_step::{ExternalNames, StepError, StepSummary, inspect};
 use proptest::prelude::*;
 
 use crate::{ASSEMBLY, ODD};
@@ -46,6 +46,7 @@ pub(crate) fn check(bytes: &[u8], sizes: &[usize]) {
             for occurrence in &summary.occurrences {
                 assert!(occurrence.parent.0 < products && occurrence.child.0 < products);
             }
+            check_copy(bytes, summary.names_other_files);
         }
         Err(error) => {
             let ends = bytes.iter().filter(|byte| matches!(byte, b'\n' | b'\r'));
@@ -59,6 +60,17 @@ pub(crate) fn check(bytes: &[u8], sizes: &[usize]) {
         turn: 0,
     };
     assert_eq!(shown(inspect(dealt)), shown(result));
+}
+
+/// Other files are found by both ways of looking for them, and the copy names none.
+#[track_caller]
+fn check_copy(bytes: &[u8], names_other_files: bool) {
+    let names = ExternalNames::find(bytes).unwrap();
+    assert_eq!(names.is_empty(), !names_other_files);
+    let mut copy = Vec::new();
+    names.copy_without(bytes, &mut copy).unwrap();
+    assert_eq!(copy == bytes, names.is_empty());
+    assert!(ExternalNames::find(copy.as_slice()).unwrap().is_empty());
 }
 
 #[test]
@@ -113,6 +125,10 @@ fn words() -> impl Strategy<Value = Vec<u8>> {
         "PRODUCT",
         "PRODUCT('a','b','',())",
         "CLOSED_SHELL",
+        "CLOSED_SHELL();",
+        "#9=DOCUMENT_FILE('a','b')",
+        "EXTERNAL_SOURCE('c')",
+        "#8=(DOCUMENT('d')X('e'))",
         "(LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT(.MILLI.,.METRE.))",
         "FILE_NAME",
         "1.5",

@@ -2,6 +2,7 @@
 
 mod accepts;
 mod damage;
+mod external;
 mod invariants;
 mod real_files;
 mod refuses;

@@ -14,9 +14,9 @@ mod fill;
 use std::{env, error::Error, path::Path, sync::Arc};
 
 use cadmill_domain::{
-    Blobs as _, CadFiles as _, Claim, Ledger as _, Making, MediaAssetId, MediaKind, NewCadFile,
-    NewMediaAsset, Product, Published, Recipe, Request, SystemClock, TaskKind, TaskPayload,
-    WorkerName,
+    CadFiles as _, Claim, Ledger as _, Making, MediaAssetId, MediaKind, NewCadFile, NewMediaAsset,
+    Product, Published, Recipe, Request, SystemClock, TaskKind, TaskPayload, WorkerName,
+    keep_bytes,
 };
 use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, Store};
 use sea_orm::ConnectionTrait as _;
@@ -48,7 +48,7 @@ async fn main() -> Outcome {
 
 /// Takes one file through the chain to a USD master of so many bytes.
 async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize) -> Outcome {
-    let source = blobs.put(b"a large assembly".to_vec()).await?;
+    let source = keep_bytes(blobs, store, b"a large assembly".to_vec().into()).await?;
     let name = "large assembly.step".to_owned();
     let file = NewCadFile { name, source };
     let file = store.add(file, Some(Request::ASKED)).await?;
@@ -58,20 +58,20 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
     };
     let step = work(TaskKind::ProcessStep);
     publish(store, step, Product::Step(json!({}))).await?;
-    let scene = blobs.put(b"its scene".to_vec()).await?;
+    let scene = keep_bytes(blobs, store, b"its scene".to_vec().into()).await?;
     let scene = asset(scene);
     publish(store, work(TaskKind::Make(MediaKind::GltfGeometry)), scene).await?;
-    let blob = blobs.put(noise(bytes)).await?;
+    let blob = keep_bytes(blobs, store, noise(bytes).into()).await?;
     let master = work(TaskKind::Make(MediaKind::UsdMaster));
     let medium = publish(store, master, asset(blob)).await?;
     let medium = medium.ok_or("a master is an asset")?;
-    let hash = blob.sha256.to_string();
+    let hash = blob.blob().sha256.to_string();
     let kept = folder.join("blobs/sha256").join(&hash[..2]).join(&hash);
     println!("medium {medium}\nkept {}", kept.display());
     Ok(())
 }
 
-const fn asset(blob: cadmill_domain::Blob) -> Product {
+const fn asset(blob: cadmill_domain::KeptBlob) -> Product {
     let report = serde_json::Value::Null;
     Product::Asset(NewMediaAsset { blob, report })
 }

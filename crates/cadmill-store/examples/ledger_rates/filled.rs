@@ -74,6 +74,18 @@ impl Filled {
         Ok(i64::from(self.mark().await? != mark))
     }
 
+    /// Puts the USD masters of so many files off until the year 2100.
+    pub(crate) async fn put_off(&self, files: usize) -> Outcome {
+        let sql = format!(
+            "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, crashes, \
+             attempts, requested_at, not_before) SELECT cad_file_id, 'usd_master', 'queued', 0, \
+             'input', 0, 0, 1, requested_at, '2100-01-01T12:00:00+00:00' FROM ledger \
+             WHERE kind = 'gltf_geometry' LIMIT {files}"
+        );
+        self.beside.execute_unprepared(&sql).await?;
+        Ok(())
+    }
+
     async fn number(&self, sql: &str) -> Outcome<i64> {
         let backend = self.beside.get_database_backend();
         let statement = Statement::from_string(backend, sql);

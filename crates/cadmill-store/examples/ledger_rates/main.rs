@@ -3,15 +3,23 @@
 //!
 //! ```sh
 //! cargo run --release -p cadmill-store --example ledger_rates -- [URL]
+//! cargo run --release -p cadmill-store --example ledger_rates -- looks [URL]
+//! cargo run --release -p cadmill-store --example ledger_rates -- published [URL]
 //! ```
+//!
+//! The second measures only what it costs to look for work, the third only what waits for the disk.
 
 mod fill;
 mod filled;
+mod looks;
 mod pages;
 
 use std::{
     env,
     error::Error,
+    io::Write as _,
+    path::Path,
+    process,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -22,11 +30,12 @@ use std::{
 use cadmill_domain::{
     Blob, CadFileId, CadFiles as _, Claim, Ledger as _, MediaKind, MissingRequest, NewCadFile,
     NewMediaAsset, Priority, Product, Published, Request, Requested, TaskKind, TaskPayload,
-    WorkerName,
+    WorkQuery, WorkerName,
 };
 use cadmill_store::Store;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
+use tokio::sync::Semaphore;
 
 use self::filled::Filled;
 
@@ -45,19 +54,48 @@ const UPLOADS: usize = 1_000;
 const CLAIMS: usize = 5 * UPLOADS;
 /// Clients, and slots of workers, at once.
 const CLIENTS: usize = 8;
+/// How often a page is synced.
+const SYNCS: usize = 200;
 /// How much of the queue is looked at.
 const QUEUE: usize = 8 * CLIENTS;
 const SCENE: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
 
 #[tokio::main]
 async fn main() -> Outcome {
-    let url = env::args().nth(1);
+    let mut arguments = env::args().skip(1).peekable();
+    let only_looks = arguments.next_if(|argument| argument == "looks").is_some();
+    let only_published = arguments
+        .next_if(|argument| argument == "published")
+        .is_some();
+    let url = arguments.next();
+    let folder = env::temp_dir();
     let filled = Filled::open(url.as_deref(), FILES).await?;
+    if only_looks {
+        return looks::looks(&filled).await;
+    }
     clicks(&filled).await?;
     let store = Arc::new(filled.store.clone());
-    duplicates(&store, &filled.files).await?;
-    pages::pages(&store).await?;
-    uploads(&store, url.is_some()).await
+    if !only_published {
+        duplicates(&store, &filled.files).await?;
+        pages::pages(&store).await?;
+    }
+    uploads(&store, url.is_some()).await?;
+    syncs(&folder)
+}
+
+/// How long it takes to sync a page that was appended, in the folder of the database.
+fn syncs(folder: &Path) -> Outcome {
+    let mut file = tempfile::tempfile_in(folder)?;
+    let mut times = Vec::new();
+    for _ in 0..SYNCS {
+        file.write_all(&[0x5a; 4096])?;
+        let begun = Instant::now();
+        file.sync_data()?;
+        times.push(begun.elapsed());
+    }
+    times.sort();
+    println!("sync_ms {}", times[SYNCS / 2].as_secs_f64() * 1e3);
+    Ok(())
 }
 
 /// Everything is missing; then nothing is.
@@ -116,7 +154,7 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     for number in 0..UPLOADS {
         let file = NewCadFile {
             name: format!("upload {number}.step"),
-            source: Blob::of(format!("upload {number}").as_bytes()),
+            source: Blob::of(format!("upload {number}").as_bytes()).into(),
         };
         store.add(file, Some(urgent)).await?;
     }
@@ -133,9 +171,11 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     let workers = (0..workers).map(|number| {
         let name = WorkerName::new(format!("mill-{number}"));
         let (store, published) = (store.clone(), published.clone());
+        let publishing = Arc::new(Semaphore::new(slots));
         tokio::spawn(async move {
             while published.load(Ordering::Relaxed) < CLAIMS {
-                let mut queue = store.next(QUEUE).await?;
+                let queue = store.next(&WorkQuery::first(QUEUE)).await?.into_iter();
+                let mut queue: Vec<_> = queue.map(|queued| queued.work).collect();
                 // All see the same queue, so each begins elsewhere.
                 let share = QUEUE * slots / CLIENTS;
                 let places = queue.len().max(1);
@@ -144,7 +184,8 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
                 let queue = stream::iter(queue).map(Ok);
                 let each = |work| {
                     let (store, name) = (store.clone(), name.clone());
-                    tokio::spawn(take(store, work, name, published.clone())).map(|ended| ended?)
+                    let taken = take(store, work, name, published.clone(), publishing.clone());
+                    tokio::spawn(taken).map(|ended| ended?)
                 };
                 queue.try_for_each_concurrent(slots, each).await?;
             }
@@ -157,18 +198,29 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     Ok(())
 }
 
-/// Claims the work and publishes it, unless somebody else is at it.
+/// Claims the work and publishes it, unless another worker has it. As in a worker, the slot is free
+/// as soon as the result is there; at most as many results as there are slots are being published.
 async fn take(
     store: Arc<Store>,
     work: TaskPayload,
     name: WorkerName,
     published: Arc<AtomicUsize>,
+    publishing: Arc<Semaphore>,
 ) -> Outcome {
-    if let Some(claim) = store.claim(work, &name).await? {
-        let done = store.publish(&claim, product(&claim)).await?;
-        expect(done != Published::Refused, "a fresh claim holds")?;
+    let Some(claim) = store.claim(work, &name).await? else {
+        return Ok(());
+    };
+    let publishes = publishing.acquire_owned().await?;
+    tokio::spawn(async move {
+        let done = store.publish(&claim, product(&claim)).await;
+        drop(publishes);
+        if !matches!(done, Ok(Published::Done { .. })) {
+            // All figures would be wrong.
+            eprintln!("a new claim does not hold: {done:?}");
+            process::exit(1);
+        }
         published.fetch_add(1, Ordering::Relaxed);
-    }
+    });
     Ok(())
 }
 
@@ -177,7 +229,7 @@ fn product(claim: &Claim) -> Product {
     if claim.work.kind == TaskKind::ProcessStep {
         return Product::Step(report);
     }
-    let blob = Blob::of(claim.input.as_str().as_bytes());
+    let blob = Blob::of(claim.input.as_str().as_bytes()).into();
     Product::Asset(NewMediaAsset { blob, report })
 }
 

@@ -1,25 +1,27 @@
 //! Bytes that come in pieces: they are written under a name of their own while they are hashed, and
 //! renamed to their hash when all of them are there.
 
-use std::sync::Arc;
+use std::{io::Write as _, mem, sync::Arc};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cadmill_domain::{Blob, BlobUpload, ContentHash, Failure, FailureCode};
+use cadmill_domain::{Blob, BlobCopy, BlobUpload, ContentHash, Failure, FailureCode};
 use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, path::Path as Key};
 use sha2::{Digest as _, Sha256};
+use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
 use tracing::warn;
 use uuid::Uuid;
 
-use super::{INCOMING, failure, key};
+use super::{
+    CHUNK, INCOMING, PARTS, failure,
+    folder::{Folder, Staged, blocking},
+    keys::key_of,
+};
 
-/// How many parts of 5 MiB are on their way at once; as much memory is used.
-const PARTS: usize = 2;
-
-/// An upload. The writer is gone once it was closed.
+/// An upload into an object store. The writer is gone once it was closed.
 #[derive(Debug)]
-pub(super) struct Upload {
+pub(super) struct ObjectUpload {
     store: Arc<dyn ObjectStore>,
     incoming: Key,
     writer: Option<WriteMultipart>,
@@ -27,7 +29,7 @@ pub(super) struct Upload {
     bytes: u64,
 }
 
-impl Upload {
+impl ObjectUpload {
     pub(super) async fn begin(store: Arc<dyn ObjectStore>) -> Result<Self, Failure> {
         let incoming = Key::from(format!("{INCOMING}/{}", Uuid::now_v7()));
         let upload = store.put_multipart(&incoming).await;
@@ -43,7 +45,7 @@ impl Upload {
 }
 
 #[async_trait]
-impl BlobUpload for Upload {
+impl BlobUpload for ObjectUpload {
     async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
         let writer = self.writer.as_mut().ok_or_else(closed)?;
         let ready = writer.wait_for_capacity(PARTS).await;
@@ -55,15 +57,22 @@ impl BlobUpload for Upload {
         Ok(())
     }
 
-    async fn finish(mut self: Box<Self>) -> Result<Blob, Failure> {
+    fn written(&self) -> Blob {
+        Blob {
+            sha256: ContentHash::from_digest(self.hasher.clone().finalize().into()),
+            bytes: self.bytes,
+        }
+    }
+
+    async fn finish_copy(mut self: Box<Self>, copy: BlobCopy) -> Result<Blob, Failure> {
         let writer = self.writer.take().ok_or_else(closed)?;
         let finished = writer.finish().await;
         finished.map_err(|error| failure("Ending an upload", &error))?;
-        let blob = Blob {
-            sha256: ContentHash::from_digest(self.hasher.finalize_reset().into()),
-            bytes: self.bytes,
-        };
-        let named = self.store.rename(&self.incoming, &key(blob.sha256)).await;
+        let blob = self.written();
+        let named = self
+            .store
+            .rename(&self.incoming, &key_of(blob.sha256, copy))
+            .await;
         if let Err(error) = named {
             // What is left is swept; that it cannot be removed now is no new failure.
             drop(self.store.delete(&self.incoming).await);
@@ -83,7 +92,7 @@ impl BlobUpload for Upload {
     }
 }
 
-impl Drop for Upload {
+impl Drop for ObjectUpload {
     fn drop(&mut self) {
         if let Some(writer) = self.writer.take()
             && let Ok(runtime) = Handle::try_current()
@@ -91,6 +100,86 @@ impl Drop for Upload {
             runtime.spawn(writer.abort());
         }
     }
+}
+
+/// An upload into a folder. The file is gone once writing it has failed; it is removed when dropped.
+#[derive(Debug)]
+pub(super) struct FolderUpload {
+    folder: Folder,
+    file: Option<NamedTempFile>,
+    /// What is not yet in the file.
+    pending: Vec<u8>,
+    hasher: Sha256,
+    bytes: u64,
+}
+
+impl FolderUpload {
+    pub(super) fn begin(folder: Folder) -> Result<Self, Failure> {
+        let file = folder.begin().map_err(|error| writing(&error))?;
+        Ok(Self {
+            folder,
+            file: Some(file),
+            pending: Vec::new(),
+            hasher: Sha256::new(),
+            bytes: 0,
+        })
+    }
+
+    /// Writes what is pending. A file that could not be written is given up.
+    async fn flush(&mut self) -> Result<(), Failure> {
+        let mut file = self.file.take().ok_or_else(closed)?;
+        let pending = mem::take(&mut self.pending);
+        let written = blocking(move || {
+            file.write_all(&pending)?;
+            Ok(file)
+        });
+        self.file = Some(written.await.map_err(|error| writing(&error))?);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl BlobUpload for FolderUpload {
+    async fn write(&mut self, piece: Bytes) -> Result<(), Failure> {
+        if self.file.is_none() {
+            return Err(closed());
+        }
+        self.hasher.update(&piece);
+        self.bytes += piece.len() as u64;
+        self.pending.extend_from_slice(&piece);
+        if self.pending.len() < CHUNK {
+            return Ok(());
+        }
+        self.flush().await
+    }
+
+    fn written(&self) -> Blob {
+        Blob {
+            sha256: ContentHash::from_digest(self.hasher.clone().finalize().into()),
+            bytes: self.bytes,
+        }
+    }
+
+    async fn finish_copy(mut self: Box<Self>, copy: BlobCopy) -> Result<Blob, Failure> {
+        self.flush().await?;
+        let file = self.file.take().ok_or_else(closed)?;
+        let blob = self.written();
+        let staged = blocking(move || Staged::of(file));
+        let published = async {
+            let staged = staged.await?;
+            self.folder
+                .publish(staged, &key_of(blob.sha256, copy))
+                .await
+        };
+        published.await.map_err(|error| writing(&error))?;
+        Ok(blob)
+    }
+
+    async fn abort(self: Box<Self>) {}
+}
+
+fn writing(error: &std::io::Error) -> Failure {
+    Failure::writing("an upload", error)
 }
 
 fn closed() -> Failure {

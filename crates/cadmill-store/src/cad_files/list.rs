@@ -16,7 +16,8 @@ use crate::{
     error::store_error,
     ledger::{
         columns::{self, COLUMNS},
-        missing::wanted_by,
+        missing::{is_or_is_coarser, wanted_by},
+        next::queued,
     },
 };
 
@@ -29,7 +30,7 @@ pub(super) async fn page(store: &Store, query: &CadFileQuery) -> Result<CadFileP
     {
         return Err(StoreError::Refused(CursorError::OtherOrder.into()));
     }
-    let select = Select::new(&store.making, store.dialect(), query);
+    let select = Select::new(&store.making, &store.dialect(), query);
     let rows = Entity::find().from_raw_sql(select.statement(query.limit));
     let rows = rows.all(store.reading()).await.map_err(store_error)?;
     let files: Result<Vec<_>, _> = rows.into_iter().map(CadFile::try_from).collect();
@@ -58,7 +59,7 @@ struct Select {
 }
 
 impl Select {
-    fn new(making: &Making, dialect: Dialect, query: &CadFileQuery) -> Self {
+    fn new(making: &Making, dialect: &Dialect, query: &CadFileQuery) -> Self {
         let (key, than, direction) = match query.order.direction {
             Direction::Ascending => (query.order.key, ">", "ASC"),
             Direction::Descending => (query.order.key, "<", "DESC"),
@@ -69,7 +70,7 @@ impl Select {
             SortKey::UpdatedAt => "f.updated_at".to_owned(),
         };
         let mut select = Self {
-            dialect,
+            dialect: *dialect,
             joins: Vec::new(),
             conditions: vec!["1 = 1".to_owned()],
             order: format!("{key} {direction}, f.id {direction}"),
@@ -136,11 +137,13 @@ impl Select {
     /// Only files of which this medium stands so, as `MediaState::of` tells it.
     fn stands(&mut self, making: &Making, row: &str, kind: MediaKind, state: MediaState) {
         let wanted = wanted_by(making, TaskKind::Make(kind));
+        let desired = format!("{row}.desired_input");
+        let is_for_wanted = is_or_is_coarser(making, TaskKind::Make(kind), &desired);
         let of = format!("{row}.cad_file_id = f.id AND {row}.kind = '{kind}'");
         let told = format!(
             "CASE WHEN {row}.state IN ('queued', 'running') THEN {row}.state \
              WHEN {row}.ready_input = {wanted} THEN 'ready' \
-             WHEN {row}.state IN ('failed', 'cancelled') AND {row}.desired_input = {wanted} \
+             WHEN {row}.state IN ('failed', 'cancelled') AND {is_for_wanted} \
              THEN {row}.state WHEN {row}.asset_id IS NOT NULL THEN 'stale' ELSE 'missing' END"
         );
         match state {
@@ -149,7 +152,11 @@ impl Select {
             | MediaState::Running
             | MediaState::Failed
             | MediaState::Cancelled => {
-                let rows = format!(" JOIN ledger {row} ON {of} AND {row}.state = '{state}'");
+                let rows = match state {
+                    MediaState::Queued => format!("({})", queued("l.*")),
+                    _ => "ledger".to_owned(),
+                };
+                let rows = format!(" JOIN {rows} {row} ON {of} AND {row}.state = '{state}'");
                 self.joins.push(rows);
                 self.conditions.push(format!("{told} = '{state}'"));
             }

@@ -4,9 +4,9 @@ mod list;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Book, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
-    FileChange, MaterialMap, MaterialMaps, NewCadFile, Request, Revision, SaveOutcome, StoreError,
-    TaskKind,
+    Book, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles, FileChange,
+    KeptBlob, MaterialMap, MaterialMaps, NewCadFile, Request, Revision, RowState, SaveOutcome,
+    StoreError, TaskKind,
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
@@ -21,28 +21,35 @@ use crate::{
 
 #[async_trait]
 impl CadFiles for Store {
-    async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
+    async fn add(&self, new: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError> {
         let now = self.clock.now();
         let file = CadFile {
             id: CadFileId::generate(&*self.clock),
-            name: file.name,
-            source: file.source,
+            name: new.name,
+            source: new.source.blob(),
             step: None,
             materials: MaterialMaps::default(),
             created_at: now,
             updated_at: now,
         };
         let transaction = self.begin().await.map_err(store_error)?;
+        let found = self
+            .source_found(&transaction, file.source.sha256, None)
+            .await?;
         let insert = Entity::insert(row_of(&file));
         insert
             .exec_without_returning(&transaction)
             .await
             .map_err(store_error)?;
+        self.end_intent(&transaction, new.source).await?;
         let mut book = Book::open(&self.making, file.subject(), [], now);
         if let Some(request) = request {
             book.request(TaskKind::ProcessStep, request);
         }
         self.close(transaction, &book).await?;
+        if found > 0 {
+            self.bell.ring().await;
+        }
         Ok(file)
     }
 
@@ -87,20 +94,27 @@ impl CadFiles for Store {
     }
 
     async fn remove(&self, id: CadFileId) -> Result<bool, StoreError> {
+        let _turn = self.turn(id).await?;
+        let rows = self.rows_of(self.reading(), id, "").await?;
+        let is_running = rows.iter().any(|(_, row)| row.state == RowState::Running);
         let delete = Entity::delete_by_id(id.as_uuid());
         let deleted = delete.exec(self.writing()).await.map_err(store_error)?;
+        if is_running {
+            // Its worker looks whether it is still wanted.
+            self.bell.ring().await;
+        }
         Ok(deleted.rows_affected > 0)
     }
 
     async fn replace_source(
         &self,
         id: CadFileId,
-        source: Blob,
+        source: KeptBlob,
         request: Request,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
-        let change = FileChange::Source(source, request);
-        self.change(id, &change, unless_changed).await
+        let change = FileChange::Source(source.blob(), request);
+        self.change(id, &change, Some(source), unless_changed).await
     }
 
     async fn save_part_materials(
@@ -110,7 +124,7 @@ impl CadFiles for Store {
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::PartMaterials(materials);
-        self.change(id, &change, unless_changed).await
+        self.change(id, &change, None, unless_changed).await
     }
 
     async fn save_manual_material_overrides(
@@ -120,7 +134,7 @@ impl CadFiles for Store {
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::ManualOverrides(materials);
-        self.change(id, &change, unless_changed).await
+        self.change(id, &change, None, unless_changed).await
     }
 }
 
@@ -130,15 +144,24 @@ impl Store {
         &self,
         id: CadFileId,
         change: &FileChange,
+        source: Option<KeptBlob>,
         unless_changed: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
+        let _turn = self.turn(id).await?;
         let transaction = self.begin().await.map_err(store_error)?;
+        if let FileChange::Source(source, _) = change {
+            self.source_found(&transaction, source.sha256, Some(id))
+                .await?;
+        }
         let Some(mut file) = locked(&transaction, id).await? else {
             return Ok(SaveOutcome::NotThere);
         };
         if unless_changed.is_some_and(|expected| expected != file.revision()) {
             transaction.rollback().await.map_err(store_error)?;
             return Ok(SaveOutcome::Changed(file));
+        }
+        if let Some(source) = source {
+            self.end_intent(&transaction, source).await?;
         }
         let now = self.clock.now();
         change.apply(&mut file, now);

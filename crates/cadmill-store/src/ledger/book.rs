@@ -2,23 +2,34 @@
 
 use std::{fmt::Write as _, sync::LazyLock};
 
-use cadmill_domain::{Book, CadFileId, Row, RowState, StoreError, Subject, TaskKind};
-use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
+use cadmill_domain::{
+    Book, CadFileId, Claim, ContentHash, MediaAssetId, Row, RowState, StoreError, Subject, TaskKind,
+};
+use sea_orm::{ConnectionTrait, QueryResult, Statement, Value, prelude::Uuid};
 
 use super::columns::{self, COLUMNS, understood};
-use crate::{Store, connection::Transaction, error::store_error};
+use crate::{Store, connection::Transaction, dialect::Dialect, error::store_error};
 
-/// How the asset of a row is updated.
-const ASSET: &str = "asset_id = COALESCE((SELECT a.id FROM media_asset a \
-     WHERE a.cad_file_id = excluded.cad_file_id AND a.kind = excluded.kind \
-     AND a.input = excluded.ready_input), excluded.asset_id)";
+/// The columns of the rows `l`.
+static ROW: LazyLock<String> = LazyLock::new(|| COLUMNS.map(|name| format!("l.{name}")).join(", "));
 
-/// The question for a file and its rows.
+/// The query for a file and its rows.
 static BOOK: LazyLock<String> = LazyLock::new(|| {
-    let columns = COLUMNS.map(|column| format!("l.{column}")).join(", ");
     format!(
-        "SELECT f.source_sha256, f.materials_fingerprint, {columns} FROM cad_file f \
-         LEFT JOIN ledger l ON l.cad_file_id = f.id WHERE f.id = $1"
+        "SELECT f.source_sha256, f.materials_fingerprint, {} FROM cad_file f \
+         LEFT JOIN ledger l ON l.cad_file_id = f.id WHERE f.id = $1",
+        *ROW
+    )
+});
+
+/// The query for a file, its rows, and the asset that was made of an input of a kind.
+static BOOK_OF_CLAIM: LazyLock<String> = LazyLock::new(|| {
+    format!(
+        "SELECT f.source_sha256, f.materials_fingerprint, {}, a.id AS made_id, \
+         a.sha256 AS made_sha256 FROM cad_file f JOIN ledger l ON l.cad_file_id = f.id \
+         LEFT JOIN media_asset a ON a.cad_file_id = f.id AND a.kind = $2 AND a.input = $3 \
+         WHERE f.id = $1",
+        *ROW
     )
 });
 
@@ -27,10 +38,7 @@ static UPSERT: LazyLock<(String, String)> = LazyLock::new(|| {
     let key = 2;
     let updates = COLUMNS[key..].iter();
     let updates: Vec<_> = updates
-        .map(|column| match *column {
-            "asset_id" => ASSET.to_owned(),
-            column => format!("{column} = excluded.{column}"),
-        })
+        .map(|column| format!("{column} = excluded.{column}"))
         .collect();
     let (columns, updates) = (COLUMNS.join(", "), updates.join(", "));
     (
@@ -38,6 +46,13 @@ static UPSERT: LazyLock<(String, String)> = LazyLock::new(|| {
         format!(") ON CONFLICT (cad_file_id, kind) DO UPDATE SET {updates}"),
     )
 });
+
+/// An asset that was made before.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MadeBefore {
+    pub(super) id: MediaAssetId,
+    pub(super) sha256: ContentHash,
+}
 
 impl Store {
     /// Lets `work` run on the book of a file in a transaction of its own, and writes what changed.
@@ -47,14 +62,56 @@ impl Store {
         file: CadFileId,
         work: impl FnOnce(&mut Book<'_>) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
+        self.in_book_beside(file, |book| (work(book), None)).await
+    }
+
+    /// The same, together with another statement that writes neither rows of this file nor events.
+    pub(super) async fn in_book_beside<T: Send>(
+        &self,
+        file: CadFileId,
+        work: impl FnOnce(&mut Book<'_>) -> (T, Option<Statement>) + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let _turn = self.turn(file).await?;
         let transaction = self.begin().await.map_err(store_error)?;
-        let Some(mut book) = self.book(&transaction, file).await? else {
-            transaction.rollback().await.map_err(store_error)?;
-            return Ok(None);
-        };
-        let done = work(&mut book);
-        self.close(transaction, &book).await?;
-        Ok(Some(done))
+        let book = self.book(&transaction, file).await;
+        self.work_in(transaction, book, work).await
+    }
+
+    /// Works in the book without waiting for another transaction: if one holds a row of the file, the
+    /// error is [`is_locked`](crate::error::is_locked).
+    pub(crate) async fn in_book_at_once<T: Send>(
+        &self,
+        file: CadFileId,
+        work: impl FnOnce(&mut Book<'_>) -> T + Send,
+    ) -> Result<Option<T>, StoreError> {
+        let transaction = self.begin().await.map_err(store_error)?;
+        let at_once = self.dialect().at_once;
+        let book = self.book_locked(&transaction, file, at_once).await;
+        self.work_in(transaction, book, |book| (work(book), None))
+            .await
+    }
+
+    async fn work_in<'a, T: Send>(
+        &'a self,
+        transaction: Transaction,
+        book: Result<Option<Book<'a>>, StoreError>,
+        work: impl FnOnce(&mut Book<'_>) -> (T, Option<Statement>) + Send,
+    ) -> Result<Option<T>, StoreError> {
+        match book {
+            Ok(Some(mut book)) => {
+                let (done, beside) = work(&mut book);
+                self.close_with(transaction, &book, beside).await?;
+                Ok(Some(done))
+            }
+            nothing => {
+                // A transaction that is dropped is undone some time later; until then the rows that
+                // it has locked cannot be claimed.
+                let undone = transaction.rollback().await;
+                nothing?;
+                undone.map_err(store_error)?;
+                Ok(None)
+            }
+        }
     }
 
     /// The book of a file; the file and its rows are locked until the transaction ends.
@@ -63,16 +120,70 @@ impl Store {
         transaction: &Transaction,
         file: CadFileId,
     ) -> Result<Option<Book<'_>>, StoreError> {
+        self.book_locked(transaction, file, "").await
+    }
+
+    async fn book_locked(
+        &self,
+        transaction: &Transaction,
+        file: CadFileId,
+        how: &str,
+    ) -> Result<Option<Book<'_>>, StoreError> {
         let lock = self.dialect().lock_file;
         if lock.is_empty() {
             return self.look_up_book(transaction, file).await;
         }
-        let Some(subject) = self.subject(transaction, file, lock).await? else {
+        let lock_file = format!("{lock} {how}");
+        let Some(subject) = self.subject(transaction, file, &lock_file).await? else {
             return Ok(None);
         };
-        let rows = self.rows_for_update(transaction, file).await?;
-        let now = self.clock.now();
-        Ok(Some(Book::open(&self.making, subject, rows, now)))
+        let lock_rows = format!("{} {how}", self.dialect().lock_rows);
+        let rows = self.rows_of(transaction, file, &lock_rows).await?;
+        Ok(Some(self.open_book(subject, rows)))
+    }
+
+    /// The book of the file of a claim, locked in the same way, and the asset that was made of the
+    /// input of the claim, if there is one.
+    pub(super) async fn book_of_claim(
+        &self,
+        transaction: &Transaction,
+        claim: &Claim,
+    ) -> Result<Option<(Book<'_>, Option<MadeBefore>)>, StoreError> {
+        let file = claim.work.cad_file_id;
+        let Dialect {
+            lock_file,
+            lock_rows,
+            ..
+        } = self.dialect();
+        let locked = if lock_file.is_empty() {
+            None
+        } else {
+            match self.subject(transaction, file, lock_file).await? {
+                None => return Ok(None),
+                subject => subject,
+            }
+        };
+        let sql = format!("{} {lock_rows}", *BOOK_OF_CLAIM);
+        let [file_id, kind] = super::key(claim.work);
+        let values = [file_id, kind, claim.input.as_str().into()];
+        let answers = transaction
+            .query_all_raw(self.statement(&sql, values))
+            .await;
+        let answers = answers.map_err(store_error)?;
+        let Some(first) = answers.first() else {
+            return Ok(None);
+        };
+        let subject = locked.map_or_else(|| subject(file, first), Ok)?;
+        let made = columns::get::<Option<Uuid>>(first, "made_id")?.map(|id| {
+            let sha256 = hash(first, "made_sha256")?;
+            let id = MediaAssetId::from_uuid(id);
+            Ok::<_, StoreError>(MadeBefore { id, sha256 })
+        });
+        let rows = answers
+            .iter()
+            .map(columns::row)
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Some((self.open_book(subject, rows), made.transpose()?)))
     }
 
     /// The book of a file, only to look into.
@@ -100,8 +211,11 @@ impl Store {
                 rows.push(columns::row(answer)?);
             }
         }
-        let now = self.clock.now();
-        Ok(Some(Book::open(&self.making, subject, rows, now)))
+        Ok(Some(self.open_book(subject, rows)))
+    }
+
+    fn open_book(&self, subject: Subject, rows: Vec<(TaskKind, Row)>) -> Book<'_> {
+        Book::open(&self.making, subject, rows, self.clock.now())
     }
 
     /// Writes what changed, commits, and wakes workers if there is work.
@@ -110,25 +224,26 @@ impl Store {
         transaction: Transaction,
         book: &Book<'_>,
     ) -> Result<(), StoreError> {
-        let closed = self.close_with(transaction, book, None).await;
-        closed.map(drop)
+        self.close_with(transaction, book, None).await
     }
 
-    /// The same, after another statement; what that answers.
+    /// The same, together with other statements that write neither rows of this file nor events.
     pub(crate) async fn close_with(
         &self,
         transaction: Transaction,
         book: &Book<'_>,
-        first: Option<Statement>,
-    ) -> Result<Vec<QueryResult>, StoreError> {
+        beside: impl IntoIterator<Item = Statement> + Send,
+    ) -> Result<(), StoreError> {
         let changes: Vec<_> = book.changes().collect();
         let upsert = (!changes.is_empty()).then(|| self.upsert(book.file(), &changes));
-        let last = first.into_iter().chain(upsert).collect();
-        let rows = transaction.commit_with(last).await.map_err(store_error)?;
+        let statements = beside.into_iter().chain(upsert).chain(self.events_of(book));
+        let statements = statements.collect();
+        let committed = transaction.commit_with(statements).await;
+        committed.map_err(store_error)?;
         if changes.iter().any(|(_, row)| row.state == RowState::Queued) {
             self.bell.ring().await;
         }
-        Ok(rows)
+        Ok(())
     }
 
     pub(crate) async fn rows_for_update(
@@ -146,8 +261,8 @@ impl Store {
         file: CadFileId,
         lock: &str,
     ) -> Result<Vec<(TaskKind, Row)>, StoreError> {
-        let columns = COLUMNS.join(", ");
-        let sql = format!("SELECT {columns} FROM ledger WHERE cad_file_id = $1 {lock}");
+        let columns = &*ROW;
+        let sql = format!("SELECT {columns} FROM ledger l WHERE l.cad_file_id = $1 {lock}");
         let statement = self.statement(&sql, [file.as_uuid().into()]);
         let rows = connection.query_all_raw(statement).await;
         rows.map_err(store_error)?
@@ -173,9 +288,8 @@ impl Store {
         subject(id, &row).map(Some)
     }
 
-    /// One statement that writes all these rows. A row that was there gets the asset of the input
-    /// that is ready, if there is one: it may have got its id when it was first made.
-    fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
+    /// One statement that writes all these rows.
+    pub(super) fn upsert(&self, file: CadFileId, rows: &[(TaskKind, &Row)]) -> Statement {
         let width = COLUMNS.len();
         let mut sql = UPSERT.0.clone();
         for row in 0..rows.len() {
@@ -195,11 +309,14 @@ impl Store {
 }
 
 /// What inputs depend on, in an answer that has the two hashes.
-fn subject(id: CadFileId, answer: &QueryResult) -> Result<Subject, StoreError> {
-    let hash = |column| understood(columns::get::<String>(answer, column)?.parse());
+pub(super) fn subject(id: CadFileId, answer: &QueryResult) -> Result<Subject, StoreError> {
     Ok(Subject {
         id,
-        source: hash("source_sha256")?,
-        materials: hash("materials_fingerprint")?,
+        source: hash(answer, "source_sha256")?,
+        materials: hash(answer, "materials_fingerprint")?,
     })
+}
+
+fn hash(answer: &QueryResult, column: &str) -> Result<ContentHash, StoreError> {
+    understood(columns::get::<String>(answer, column)?.parse())
 }

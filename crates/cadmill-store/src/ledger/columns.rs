@@ -1,8 +1,8 @@
 //! The rows of the ledger as the databases keep them.
 
 use cadmill_domain::{
-    CadFileId, Claim, Fence, Input, MediaAssetId, Priority, Row, RowState, StoreError, TaskKind,
-    TaskPayload, WorkerName,
+    CadFileId, Claim, Fence, Input, MediaAssetId, Priority, QueuedWork, Requester, Row, RowState,
+    StoreError, TaskKind, TaskPayload, WorkerName,
 };
 use sea_orm::{
     QueryResult, TryGetable, Value,
@@ -13,7 +13,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use crate::error::store_error;
 
 /// All columns, in the order of [`values`].
-pub(crate) const COLUMNS: [&str; 18] = [
+pub(crate) const COLUMNS: [&str; 22] = [
     "cad_file_id",
     "kind",
     "state",
@@ -28,10 +28,14 @@ pub(crate) const COLUMNS: [&str; 18] = [
     "not_before",
     "requested_at",
     "claimed_at",
+    "confirmed_at",
+    "suspected_at",
     "worker",
     "progress",
     "failure",
     "forced",
+    "requester",
+    "coarser",
 ];
 
 /// The values of a row, in the order of [`COLUMNS`].
@@ -52,6 +56,8 @@ pub(crate) fn values(file: CadFileId, kind: TaskKind, row: &Row) -> [Value; COLU
         row.not_before.into(),
         row.requested_at.into(),
         row.claimed_at.into(),
+        row.confirmed_at.into(),
+        row.suspected_at.into(),
         row.worker
             .as_ref()
             .map(|worker| worker.as_str().to_owned())
@@ -59,6 +65,9 @@ pub(crate) fn values(file: CadFileId, kind: TaskKind, row: &Row) -> [Value; COLU
         json(row.progress.as_ref()),
         json(row.failure.as_ref()),
         row.forced.into(),
+        row.requester.as_uuid().into(),
+        // Only for SQL, which has it cheaper than by the text.
+        row.ready.as_ref().is_some_and(Input::is_coarser).into(),
     ]
 }
 
@@ -77,6 +86,7 @@ pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
     let row = Row {
         state: RowState::from_name(&state).ok_or(StoreError::Unreadable(state))?,
         priority: Priority::from_rank(get(answer, "priority")?),
+        requester: requester(answer)?,
         desired: input("desired_input")?,
         running: input("running_input")?,
         ready: input("ready_input")?,
@@ -87,6 +97,8 @@ pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
         not_before: get::<Option<ChronoDateTimeUtc>>(answer, "not_before")?,
         requested_at: get::<Option<ChronoDateTimeUtc>>(answer, "requested_at")?,
         claimed_at: get::<Option<ChronoDateTimeUtc>>(answer, "claimed_at")?,
+        confirmed_at: get::<Option<ChronoDateTimeUtc>>(answer, "confirmed_at")?,
+        suspected_at: get::<Option<ChronoDateTimeUtc>>(answer, "suspected_at")?,
         worker: get::<Option<String>>(answer, "worker")?.map(WorkerName::new),
         progress: from_json(answer, "progress")?,
         failure: from_json(answer, "failure")?,
@@ -101,6 +113,19 @@ pub(crate) fn work(answer: &QueryResult) -> Result<TaskPayload, StoreError> {
         cad_file_id: CadFileId::from_uuid(get(answer, "cad_file_id")?),
         kind: kind(answer)?,
     })
+}
+
+/// The queued work in an answer that has its key, its priority and its requester.
+pub(crate) fn queued(answer: &QueryResult) -> Result<QueuedWork, StoreError> {
+    Ok(QueuedWork {
+        work: work(answer)?,
+        priority: Priority::from_rank(get(answer, "priority")?),
+        requester: requester(answer)?,
+    })
+}
+
+fn requester(answer: &QueryResult) -> Result<Requester, StoreError> {
+    get::<Uuid>(answer, "requester").map(Requester::from_uuid)
 }
 
 /// The claim in an answer with its key, its numbers, its input and its worker.

@@ -6,7 +6,7 @@
 use std::fmt::{self, Display, Formatter};
 
 use cadmill_domain::{
-    Making, Missing, MissingFilter, MissingRequest, Remnant, StoreError, TaskKind,
+    Making, MediaKind, Missing, MissingFilter, MissingRequest, Remnant, StoreError, TaskKind,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
@@ -18,9 +18,11 @@ use crate::{
     error::{is_conflict, store_error},
 };
 
-/// Key of the lock under which one click at a time is worked off on PostgreSQL: two that write the
-/// same rows in another order would wait for each other.
-const LOCK: &str = "SELECT pg_advisory_xact_lock(13285137)";
+/// Begins a click on PostgreSQL. One at a time is worked off: two that write the same rows in another
+/// order would wait for each other. It is about all files, so it takes as long as it takes; who holds
+/// a lock that it waits for is ended by the other time-outs.
+const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0; \
+                    SELECT pg_advisory_xact_lock(13285137)";
 
 /// What is forgotten when work is asked for anew.
 const FORGET: &str = "crashes = 0, attempts = 0, not_before = NULL, failure = NULL";
@@ -82,15 +84,8 @@ impl Class {
         Self::PresentDrifted,
         Self::Failed,
     ];
-    /// Those whose row is changed, and what becomes of it.
-    const CHANGED: [(Self, &str); 3] = [
-        (
-            Self::Missing,
-            "state = 'queued', priority = 0, requested_at = $1, ",
-        ),
-        (Self::InFlightDrifted, ""),
-        (Self::PresentDrifted, "state = 'idle', "),
-    ];
+    /// Those whose row is changed.
+    const CHANGED: [Self; 3] = [Self::Missing, Self::InFlightDrifted, Self::PresentDrifted];
 }
 
 impl Display for Class {
@@ -126,8 +121,7 @@ impl Counted {
     }
 
     fn calls_for_writing(&self) -> bool {
-        let changed = Class::CHANGED.iter().map(|(class, _)| *class);
-        let mut written = changed.chain([Class::New]);
+        let mut written = Class::CHANGED.into_iter().chain([Class::New]);
         written.any(|class| self.in_class(class) > 0)
     }
 }
@@ -146,13 +140,16 @@ struct Query {
     wanted: String,
     /// In which class it is.
     class: String,
+    /// For whom it is done, as it is written in a statement.
+    requester: String,
     values: Vec<Value>,
 }
 
 impl Query {
     fn new(store: &Store, request: &MissingRequest) -> Self {
         let dialect = store.dialect();
-        let stages = Stages::on_the_way_to(request.kind, &store.making);
+        let retry_coarser = request.retries_coarser();
+        let stages = Stages::on_the_way_to(request.kind, &store.making, retry_coarser);
         let name = request.filter.name_contains.as_ref();
         let is_named = name.map(|_| dialect.is_named("$2"));
         let only = request.filter.only;
@@ -172,6 +169,7 @@ impl Query {
             stage: stages.choose(|stage| format!("'{}'", stage.kind)),
             wanted: stages.choose(|stage| stage.wanted.clone()),
             class: stages.choose(|stage| stage.class(request.include_failed)),
+            requester: dialect.uuid(request.requester.as_uuid()),
             values: [now].into_iter().chain(name).collect(),
         }
     }
@@ -179,6 +177,8 @@ impl Query {
     /// Writes what is to be written, and says what that was. Nobody else's writing comes between
     /// what is counted and what is written; where it would, that is a conflict.
     async fn write(&self, store: &Store) -> Result<Missing, StoreError> {
+        // One click at a time waits in the database; see `LOCK`.
+        let _turn = store.database.turn_of_click().await?;
         let transaction = store.begin_on_snapshot().await.map_err(store_error)?;
         let written = self.write_in(&transaction).await;
         let closed = match &written {
@@ -195,17 +195,16 @@ impl Query {
 
     async fn write_in(&self, transaction: &Transaction) -> Result<Missing, StoreError> {
         if !self.dialect.lock_file.is_empty() {
-            let lock = Statement::from_string(self.dialect.backend, LOCK);
-            transaction.execute_raw(lock).await.map_err(store_error)?;
+            let locked = transaction.execute_unprepared(LOCK).await;
+            locked.map_err(store_error)?;
         }
         let counted = self.count(transaction).await?;
         if counted.in_class(Class::New) > 0 {
             self.execute(transaction, self.insertion()).await?;
         }
-        for (class, change) in Class::CHANGED {
+        for class in Class::CHANGED {
             if counted.in_class(class) > 0 {
-                self.execute(transaction, self.change(class, change))
-                    .await?;
+                self.execute(transaction, self.change(class)).await?;
             }
         }
         Ok(counted.files())
@@ -255,18 +254,35 @@ impl Query {
 
     /// Puts files of which there is no row into the queue.
     fn insertion(&self) -> String {
-        let Self { stage, wanted, .. } = self;
+        let Self {
+            stage,
+            wanted,
+            requester,
+            ..
+        } = self;
         format!(
-            "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, \
-             crashes, attempts, requested_at) \
-             SELECT f.id, {stage}, 'queued', 0, {wanted}, 0, 0, 0, $1 {}",
+            "INSERT INTO ledger (cad_file_id, kind, state, priority, requester, desired_input, \
+             fence, crashes, attempts, requested_at) \
+             SELECT f.id, {stage}, 'queued', 0, {requester}, {wanted}, 0, 0, 0, $1 {}",
             self.files_in(Class::New)
         )
     }
 
     /// Makes the rows of a class want the newest input, and changes them.
-    fn change(&self, class: Class, change: &str) -> String {
-        let Self { stage, wanted, .. } = self;
+    fn change(&self, class: Class) -> String {
+        let Self {
+            stage,
+            wanted,
+            requester,
+            ..
+        } = self;
+        let change = match class {
+            Class::Missing => format!(
+                "state = 'queued', priority = 0, requester = {requester}, requested_at = $1, "
+            ),
+            Class::PresentDrifted => "state = 'idle', ".to_owned(),
+            _ => String::new(),
+        };
         format!(
             "UPDATE ledger SET {change}desired_input = d.wanted, {FORGET} \
              FROM (SELECT f.id, {stage} AS stage, {wanted} AS wanted {}) AS d \
@@ -320,6 +336,41 @@ pub(crate) fn wanted_by(making: &Making, kind: TaskKind) -> String {
     }
 }
 
+/// What a kind is to be made of, as `Book` says it, where a coarser scene may be there: `wanted`
+/// otherwise.
+fn on_coarser_scene(making: &Making, kind: TaskKind, wanted: String) -> String {
+    let scene = TaskKind::Make(MediaKind::GltfGeometry);
+    let row = format!("l_{scene}");
+    let (after_source, end) = making.coarser_pattern();
+    let is_coarser = format!(
+        "{row}.coarser AND {row}.ready_input LIKE f.source_sha256 || '{after_source}%{end}'"
+    );
+    match making.pattern(kind).after_materials {
+        None if kind == scene => format!(
+            "(CASE WHEN {is_coarser} AND NOT ({row}.state IN ('queued', 'running') \
+             AND {row}.desired_input = {wanted}) THEN {row}.ready_input ELSE {wanted} END)"
+        ),
+        None => wanted,
+        Some(after) => format!(
+            "(CASE WHEN {is_coarser} THEN \
+             {row}.ready_input || ':' || f.materials_fingerprint || '{after}' ELSE {wanted} END)"
+        ),
+    }
+}
+
+/// Whether a text is this input of the file `f`, or that of a coarser one in its place.
+pub(crate) fn is_or_is_coarser(making: &Making, kind: TaskKind, text: &str) -> String {
+    let wanted = wanted_by(making, kind);
+    let (after_source, end) = making.coarser_pattern();
+    let coarser = format!("f.source_sha256 || '{after_source}%{end}");
+    let coarser = match making.pattern(kind).after_materials {
+        None if kind == TaskKind::ProcessStep => return format!("{text} = {wanted}"),
+        None => format!("{coarser}'"),
+        Some(after) => format!("{coarser}:' || f.materials_fingerprint || '{after}'"),
+    };
+    format!("({text} = {wanted} OR {text} LIKE {coarser})")
+}
+
 /// A kind of work, the name of its row, and what it wants of the file `f`.
 #[derive(Debug)]
 struct Stage {
@@ -329,8 +380,13 @@ struct Stage {
 }
 
 impl Stage {
-    fn of(kind: TaskKind, making: &Making) -> Self {
+    fn of(kind: TaskKind, making: &Making, retry_coarser: bool) -> Self {
         let wanted = wanted_by(making, kind);
+        let wanted = if retry_coarser {
+            wanted
+        } else {
+            on_coarser_scene(making, kind, wanted)
+        };
         let row = format!("l_{kind}");
         Self { kind, row, wanted }
     }
@@ -373,9 +429,10 @@ impl Stage {
 struct Stages(Vec<Stage>);
 
 impl Stages {
-    fn on_the_way_to(kind: TaskKind, making: &Making) -> Self {
+    fn on_the_way_to(kind: TaskKind, making: &Making, retry_coarser: bool) -> Self {
         let chain = std::iter::successors(Some(kind), |kind| kind.upstream());
-        Self(chain.map(|kind| Stage::of(kind, making)).collect())
+        let stages = chain.map(|kind| Stage::of(kind, making, retry_coarser));
+        Self(stages.collect())
     }
 
     fn rows(&self) -> String {

@@ -2,28 +2,33 @@
 //! domain and writes what changed; what is asked for often or of many files is one statement.
 
 mod book;
+mod claim;
 pub(crate) mod columns;
+mod confirm;
+pub(crate) mod events;
+mod loss;
 pub(crate) mod missing;
+pub(crate) mod next;
 mod once;
 mod publish;
+mod queue;
 mod work;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, Claim, Count, FailedFilter, Failure, Ledger, MediaKind, Missing, MissingRequest,
-    Moment, Product, Progress, Published, QueueDepth, Recovered, Request, RequestKey, Requested,
-    Row, RowState, StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkerName,
+    BlobLoss, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter, Failure, HandBack,
+    Input, Ledger, MediaKind, Missing, MissingRequest, Moment, Product, Progress, Published,
+    QueueDepth, QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, Row,
+    RowState, StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkQuery, WorkerName,
 };
+use chrono::TimeDelta;
 use sea_orm::{
     ConnectionTrait as _, Statement, Value,
     prelude::{ChronoDateTimeUtc, Uuid},
 };
 
-use self::columns::COLUMNS;
+use self::{claim::CLAIM, columns::COLUMNS};
 use crate::{Store, dialect::Dialect, error::store_error};
-
-/// The columns of a claim.
-const CLAIM: &str = "cad_file_id, kind, fence, running_input, worker, crashes, attempts, forced";
 
 #[async_trait]
 impl Ledger for Store {
@@ -61,46 +66,50 @@ impl Ledger for Store {
         }
     }
 
-    async fn request_stale(&self, kind: Option<MediaKind>) -> Result<Missing, StoreError> {
+    async fn request_stale(
+        &self,
+        kind: Option<MediaKind>,
+        requester: Requester,
+    ) -> Result<Missing, StoreError> {
         let mut stale = Missing::default();
         let media = self.making.media();
         for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
-            stale += missing::request(self, &MissingRequest::of_stale(medium)).await?;
+            let request = MissingRequest {
+                requester,
+                ..MissingRequest::of_stale(medium)
+            };
+            stale += missing::request(self, &request).await?;
         }
         Ok(stale)
     }
 
-    async fn retry_failed(&self, filter: &FailedFilter) -> Result<u64, StoreError> {
+    async fn retry_failed(
+        &self,
+        filter: &FailedFilter,
+        requester: Requester,
+    ) -> Result<u64, StoreError> {
         let mut queued = 0;
         let kinds = self.making.kinds();
         for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
-            queued += missing::request(self, &filter.request(kind)).await?.queued;
+            let request = MissingRequest {
+                requester,
+                ..filter.request(kind)
+            };
+            queued += missing::request(self, &request).await?.queued;
         }
         Ok(queued)
     }
 
-    async fn next(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
-        let kinds = in_words(self.making.kinds());
-        let rank = rank();
-        // In the order of the index nothing has to be sorted, whatever PostgreSQL believes of a
-        // queue that has just grown. The last file may have a row of each kind at its place. The
-        // numbers stand in the text since SQLite plans anew whenever a limit is bound.
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let with_last_file = limit.saturating_add(TaskKind::ALL.len() as i64 - 1);
-        let sql = format!(
-            "SELECT cad_file_id, kind FROM (\
-             SELECT cad_file_id, kind, priority, requested_at FROM ledger \
-             WHERE state = 'queued' AND (not_before IS NULL OR not_before <= $1) \
-             AND kind IN ({kinds}) \
-             ORDER BY priority DESC, requested_at, cad_file_id LIMIT {with_last_file}) AS first \
-             ORDER BY priority DESC, requested_at, cad_file_id, {rank} LIMIT {limit}"
-        );
-        let statement = self.statement(&sql, [self.clock.now().into()]);
-        let rows = self.reading().query_all_raw(statement).await;
-        rows.map_err(store_error)?
-            .iter()
-            .map(columns::work)
-            .collect()
+    async fn next(&self, query: &WorkQuery) -> Result<Vec<QueuedWork>, StoreError> {
+        next::next(self, query).await
+    }
+
+    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
+        queue::suspects(self, limit).await
+    }
+
+    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError> {
+        queue::put_off(self, work, until).await
     }
 
     async fn claim(
@@ -108,24 +117,7 @@ impl Ledger for Store {
         work: TaskPayload,
         worker: &WorkerName,
     ) -> Result<Option<Claim>, StoreError> {
-        let skip_locked = self.dialect().skip_locked;
-        // The row is found by its key alone. A plan that was made while the queue was short would
-        // look for it all along the queue's index.
-        let sql = format!(
-            "WITH found AS MATERIALIZED (SELECT kind, state, not_before FROM ledger \
-             WHERE cad_file_id = $1 AND kind = $2 {skip_locked}) \
-             UPDATE ledger SET state = 'running', running_input = desired_input, \
-             fence = fence + 1, claimed_at = $3, worker = $4, progress = NULL \
-             WHERE cad_file_id = $1 AND kind = (SELECT kind FROM found WHERE state = 'queued' \
-             AND (not_before IS NULL OR not_before <= $3)) RETURNING {CLAIM}"
-        );
-        let [file, kind] = key(work);
-        let now = self.clock.now();
-        let values = [file, kind, now.into(), worker.as_str().into()];
-        let statement = self.statement(&sql, values);
-        let claimed = self.writing().query_one_raw(statement).await;
-        let claimed = claimed.map_err(store_error)?;
-        claimed.as_ref().map(columns::claim).transpose()
+        claim::claim(self, work, worker).await
     }
 
     async fn progress(&self, claim: &Claim, progress: &Progress) -> Result<bool, StoreError> {
@@ -151,17 +143,31 @@ impl Ledger for Store {
         failure: &Failure,
         retry_at: Option<Moment>,
     ) -> Result<bool, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let failed = self.in_book(cad_file_id, |book| {
+        let kind = claim.work.kind;
+        queue::close_unmade(self, claim, |book| {
             book.fail(kind, claim.fence, failure, retry_at)
-        });
-        Ok(failed.await?.unwrap_or(false))
+        })
+        .await
     }
 
-    async fn hand_back(&self, claim: &Claim) -> Result<bool, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let back = self.in_book(cad_file_id, |book| book.hand_back(kind, claim.fence));
-        Ok(back.await?.unwrap_or(false))
+    async fn hand_back(&self, claim: &Claim, reason: HandBack) -> Result<bool, StoreError> {
+        let kind = claim.work.kind;
+        queue::close_unmade(self, claim, |book| {
+            book.hand_back(kind, claim.fence, reason)
+        })
+        .await
+    }
+
+    async fn blob_lost(
+        &self,
+        sha256: ContentHash,
+        finder: &WorkerName,
+    ) -> Result<BlobLoss, StoreError> {
+        loss::blob_lost(self, sha256, finder).await
+    }
+
+    async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError> {
+        loss::blob_found(self, sha256).await
     }
 
     async fn running(&self) -> Result<Vec<Claim>, StoreError> {
@@ -173,15 +179,49 @@ impl Ledger for Store {
             .collect()
     }
 
-    async fn recover(&self, claim: &Claim) -> Result<Recovered, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let recovered = self.in_book(cad_file_id, |book| book.recover(kind, claim.fence));
-        Ok(recovered.await?.unwrap_or(Recovered::NoLonger))
+    async fn confirm(&self, claim: &Claim) -> Result<Confirmed, StoreError> {
+        confirm::confirm(self, claim).await
+    }
+
+    async fn standing(&self, claims: &[Claim]) -> Result<Vec<Confirmed>, StoreError> {
+        confirm::standing(self, claims).await
+    }
+
+    async fn unconfirmed(&self, lease: TimeDelta) -> Result<Vec<Claim>, StoreError> {
+        confirm::unconfirmed(self, lease).await
+    }
+
+    async fn recover(&self, claim: &Claim, recovery: Recovery) -> Result<Recovered, StoreError> {
+        confirm::recover(self, claim, recovery).await
     }
 
     async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError> {
-        let cancelled = self.in_book(work.cad_file_id, |book| book.cancel(work.kind));
-        Ok(cancelled.await?.unwrap_or(false))
+        let cancelled = self.in_book(work.cad_file_id, |book| {
+            let row = book.row(work.kind);
+            let is_running = row.is_some_and(|row| row.state == RowState::Running);
+            (book.cancel(work.kind), is_running)
+        });
+        let (cancelled, was_running) = cancelled.await?.unwrap_or_default();
+        if was_running {
+            // Its worker looks whether it is still wanted.
+            self.bell.ring().await;
+        }
+        Ok(cancelled)
+    }
+
+    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError> {
+        let scene = MediaKind::GltfGeometry;
+        let sql = format!(
+            "SELECT cad_file_id, kind, ready_input FROM ledger WHERE coarser AND kind = '{scene}' \
+             AND state NOT IN ('queued', 'running') ORDER BY cad_file_id"
+        );
+        let rows = self.reading().query_all_raw(self.statement(&sql, [])).await;
+        let rows = rows.map_err(store_error)?;
+        let coarser = rows.iter().map(|answer| {
+            let ready = columns::get::<String>(answer, "ready_input")?;
+            Ok((columns::work(answer)?, Input::from_text(ready)))
+        });
+        coarser.collect()
     }
 
     async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError> {

@@ -19,6 +19,7 @@ pub(super) async fn request(
     let forgotten = store.writing().execute_raw(forget).await;
     forgotten.map_err(store_error)?;
 
+    let _turn = store.turn(work.cad_file_id).await?;
     let transaction = store.begin().await.map_err(store_error)?;
     let Some(mut book) = store.book(&transaction, work.cad_file_id).await? else {
         return Ok(None);

@@ -1,12 +1,12 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Book, Claim, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, Requested,
-    StoreError, TaskKind, TaskPayload,
+    Book, Claim, Input, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
+    Requested, ResultSummary, StoreError, TaskKind, TaskPayload,
 };
 use sea_orm::Statement;
 
-use super::columns;
+use super::{book::MadeBefore, queue};
 use crate::{Store, connection::Transaction, error::store_error, media_assets};
 
 pub(super) async fn publish(
@@ -14,17 +14,13 @@ pub(super) async fn publish(
     claim: &Claim,
     product: Product,
 ) -> Result<Published, StoreError> {
+    let _turn = store.turn(claim.work.cad_file_id).await?;
     let transaction = store.begin().await.map_err(store_error)?;
     match in_transaction(store, &transaction, claim, product).await {
         Ok(Some((book, kept, (again, chained)))) => {
-            let rows = store.close_with(transaction, &book, kept.by).await?;
-            // One of the same file, kind and input that had the same bytes has kept its id.
-            let id = rows
-                .first()
-                .map(|row| columns::get(row, "id"))
-                .transpose()?;
+            store.close_with(transaction, &book, kept.by).await?;
             Ok(Published::Done {
-                asset: id.map(MediaAssetId::from_uuid).or(kept.asset),
+                asset: kept.asset,
                 again,
                 chained,
             })
@@ -40,10 +36,12 @@ pub(super) async fn publish(
     }
 }
 
-/// What is kept of a product: the asset, if it is a medium, and the statement that does so.
+/// What is kept of a product: the asset, if it is a medium, the statements that do so, and the input
+/// of a scene that is coarser than what was claimed.
 struct Kept {
     asset: Option<MediaAssetId>,
-    by: Option<Statement>,
+    by: Vec<Statement>,
+    coarser: Option<Input>,
 }
 
 /// Whether the work is in the queue again, and what was asked for.
@@ -56,16 +54,22 @@ async fn in_transaction<'a>(
     claim: &Claim,
     product: Product,
 ) -> Result<Option<(Book<'a>, Kept, Follows)>, StoreError> {
-    let TaskPayload { cad_file_id, kind } = claim.work;
-    let Some(mut book) = store.book(transaction, cad_file_id).await? else {
+    let Some((mut book, made_before)) = store.book_of_claim(transaction, claim).await? else {
         return Ok(None);
     };
+    let kind = claim.work.kind;
     let row = book.row(kind);
     if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
         return Ok(None);
     }
-    let kept = keep(store, transaction, claim, product).await?;
-    let follows = book.publish(kind, claim.fence, kept.asset);
+    let summary = ResultSummary::of(&product);
+    let is_new = matches!(product, Product::Asset(_) | Product::Coarser { .. });
+    let mut kept = keep(store, transaction, claim, product, made_before).await?;
+    if is_new {
+        kept.by.extend(queue::end_waits(store, claim, true));
+    }
+    let coarser = kept.coarser.clone();
+    let follows = book.publish(kind, claim.fence, kept.asset, coarser, &summary);
     Ok(follows.map(|follows| (book, kept, follows)))
 }
 
@@ -74,22 +78,29 @@ async fn keep(
     transaction: &Transaction,
     claim: &Claim,
     product: Product,
+    made_before: Option<MadeBefore>,
 ) -> Result<Kept, StoreError> {
-    let new = match product {
+    let (new, coarser) = match product {
         Product::Step(found) => {
             let file = claim.work.cad_file_id.as_uuid();
             let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
             let statement = store.statement(sql, [file.into(), found.into()]);
             return Ok(Kept {
                 asset: None,
-                by: Some(statement),
+                by: vec![statement],
+                coarser: None,
             });
         }
-        Product::Asset(new) => new,
+        Product::Asset(new) => (new, None),
+        Product::Coarser { made, input } => (made, Some(claim.coarser(&input)?)),
         Product::Cached(id) => {
-            let found = media_assets::find(transaction, id).await?;
+            // Until the copy is there, the row that is copied must keep the blob.
+            let found = media_assets::find_to_copy(transaction, id).await?;
             let fits = |found: &MediaAsset| {
-                Some(found.kind) == claim.work.kind.medium() && found.input == claim.input
+                let is_own = TaskPayload::of(found) == claim.work;
+                let is_coarser = is_own && claim.coarser(&found.input).is_ok();
+                Some(found.kind) == claim.work.kind.medium()
+                    && (found.input == claim.input || is_coarser)
             };
             let Some(found) = found.filter(fits) else {
                 let text = format!("the asset {id} is not there, or of something else");
@@ -98,10 +109,11 @@ async fn keep(
             if TaskPayload::of(&found) == claim.work {
                 return Ok(Kept {
                     asset: Some(id),
-                    by: None,
+                    by: Vec::new(),
+                    coarser: claim.coarser(&found.input).ok(),
                 });
             }
-            NewMediaAsset::copy_of(&found)
+            (NewMediaAsset::copy_of(&found), None)
         }
         other => return Err(StoreError::Unreadable(format!("{other:?}"))),
     };
@@ -109,18 +121,31 @@ async fn keep(
         let mixed_up = "a medium was published for a task that makes none";
         return Err(StoreError::Unreadable(mixed_up.to_owned()));
     };
-    let id = MediaAssetId::generate(&*store.clock);
+    store.end_intent(transaction, new.blob).await?;
+    // What has an id never changes, so other bytes have another.
+    let id = match made_before {
+        Some(MadeBefore { id, sha256 }) if sha256 == new.blob.blob().sha256 => id,
+        _ => MediaAssetId::generate(&*store.clock),
+    };
     Ok(Kept {
         asset: Some(id),
-        by: Some(insert(store, claim, kind, id, new)),
+        by: vec![insert(
+            store,
+            claim,
+            coarser.as_ref().unwrap_or(&claim.input),
+            kind,
+            id,
+            new,
+        )],
+        coarser,
     })
 }
 
-/// Inserts an asset, or replaces that of the same file, kind and input; tells the id that it has.
-/// What has an id never changes, so other bytes have another.
+/// Inserts an asset, or replaces that of the same file, kind and input.
 fn insert(
     store: &Store,
     claim: &Claim,
+    input: &Input,
     kind: MediaKind,
     id: MediaAssetId,
     new: NewMediaAsset,
@@ -129,17 +154,16 @@ fn insert(
                (id, cad_file_id, kind, input, sha256, bytes, report, fence, created_at) \
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
                ON CONFLICT (cad_file_id, kind, input) DO UPDATE SET \
-               id = CASE WHEN media_asset.sha256 = excluded.sha256 THEN media_asset.id \
-               ELSE excluded.id END, sha256 = excluded.sha256, \
-               bytes = excluded.bytes, report = excluded.report, fence = excluded.fence, \
-               created_at = excluded.created_at RETURNING id";
+               id = excluded.id, sha256 = excluded.sha256, bytes = excluded.bytes, \
+               report = excluded.report, fence = excluded.fence, \
+               created_at = excluded.created_at";
     let values = [
         id.as_uuid().into(),
         claim.work.cad_file_id.as_uuid().into(),
         kind.as_str().into(),
-        claim.input.as_str().into(),
-        new.blob.sha256.to_string().into(),
-        (new.blob.bytes as i64).into(),
+        input.as_str().into(),
+        new.blob.blob().sha256.to_string().into(),
+        (new.blob.blob().bytes as i64).into(),
         new.report.into(),
         (claim.fence.0 as i64).into(),
         store.clock.now().into(),

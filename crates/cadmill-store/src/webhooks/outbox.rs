@@ -11,17 +11,20 @@ use sea_orm::{
 
 use crate::{Store, entity::webhook_delivery, error::store_error, ledger::columns};
 
-/// Whether an enabled webhook has not been told of the newest event.
-const IS_BEHIND: &str = "SELECT 1 AS behind FROM webhook WHERE enabled \
-     AND last_event_id < (SELECT COALESCE(MAX(id), 0) FROM pipeline_event) LIMIT 1";
-
 pub(super) async fn enqueue_events(store: &Store) -> Result<u64, StoreError> {
+    let dialect = store.dialect();
+    let newest = format!(
+        "(SELECT COALESCE(MAX(id), 0) FROM pipeline_event WHERE id < {})",
+        dialect.event_horizon
+    );
+    let is_behind = format!(
+        "SELECT 1 AS behind FROM webhook WHERE enabled AND last_event_id < {newest} LIMIT 1"
+    );
     let reading = store.reading();
-    let behind = reading.query_one_raw(store.statement(IS_BEHIND, [])).await;
+    let behind = reading.query_one_raw(store.statement(&is_behind, [])).await;
     if behind.map_err(store_error)?.is_none() {
         return Ok(0);
     }
-    let dialect = store.dialect();
     let transaction = store.begin().await.map_err(store_error)?;
     // One at a time. What is read after that was committed by whoever came before.
     let lock = format!(
@@ -30,8 +33,8 @@ pub(super) async fn enqueue_events(store: &Store) -> Result<u64, StoreError> {
     );
     let locked = transaction.query_all_raw(store.statement(&lock, [])).await;
     locked.map_err(store_error)?;
-    let last = "SELECT COALESCE(MAX(id), 0) AS last FROM pipeline_event";
-    let last = transaction.query_one_raw(store.statement(last, [])).await;
+    let last = format!("SELECT {newest} AS last");
+    let last = transaction.query_one_raw(store.statement(&last, [])).await;
     let last = match last.map_err(store_error)? {
         Some(row) => columns::get::<i64>(&row, "last")?,
         None => 0,

@@ -3,7 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, CadFile, Missing, MissingRequest, NewCadFile, Request, TaskKind, TaskPayload, WorkerName,
+    Blob, BlobCopy, CadFile, Missing, MissingRequest, NewCadFile, Recovered, Recovery, Request,
+    StoredBlob, SweepId, SystemClock, TaskKind, TaskPayload, WorkerName,
     contract::{self, Deployment},
 };
 use cadmill_store::Database;
@@ -41,6 +42,34 @@ async fn whoever_claims_does_not_wait_for_it() {
     assert_eq!(claim().await, None);
     transaction.rollback().await.unwrap();
     assert!(claim().await.is_some());
+}
+
+#[tokio::test]
+async fn whoever_takes_back_claims_does_not_wait_for_it() {
+    let (deployment, url) = deployment().await;
+    let work = TaskPayload {
+        cad_file_id: add(&deployment, Some(Request::ASKED)).await.id,
+        kind: STEP,
+    };
+    let worker = WorkerName::new("worker");
+    let claim = deployment.ledger.claim(work, &worker).await.unwrap();
+    let claim = claim.unwrap();
+    let recover = async || {
+        let recovered = deployment.ledger.recover(&claim, Recovery::Ended);
+        timeout(LONG, recovered)
+            .await
+            .expect("it does not wait")
+            .unwrap()
+    };
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    for table in ["ledger", "cad_file"] {
+        let transaction = other.begin().await.unwrap();
+        let lock = format!("SELECT 1 FROM {table} FOR UPDATE");
+        transaction.execute_unprepared(&lock).await.unwrap();
+        assert_eq!(recover().await, Recovered::NotYet, "{table}");
+        transaction.rollback().await.unwrap();
+    }
+    assert_eq!(recover().await, Recovered::Requeued);
 }
 
 #[tokio::test]
@@ -104,6 +133,64 @@ async fn a_file_that_goes_while_it_is_asked_for_gets_no_row() {
     assert_eq!(deployment.ledger.rows(work.cad_file_id).await.unwrap(), []);
 }
 
+#[tokio::test]
+async fn removing_a_file_does_not_wait_until_another_with_the_same_bytes_is_gone() {
+    let (deployment, url) = deployment().await;
+    let first = add(&deployment, None).await;
+    let second = add(&deployment, None).await;
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    let delete = format!("DELETE FROM cad_file WHERE id = '{}'", first.id);
+    transaction.execute_unprepared(&delete).await.unwrap();
+    let removed = timeout(LONG, deployment.files.remove(second.id)).await;
+    assert!(removed.expect("it does not wait").unwrap());
+    transaction.commit().await.unwrap();
+    let source = first.source.sha256;
+    let unreferenced = deployment.refs.unreferenced(vec![source]).await.unwrap();
+    assert!(unreferenced[0].is_released, "both have released it");
+}
+
+#[tokio::test]
+async fn a_removal_and_an_intent_see_what_they_have_waited_for() {
+    let url = open::new_postgres_database().await;
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let (_, name) = url.rsplit_once('/').unwrap();
+    let strict = "SET default_transaction_isolation = 'repeatable read'";
+    let strict = format!("ALTER DATABASE {name} {strict}");
+    other.execute_unprepared(&strict).await.unwrap();
+    let database = Database::connect_postgres(&url, 4).await.unwrap();
+    let deployment = open::deployment(database, Arc::default()).await;
+    let sha256 = Blob::of(b"a").sha256;
+
+    let transaction = other.begin().await.unwrap();
+    let intend = format!(
+        "SELECT pg_advisory_xact_lock_shared(13285140); INSERT INTO blob_intent \
+         (id, sha256, created_at) VALUES (gen_random_uuid(), '{sha256}', 'infinity')"
+    );
+    transaction.execute_unprepared(&intend).await.unwrap();
+    let refs = deployment.refs.clone();
+    let stored = vec![StoredBlob { sha256, copies: 1 }];
+    let sweep = SweepId::generate(&SystemClock);
+    let removal = tokio::spawn(async move { refs.begin_removal(sweep, stored).await });
+    wait_for_a_lock(&other).await;
+    transaction.commit().await.unwrap();
+    let begun = timeout(LONG, removal).await.expect("it ends").unwrap();
+    assert_eq!(begun.unwrap(), []);
+
+    let transaction = other.begin().await.unwrap();
+    let remove = format!(
+        "SELECT pg_advisory_xact_lock(13285140); INSERT INTO blob_removal \
+         (sha256, copies, is_done) VALUES ('{sha256}', 1, false)"
+    );
+    transaction.execute_unprepared(&remove).await.unwrap();
+    let refs = deployment.refs.clone();
+    let intent = tokio::spawn(async move { refs.intend(sha256).await });
+    wait_for_a_lock(&other).await;
+    transaction.commit().await.unwrap();
+    let intent = timeout(LONG, intent).await.expect("it ends").unwrap();
+    assert_eq!(intent.unwrap().copy, BlobCopy(1));
+}
+
 /// Locks the file and puts a row of it into the queue, as Cadmill does.
 async fn queue_row(transaction: &DatabaseTransaction) {
     let row = format!(
@@ -125,7 +212,7 @@ async fn deployment() -> (Deployment, String) {
 async fn add(deployment: &Deployment, asked: Option<Request>) -> CadFile {
     let file = NewCadFile {
         name: "a.step".to_owned(),
-        source: Blob::of(b"a"),
+        source: Blob::of(b"a").into(),
     };
     deployment.files.add(file, asked).await.unwrap()
 }

@@ -2,13 +2,17 @@
 //! of blobs in a folder, in memory and in a real S3 bucket.
 
 mod events;
+mod freezing_proxy;
 mod locked_rows;
 mod media_states;
 mod open;
 mod opening;
 mod outage;
+mod ownership;
 mod ringing;
+mod sessions;
 mod state_machine;
+mod sweep_races;
 mod sweeping;
 
 mod sqlite {
@@ -17,6 +21,9 @@ mod sqlite {
     }
     mod webhooks {
         cadmill_domain::webhooks_contract!(crate::open::sqlite());
+    }
+    mod blob_refs {
+        cadmill_domain::blob_refs_contract!(crate::open::sqlite());
     }
     mod cad_files {
         cadmill_domain::cad_files_contract!(crate::open::sqlite());
@@ -38,6 +45,9 @@ mod postgres {
     }
     mod webhooks {
         cadmill_domain::webhooks_contract!(crate::open::postgres());
+    }
+    mod blob_refs {
+        cadmill_domain::blob_refs_contract!(crate::open::postgres());
     }
     mod cad_files {
         cadmill_domain::cad_files_contract!(crate::open::postgres());

@@ -1,9 +1,11 @@
 //! How media stand, in every combination of what a row holds: the databases find what the domain
 //! tells.
 
+use std::time::Duration;
+
 use cadmill_domain::{
-    CadFileQuery, Input, MediaAssetId, MediaKind, MediaState, NewCadFile, Row, RowState, TaskKind,
-    contract,
+    CadFileQuery, Conditions, Input, MediaAssetId, MediaKind, MediaState, NewCadFile, Recipe, Row,
+    RowState, TaskKind, contract,
 };
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Statement};
 
@@ -34,17 +36,18 @@ async fn check(database: cadmill_store::Database, url: &str) {
     for (number, row) in rows().into_iter().enumerate() {
         let new = NewCadFile {
             name: format!("{number}.step"),
-            source: cadmill_domain::Blob::of(&number.to_le_bytes()),
+            source: cadmill_domain::Blob::of(&number.to_le_bytes()).into(),
         };
         let file = deployment.files.add(new, None).await.unwrap();
         let wanted = contract::making().input(TaskKind::Make(KIND), &file.subject());
-        let of = |input: Option<bool>| {
-            input.map(|is_wanted| {
-                if is_wanted {
-                    wanted.clone()
-                } else {
-                    Input::from_text("of other bytes")
+        let of = |input: Option<Which>| {
+            input.map(|which| match which {
+                Which::Wanted => wanted.clone(),
+                Which::Coarser => {
+                    let conditions = Conditions::new("kernel", 1, Duration::from_secs(1));
+                    wanted.coarser(Recipe::STANDARD, &conditions)
                 }
+                Which::Other => Input::from_text("of other bytes"),
             })
         };
         let (desired, ready) = (of(row.desired), of(row.ready));
@@ -94,16 +97,30 @@ async fn check(database: cadmill_store::Database, url: &str) {
     }
 }
 
-/// What a row may hold: an input is the wanted one or another.
+/// What a row may hold.
 struct Combination {
     state: RowState,
-    desired: Option<bool>,
-    ready: Option<bool>,
+    desired: Option<Which>,
+    ready: Option<Which>,
     asset: bool,
 }
 
+/// An input of a row.
+#[derive(Clone, Copy)]
+enum Which {
+    Wanted,
+    /// That of a medium of a coarser scene.
+    Coarser,
+    Other,
+}
+
 fn rows() -> Vec<Combination> {
-    let inputs = [None, Some(true), Some(false)];
+    let inputs = [
+        None,
+        Some(Which::Wanted),
+        Some(Which::Coarser),
+        Some(Which::Other),
+    ];
     let mut rows = Vec::new();
     for state in RowState::ALL {
         for desired in inputs {

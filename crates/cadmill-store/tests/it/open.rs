@@ -92,6 +92,7 @@ pub(crate) async fn ringing(
         ledger: store.clone(),
         log: store.clone(),
         tokens: store.clone(),
+        refs: store.clone(),
         webhooks: store,
         clock,
     }

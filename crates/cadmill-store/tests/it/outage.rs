@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blob, Doorbell as _, MediaKind, NewCadFile, Request, Requested, StoreError, TaskKind,
-    TaskPayload, WorkerName, contract::Deployment,
+    TaskPayload, WorkQuery, WorkerName, contract::Deployment,
 };
 use cadmill_servers::Postgres;
 use cadmill_store::{Database, PostgresDoorbell};
@@ -25,7 +25,7 @@ async fn a_restart_is_survived() {
     hears(&bell).await;
     let file = NewCadFile {
         name: "bracket.step".to_owned(),
-        source: Blob::of(b"A"),
+        source: Blob::of(b"A").into(),
     };
     let file = deployment
         .files
@@ -64,7 +64,12 @@ async fn a_restart_is_survived() {
         });
         back.await.expect("the pool recovers");
         assert_eq!(
-            deployment.ledger.next(9).await.unwrap().len(),
+            deployment
+                .ledger
+                .next(&WorkQuery::first(9))
+                .await
+                .unwrap()
+                .len(),
             1,
             "nothing is lost"
         );

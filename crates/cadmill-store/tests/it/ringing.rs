@@ -7,9 +7,9 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Claim, Doorbell, FailedFilter, Failure, FailureCode, MaterialKey, MaterialMap,
+    Blob, Claim, Doorbell, FailedFilter, Failure, FailureCode, HandBack, MaterialKey, MaterialMap,
     MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Product, Request,
-    RequestKey, StoreError, TaskKind, TaskPayload, WorkerName, contract::Deployment,
+    RequestKey, Requester, StoreError, TaskKind, TaskPayload, WorkerName, contract::Deployment,
 };
 use cadmill_store::{Database, PostgresDoorbell};
 use futures_util::future::join_all;
@@ -93,7 +93,7 @@ async fn check(database: Database) {
     let Deployment { files, ledger, .. } = &deployment;
     let new = |name: &str| NewCadFile {
         name: name.to_owned(),
-        source: Blob::of(name.as_bytes()),
+        source: Blob::of(name.as_bytes()).into(),
     };
     let id = bell.rings(0, files.add(new("a"), None)).await.id;
     bell.rings(1, files.add(new("b"), Some(Request::ASKED)))
@@ -115,7 +115,8 @@ async fn check(database: Database) {
     bell.rings(1, ledger.publish(&claim, Product::Step(json!({}))))
         .await;
     let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
-    bell.rings(1, ledger.hand_back(&claimed)).await;
+    bell.rings(1, ledger.hand_back(&claimed, HandBack::Stopping))
+        .await;
     let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
     bell.rings(1, ledger.publish(&claimed, asset("glb"))).await;
 
@@ -123,8 +124,9 @@ async fn check(database: Database) {
     let failure = Failure::new(FailureCode::KernelError, "No.");
     bell.rings(0, ledger.fail(&failing, &failure, None)).await;
     let filter = FailedFilter::default();
-    bell.rings(1, ledger.retry_failed(&filter)).await;
-    bell.rings(0, ledger.retry_failed(&filter)).await;
+    let requester = Requester::SHARED;
+    bell.rings(1, ledger.retry_failed(&filter, requester)).await;
+    bell.rings(0, ledger.retry_failed(&filter, requester)).await;
     let claimed = self::claim(&bell, &deployment, work(id, USD)).await;
     bell.rings(0, ledger.publish(&claimed, asset("usd"))).await;
 
@@ -147,11 +149,30 @@ async fn check(database: Database) {
     let overrides = files.save_manual_material_overrides(id, red(), None);
     bell.rings(1, overrides).await;
     let other = Blob::of(b"other bytes");
-    bell.rings(1, files.replace_source(id, other, Request::ASKED, None))
-        .await;
+    bell.rings(
+        1,
+        files.replace_source(id, other.into(), Request::ASKED, None),
+    )
+    .await;
     bell.rings(0, ledger.cancel(work(id, TaskKind::ProcessStep)))
         .await;
     bell.rings(0, files.remove(id)).await;
+
+    // A worker that runs what is no longer wanted is to look.
+    let id = bell
+        .rings(1, files.add(new("c"), Some(Request::ASKED)))
+        .await
+        .id;
+    self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    bell.rings(1, ledger.cancel(work(id, TaskKind::ProcessStep)))
+        .await;
+    bell.rings(
+        1,
+        ledger.request(work(id, TaskKind::ProcessStep), Request::ASKED),
+    )
+    .await;
+    self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    bell.rings(1, files.remove(id)).await;
 }
 
 async fn claim(bell: &Counter, deployment: &Deployment, work: TaskPayload) -> Claim {
@@ -165,7 +186,7 @@ fn work(cad_file_id: cadmill_domain::CadFileId, kind: TaskKind) -> TaskPayload {
 }
 
 fn asset(text: &str) -> Product {
-    let blob = Blob::of(text.as_bytes());
+    let blob = Blob::of(text.as_bytes()).into();
     let report = json!({});
     Product::Asset(NewMediaAsset { blob, report })
 }

@@ -7,9 +7,11 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, Blobs as _, Moment, NewCadFile, Request, contract::blobs::what_is_damaged_is_told,
+    Blob, BlobCopy, BlobState, Blobs as _, Moment, NewCadFile, Request, SweepId, SystemClock,
+    contract::blobs::{another_length_is_told_at_once, what_is_damaged_is_told},
+    examine_blob,
 };
-use cadmill_store::Sweep;
+use cadmill_store::{Sweep, SweepOptions};
 
 use crate::open::{self, FolderBlobs};
 
@@ -27,12 +29,40 @@ async fn damage_is_told() {
         let blob = blobs.put(bytes.clone()).await.unwrap();
         let mut damaged = bytes.clone();
         damage(&mut damaged);
+        let is_as_long = damaged.len() == bytes.len();
         fs::write(path_of(folder.path(), &blob), damaged).unwrap();
-        what_is_damaged_is_told(&blobs, &blob).await;
+        if is_as_long {
+            what_is_damaged_is_told(&blobs, &blob).await;
+        } else {
+            another_length_is_told_at_once(&blobs, &blob).await;
+        }
     }
-    // Whoever has the bytes mends it.
+    // Storing the bytes again mends it.
     let blob = blobs.put(bytes.clone()).await.unwrap();
     assert!(blobs.get(&blob).await.unwrap() == bytes);
+}
+
+#[tokio::test]
+async fn another_copy_is_read_where_the_first_is_cut_off_or_missing() {
+    let FolderBlobs { blobs, folder } = open::blobs_in_a_folder().await;
+    let bytes = b"glTF, or what was one".repeat(1000);
+    let blob = blobs.put(bytes.clone()).await.unwrap();
+    blobs
+        .put_copy(bytes.clone().into(), BlobCopy(3))
+        .await
+        .unwrap();
+    let path = path_of(folder.path(), &blob);
+    for left in [Some(&bytes[..10]), Some(&[]), None] {
+        match left {
+            Some(left) => fs::write(&path, left).unwrap(),
+            None => fs::remove_file(&path).unwrap(),
+        }
+        assert!(blobs.get(&blob).await.unwrap() == bytes);
+        assert!(blobs.is_whole(&blob).await.unwrap());
+        let state = examine_blob(&blobs, &blob).await.unwrap();
+        assert_eq!(state, BlobState::Whole);
+        drop(blobs.read(&blob, 100..200).await.unwrap());
+    }
 }
 
 #[tokio::test]
@@ -50,7 +80,7 @@ async fn only_what_is_old_and_referred_to_by_nothing_is_swept() {
     let in_the_making = put(&blobs, folder.path(), "in the making", young).await;
     let file = NewCadFile {
         name: "bracket.step".to_owned(),
-        source,
+        source: source.into(),
     };
     deployment
         .files
@@ -64,22 +94,24 @@ async fn only_what_is_old_and_referred_to_by_nothing_is_swept() {
         date_back(&torn(number), age);
     }
 
-    let swept = blobs.sweep(&*deployment.assets, Moment::from(limit)).await;
+    let swept = blobs.sweep(&*deployment.refs, older_than(limit)).await;
     let expected = Sweep {
         seen: 3,
         removed: 1,
+        unconfirmed: 0,
     };
     assert_eq!(swept.unwrap(), expected);
     assert!(blobs.get(&source).await.is_ok(), "it is referred to");
     assert!(blobs.get(&in_the_making).await.is_ok(), "it is young");
     assert!(blobs.get(&orphan).await.is_err(), "it is old and of no use");
-    assert!(!torn(1).exists(), "nobody writes at it any more");
-    assert!(torn(2).exists(), "somebody may be writing at it");
+    assert!(!torn(1).exists(), "no process writes at it any more");
+    assert!(torn(2).exists(), "a process may be writing at it");
 
-    let again = blobs.sweep(&*deployment.assets, Moment::from(limit)).await;
+    let again = blobs.sweep(&*deployment.refs, older_than(limit)).await;
     let expected = Sweep {
         seen: 2,
         removed: 0,
+        unconfirmed: 0,
     };
     assert_eq!(again.unwrap(), expected);
 }
@@ -113,12 +145,23 @@ async fn uploads_leave_nothing_and_what_a_killed_one_left_is_swept() {
         date_back(path, written);
     }
     let swept = blobs
-        .sweep(&*opened.deployment.assets, Moment::from(limit))
+        .sweep(&*opened.deployment.refs, older_than(limit))
         .await
         .unwrap();
     assert_eq!((swept.seen, swept.removed), (1, 0), "uploads are no blobs");
     assert_eq!(left.map(|path| path.exists()), [false, false, true]);
     assert!(blobs.get(&blob).await.is_ok());
+}
+
+/// What was written before `limit` is swept.
+fn older_than(limit: SystemTime) -> SweepOptions {
+    SweepOptions {
+        id: SweepId::generate(&SystemClock),
+        older_than: Moment::from(limit),
+        unfinished_before: Moment::from(limit),
+        is_confirmed: false,
+        owner: None,
+    }
 }
 
 fn files_in(folder: &Path) -> usize {

@@ -173,6 +173,7 @@ fn as_json(outcome: &Outcome) -> Value {
         "occurrences": found.occurrences,
         "triangles": found.triangles,
         "partial": found.partial,
+        "missing_geometry": found.missing_geometry,
         "retried": found.retried,
         "warnings": found.warnings,
         "unmatched_materials": record.unmatched_materials,
@@ -219,7 +220,7 @@ fn remarks(record: &Record) -> Vec<String> {
             retried.recipe, retried.first
         ));
     }
-    if found.partial {
+    if found.faces.unmeshed > 0 || found.unread_faces > 0 {
         remarks.push(format!(
             "faces are missing: {} could not be meshed, {} not be read",
             found.faces.unmeshed, found.unread_faces

@@ -116,3 +116,36 @@ fn each_server_that_is_away_is_told_with_its_own_remedy() {
     }
     assert!(!told.contains("hunter2"), "{told}");
 }
+
+#[test]
+fn a_sandbox_that_is_not_whole_is_a_warning_unless_it_is_required() {
+    let bench = Bench::new();
+    let mut command = bench.command(&["doctor"]);
+    let ended = Ended::from(command.output().unwrap()).with(1);
+    let warning = "warning sandbox      It lacks a sandbox: this is a stand-in.";
+    assert!(ended.stdout.contains(warning), "{}", ended.stdout);
+    let mut command = bench.command(&["doctor"]);
+    let required = command.env("CADMILL_REQUIRE_SANDBOX", "true");
+    let ended = Ended::from(required.output().unwrap()).with(1);
+    let failed = "failed  sandbox      It lacks a sandbox: this is a stand-in.";
+    assert!(ended.stdout.contains(failed), "{}", ended.stdout);
+    assert!(
+        ended.stdout.contains("Landlock and seccomp"),
+        "{}",
+        ended.stdout
+    );
+}
+
+#[test]
+fn nothing_is_converted_without_a_sandbox_that_is_required() {
+    let bench = Bench::new();
+    bench.step("part.step", "");
+    let ended = bench.run(&["convert", "--require-sandbox", "--json", "part.step"]);
+    let lines = ended.with(1).objects();
+    assert_eq!(lines[0]["failure"]["code"], "sandbox_missing");
+    let mut command = bench.command(&["serve"]);
+    let refused = command.env("CADMILL_REQUIRE_SANDBOX", "true").output();
+    let ended = Ended::from(refused.unwrap()).with(1);
+    let why = "`require_sandbox` is set, but the sandbox lacks a sandbox";
+    assert!(ended.stderr.contains(why), "{}", ended.stderr);
+}

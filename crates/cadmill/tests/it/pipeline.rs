@@ -21,12 +21,12 @@ fn json(bench: &Bench, arguments: &[&str]) -> Value {
 }
 
 /// A sound file whose bytes are those of no other.
-fn part(bench: &Bench, path: &str, name: &str) {
+pub(crate) fn part(bench: &Bench, path: &str, name: &str) {
     bench.write(path, &step("").replace("'Cube'", &format!("'{name}'")));
 }
 
 /// A server in the folder of `bench`, which has said that it works.
-fn serve(bench: &Bench) -> Child {
+pub(crate) fn serve(bench: &Bench) -> Child {
     let mut server = bench.command(&["serve"]);
     server.stdout(Stdio::piped()).stderr(Stdio::null());
     let mut server = server.spawn().unwrap();
@@ -41,7 +41,7 @@ fn serve(bench: &Bench) -> Child {
 }
 
 #[track_caller]
-fn stop(mut server: Child) {
+pub(crate) fn stop(mut server: Child) {
     kill(Pid::from_raw(server.id() as i32), Signal::SIGTERM).unwrap();
     assert!(server.wait().unwrap().success());
 }

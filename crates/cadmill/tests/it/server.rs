@@ -98,6 +98,12 @@ impl Server {
         kill(Pid::from_raw(self.process.id() as i32), Signal::SIGTERM).unwrap();
         assert!(self.process.wait().unwrap().success());
     }
+
+    /// Kills it, as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
 }
 
 pub(crate) fn line(output: &mut BufReader<ChildStdout>) -> String {

@@ -96,7 +96,7 @@ fn an_upload_that_breaks_off_leaves_nothing() {
     }
     let (_, page) = server.json("GET /api/cad", "", &Value::Null);
     assert_eq!(page["files"], json!([]), "{page}");
-    assert_eq!(bench.names("cadmill-data/blobs"), Vec::<String>::new());
+    assert_eq!(bench.names("cadmill-data/blobs"), ["cadmill-owner.json"]);
     server.stop();
     bench.assert_scratch_is_empty();
 }
@@ -123,7 +123,7 @@ fn reset(stream: &TcpStream) {
     clippy::disallowed_methods,
     reason = "another process does not tell when it is so"
 )]
-fn eventually(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
     let since = Instant::now();
     while !is_so() {
         assert!(since.elapsed() < Duration::from_mins(1), "it is never so");

@@ -17,11 +17,14 @@ fn the_help_says_what_there_is() {
         run(&["token", "create", "--help"]).with(0).stdout
     );
     for command in [
+        "adopt",
+        "gc",
         "import",
         "generate-missing",
         "retry",
         "serve",
         "status",
+        "verify",
         "worker",
     ] {
         let name = format!("help_{command}");

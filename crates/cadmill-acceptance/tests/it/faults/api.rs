@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use cadmill_domain::ContentHash;
 use serde_json::{Value, json};
 use ureq::{
     Agent, Body,
@@ -111,6 +112,32 @@ impl Api {
                 None => return files,
             }
         }
+    }
+
+    /// Gives a file other bytes.
+    #[track_caller]
+    pub(super) fn replace(&self, id: &str, step: &str) -> Answer {
+        let request = self.agent.put(self.url(&format!("/api/cad/{id}/source")));
+        let request = request.content_type("model/step");
+        answer(request.send(step).unwrap())
+    }
+
+    /// Whether the bytes at `path` are answered, and are those that their entity tag names.
+    #[track_caller]
+    pub(super) fn is_whole(&self, path: &str) -> bool {
+        let mut response = self.agent.get(self.url(path)).call().unwrap();
+        let etag = response.headers().get("etag").cloned();
+        let bytes = response.body_mut().read_to_vec();
+        response.status() == 200
+            && bytes.is_ok_and(|bytes| {
+                let hash = ContentHash::of(&bytes);
+                etag.is_some_and(|etag| etag.as_bytes() == format!("\"{hash}\"").as_bytes())
+            })
+    }
+
+    /// Its process.
+    pub(super) fn process(&self) -> &Worker {
+        &self.process
     }
 
     /// The bytes at `path`, and their entity tag.

@@ -14,7 +14,7 @@ use crate::program::given;
 const SCRIPT: &str = r#"#!/bin/sh
 here='HERE'
 real='REAL'
-[ "$1" = --version ] && exec "$real" --version
+case $1 in --version | check-sandbox) exec "$real" "$@" ;; esac
 hash=none before=
 for argument; do
     [ "$before" = --source-hash ] && hash=$argument

@@ -3,9 +3,12 @@
 //! PostgreSQL and a real Redis, and ends with the same check of everything that is left.
 
 mod api;
+mod blobs;
 mod cancelled;
 mod check;
+mod clocks;
 mod cluster;
+mod disk;
 mod double_click;
 mod double_click_http;
 mod failpoints;
@@ -13,15 +16,23 @@ mod follower;
 mod frozen;
 mod full_disk;
 pub(crate) mod kernel;
+mod last_event;
+mod lost_blobs;
+mod outside;
 mod postgres_away;
+mod postgres_sessions;
+mod power_cut;
 mod redis_away;
 mod redis_client;
 mod service_away;
 mod site;
 mod start;
+mod syscalls;
+mod taken_over;
 mod terminated;
 mod wakes;
 pub(crate) mod workers;
+mod write_order;
 
 use std::time::Duration;
 

@@ -9,8 +9,9 @@ use super::{
 /// Checks that readiness tells at once that `check` fails, and `requests` that they may be repeated.
 #[track_caller]
 fn is_away(api: &Api, check: &str, requests: &[&dyn Fn() -> Answer]) {
+    // It is looked at once a second at most.
+    eventually("the API is not ready", || api.get("/readyz").status == 503);
     let ready = api.get("/readyz");
-    assert_eq!(ready.status, 503, "{ready:?}");
     let told = ready.body.to_string();
     assert!(told.contains(check), "{check} is not named: {told}");
     for request in requests {

@@ -84,6 +84,8 @@ impl Site {
         command.env("CADMILL_GRACE", "10s");
         command.env("CADMILL_SLOTS", "2");
         command.env("CADMILL_DATABASE_CONNECTIONS", "4");
+        // What is lost is found by what each test is about.
+        command.env("CADMILL_SCRUB_RATE", "off");
         command
     }
 

@@ -1,7 +1,12 @@
 //! A worker that is told to stop.
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
+use cadmill_servers::{Proxy, Traffic};
 use nix::sys::signal::Signal;
 
 use super::{
@@ -55,9 +60,9 @@ fn what_ends_in_time_is_published_and_nothing_else_is_begun() {
     assert_eq!(site.kernel.runs().len(), 6);
 }
 
-/// A row that stayed claimed would be taken for that of a worker that died.
+/// What cannot be handed back is taken back when its lease is over.
 #[test]
-fn what_cannot_be_handed_back_at_once_is_handed_back_when_the_database_is_there() {
+fn a_worker_ends_although_the_database_is_gone() {
     let site = Site::alone("terminated-without-database");
     site.kernel.close_gate();
     site.import(2);
@@ -67,19 +72,37 @@ fn what_cannot_be_handed_back_at_once_is_handed_back_when_the_database_is_there(
         let mut postgres = site.postgres.write().unwrap();
         postgres.kill().unwrap();
         worker.signal(Signal::SIGTERM);
-        eventually("the tessellators are ended", || {
-            tessellators_in(&site.data()) == 0
-        });
-        worker.says("it is asked again");
+        assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
+        assert_eq!(tessellators_in(&site.data()), 0, "a tessellator is left");
         postgres.restart().unwrap();
     }
-    assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
-    assert_eq!(site.count(RUNNING), 0, "work was not handed back");
-    assert_eq!(locks(&site.redis_url), "", "a lock is left");
     site.kernel.open_gate();
     let worker = site.worker(&[]);
     settle_and_check(&site, vec![worker]);
-    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
+}
+
+#[test]
+fn a_worker_ends_although_its_way_to_the_database_is_silent() {
+    let site = Site::new("terminated-silent");
+    site.kernel.close_gate();
+    site.import(2);
+    let proxy = Proxy::start(&site.database_url).unwrap();
+    let mut worker = site.worker(&[
+        ("CADMILL_GRACE", "300ms"),
+        ("CADMILL_LEASE", "30s"),
+        ("CADMILL_DATABASE_URL", proxy.url()),
+    ]);
+    eventually("all slots tessellate", || {
+        tessellators_in(&site.data()) == 2
+    });
+    proxy.set(Traffic::Silent);
+    let since = Instant::now();
+    worker.signal(Signal::SIGTERM);
+    assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
+    // Its deadline is 2.3 s; a call to the database would have taken 15 s.
+    let took = since.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert_eq!(tessellators_in(&site.data()), 0, "a tessellator is left");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File},
     os::unix::process::ExitStatusExt as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, ExitStatus},
 };
 
@@ -53,6 +53,23 @@ impl Worker {
         let said = self.said();
         let (_, url) = said.split_once("Listening on ").unwrap();
         url.split_once(';').unwrap().0.to_owned()
+    }
+
+    /// Waits until it works, or has ended; `false` if it has ended.
+    #[track_caller]
+    pub(crate) fn starts(&mut self) -> bool {
+        let mut is_over = false;
+        eventually("a server starts or ends", || {
+            is_over = self.child.try_wait().unwrap().is_some();
+            is_over || self.said().contains("Milling with")
+        });
+        !is_over
+    }
+
+    /// A path as this process sees it, in its own mount namespace.
+    pub(crate) fn root(&self, path: &Path) -> PathBuf {
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(path.strip_prefix("/").unwrap())
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -31,7 +31,7 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
     };
     let replaced = deployment
         .files
-        .replace_source(file, expected.source, request, None)
+        .replace_source(file, expected.source.into(), request, None)
         .await;
     assert_eq!(
         replaced.unwrap(),

@@ -13,7 +13,7 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
         let now = deployment.clock.now();
         let new = NewCadFile {
             name: "a/bracket.step".to_owned(),
-            source: bytes_of("a", "A"),
+            source: bytes_of("a", "A").into(),
         };
         let request = Request {
             priority,
@@ -24,7 +24,7 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
             .add(new.clone(), Some(request))
             .await
             .unwrap();
-        assert_eq!((&file.name, file.source), (&new.name, new.source));
+        assert_eq!((&file.name, file.source), (&new.name, new.source.blob()));
         assert_eq!((file.created_at, file.updated_at), (now, now));
         assert!(file.step.is_none() && file.materials.is_empty(), "{file:?}");
         assert_eq!(
@@ -47,7 +47,7 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
 pub async fn a_file_is_added_for_later(deployment: &Deployment) {
     let new = NewCadFile {
         name: "bracket.step".to_owned(),
-        source: bytes_of("a", "A"),
+        source: bytes_of("a", "A").into(),
     };
     let file = deployment.files.add(new, None).await.unwrap();
     assert_eq!(deployment.states(file.id).await, []);
@@ -68,7 +68,9 @@ pub async fn an_unknown_file_is_none(deployment: &Deployment) {
     assert_eq!(files.get(id).await.unwrap(), None, "get");
     assert_eq!(files.named("unknown").await.unwrap(), None, "named");
     let source = bytes_of("unknown", "A");
-    let replaced = files.replace_source(id, source, Request::ASKED, None).await;
+    let replaced = files
+        .replace_source(id, source.into(), Request::ASKED, None)
+        .await;
     assert_eq!(replaced.unwrap(), SaveOutcome::NotThere, "replace_source");
     for map in MAPS {
         let saved = map.save(files, id, paint("#ff0000")).await;

@@ -24,7 +24,7 @@ pub async fn pages_follow_each_other_in_every_order(deployment: &Deployment) {
     {
         let new = NewCadFile {
             name: name.to_owned(),
-            source: bytes_of(name, "A"),
+            source: bytes_of(name, "A").into(),
         };
         let file = deployment
             .files

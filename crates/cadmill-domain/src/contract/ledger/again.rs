@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    CadFileId, MediaState, Request, RequestKey, Requested, RowState,
+    CadFileId, HandBack, MediaState, Recovery, Request, RequestKey, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -69,7 +69,7 @@ pub async fn what_is_made_of_nothing_is_not_made_again(deployment: &Deployment) 
     let source = bytes_of("bracket.step", "B");
     let files = &deployment.files;
     files
-        .replace_source(file, source, Request::BULK, None)
+        .replace_source(file, source.into(), Request::BULK, None)
         .await
         .unwrap();
     deployment.make(file, STEP).await;
@@ -108,7 +108,13 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
         .await;
     deployment.request(file, GLB, AGAIN).await;
     let claim = deployment.claim(file, GLB).await;
-    assert!(deployment.ledger.hand_back(&claim).await.unwrap());
+    assert!(
+        deployment
+            .ledger
+            .hand_back(&claim, HandBack::Stopping)
+            .await
+            .unwrap()
+    );
     let claim = deployment.claim(file, GLB).await;
     assert!(claim.forced, "whoever takes it over makes it");
     for _ in 0..3 {
@@ -117,7 +123,11 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
             _ => deployment.claim(file, GLB).await,
         };
         assert!(claim.forced, "a crash is no end");
-        deployment.ledger.recover(&claim).await.unwrap();
+        deployment
+            .ledger
+            .recover(&claim, Recovery::Ended)
+            .await
+            .unwrap();
     }
     let row = deployment.row(file, GLB).await;
     assert_eq!(

@@ -157,7 +157,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     );
     assert_eq!(
         (of_input[0].blob, of_input[0].fence),
-        (new.blob, claim.fence),
+        (new.blob.blob(), claim.fence),
         "the newer"
     );
     assert_eq!(of_input[0].report, new.report, "the newer");
@@ -185,7 +185,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     let asset = deployment.asset(other).await;
     assert_eq!(
         (asset.blob, asset.fence, asset.report),
-        (new.blob, claim.fence, json!({"fence": claim.fence})),
+        (new.blob.blob(), claim.fence, json!({"fence": claim.fence})),
         "the newest"
     );
     assert_eq!(deployment.row(file, USD).await.asset, Some(other));

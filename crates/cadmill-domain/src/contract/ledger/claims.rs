@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Count, Priority, Progress, Request, RowState, TaskPayload,
+    Clock as _, Count, HandBack, Priority, Progress, Request, RowState, TaskPayload, WorkQuery,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -45,7 +45,7 @@ pub async fn next_goes_by_priority_then_age_then_id(deployment: &Deployment) {
         .collect();
     assert_eq!(deployment.next().await, expected, "by priority, age, id");
     for limit in [0, 1, 7, expected.len()] {
-        let next = deployment.ledger.next(limit).await.unwrap();
+        let next = deployment.next_of(&WorkQuery::first(limit)).await;
         assert_eq!(next, expected[..limit], "the first {limit}");
     }
 }
@@ -101,6 +101,7 @@ pub async fn a_claim_raises_the_fence(deployment: &Deployment) {
         expected.running = Some(claim.input.clone());
         expected.fence = claim.fence;
         expected.claimed_at = Some(deployment.clock.now());
+        expected.confirmed_at = expected.claimed_at;
         expected.worker = Some(worker());
         assert_eq!(
             deployment.row(file, STEP).await,
@@ -108,7 +109,11 @@ pub async fn a_claim_raises_the_fence(deployment: &Deployment) {
             "the row after a claim"
         );
         assert!(
-            deployment.ledger.hand_back(&claim).await.unwrap(),
+            deployment
+                .ledger
+                .hand_back(&claim, HandBack::Stopping)
+                .await
+                .unwrap(),
             "it is given back"
         );
     }
@@ -180,7 +185,13 @@ pub async fn progress_is_kept_for_the_holder_only(deployment: &Deployment) {
         assert!(kept.unwrap(), "the claim holds at {fraction}");
         assert_eq!(deployment.row(file, STEP).await.progress, Some(progress));
     }
-    assert!(deployment.ledger.hand_back(&claim).await.unwrap());
+    assert!(
+        deployment
+            .ledger
+            .hand_back(&claim, HandBack::Stopping)
+            .await
+            .unwrap()
+    );
     assert_eq!(
         deployment.row(file, STEP).await.progress,
         None,

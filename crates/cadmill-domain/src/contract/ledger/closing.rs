@@ -4,7 +4,8 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, FailureCode, MOST_CRASHES, Recovered, Request, Requested, RowState,
+    Clock as _, FailureCode, HandBack, MOST_CRASHES, Recovered, Recovery, Request, Requested,
+    RowState,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
@@ -91,7 +92,11 @@ pub async fn a_claim_is_handed_back(deployment: &Deployment) {
     let claim = deployment.claim(file, STEP).await;
     let mut expected = deployment.row(file, STEP).await;
     assert!(
-        deployment.ledger.hand_back(&claim).await.unwrap(),
+        deployment
+            .ledger
+            .hand_back(&claim, HandBack::Stopping)
+            .await
+            .unwrap(),
         "the claim holds"
     );
     expected.state = RowState::Queued;
@@ -114,7 +119,11 @@ pub async fn a_claim_is_handed_back_though_its_scene_is_gone(deployment: &Deploy
     let story = [Bytes("B"), Make(STEP), Cancel(GLB)];
     deployment.happen(file, &story).await;
     assert!(
-        deployment.ledger.hand_back(&claim).await.unwrap(),
+        deployment
+            .ledger
+            .hand_back(&claim, HandBack::Stopping)
+            .await
+            .unwrap(),
         "the claim holds"
     );
     let row = deployment.row(file, USD).await;
@@ -144,7 +153,11 @@ pub async fn a_third_crash_sets_aside(deployment: &Deployment) {
     for crashes in 1..MOST_CRASHES {
         let claim = deployment.claim(file, STEP).await;
         let mut expected = deployment.row(file, STEP).await;
-        let recovered = deployment.ledger.recover(&claim).await.unwrap();
+        let recovered = deployment
+            .ledger
+            .recover(&claim, Recovery::Ended)
+            .await
+            .unwrap();
         assert_eq!(recovered, Recovered::Requeued, "crash {crashes}");
         expected.state = RowState::Queued;
         expected.running = None;
@@ -154,12 +167,20 @@ pub async fn a_third_crash_sets_aside(deployment: &Deployment) {
             expected,
             "crash {crashes}"
         );
-        let again = deployment.ledger.recover(&claim).await.unwrap();
+        let again = deployment
+            .ledger
+            .recover(&claim, Recovery::Ended)
+            .await
+            .unwrap();
         assert_eq!(again, Recovered::NoLonger, "crash {crashes} is over");
     }
     let claim = deployment.claim(file, STEP).await;
     assert_eq!(claim.tries, MOST_CRASHES - 1, "crashes count as tries");
-    let recovered = deployment.ledger.recover(&claim).await.unwrap();
+    let recovered = deployment
+        .ledger
+        .recover(&claim, Recovery::Ended)
+        .await
+        .unwrap();
     assert_eq!(recovered, Recovered::SetAside, "the third crash");
     let row = deployment.row(file, STEP).await;
     assert_eq!(row.state, RowState::Failed);
@@ -174,7 +195,8 @@ pub async fn a_third_crash_sets_aside(deployment: &Deployment) {
 pub async fn a_crash_is_counted_once(deployment: &Deployment) {
     let file = deployment.add("bracket.step").await;
     let claim = deployment.claim(file, STEP).await;
-    let recovered = join_all((0..10).map(|_| deployment.ledger.recover(&claim))).await;
+    let recovered =
+        join_all((0..10).map(|_| deployment.ledger.recover(&claim, Recovery::Ended))).await;
     let recovered = recovered.into_iter().map(Result::unwrap);
     let requeued = recovered.filter(|recovered| *recovered == Recovered::Requeued);
     assert_eq!(requeued.count(), 1, "one of ten takes it back");
@@ -185,7 +207,11 @@ pub async fn a_crash_is_counted_once(deployment: &Deployment) {
 pub async fn crashes_are_forgotten(deployment: &Deployment) {
     let crash = async |file, kind| {
         let claim = deployment.claim(file, kind).await;
-        deployment.ledger.recover(&claim).await.unwrap()
+        deployment
+            .ledger
+            .recover(&claim, Recovery::Ended)
+            .await
+            .unwrap()
     };
     let file = deployment.add("bracket.step").await;
     for _ in 0..MOST_CRASHES {
@@ -217,7 +243,11 @@ pub async fn crashes_are_forgotten(deployment: &Deployment) {
     for color in ["#000001", "#000002", "#000003", "#000004"] {
         let claim = deployment.claim(file, USD).await;
         deployment.happen(file, &[Paint(color)]).await;
-        let recovered = deployment.ledger.recover(&claim).await.unwrap();
+        let recovered = deployment
+            .ledger
+            .recover(&claim, Recovery::Ended)
+            .await
+            .unwrap();
         assert_eq!(
             recovered,
             Recovered::Requeued,

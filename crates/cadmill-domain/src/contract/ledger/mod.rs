@@ -4,13 +4,20 @@ mod again;
 mod cached;
 mod claims;
 mod closing;
+mod coarser;
+mod confirming;
+mod events;
+mod loss;
 mod missing;
 mod publishing;
+mod queue;
 mod requests;
+mod waiting;
 mod work;
 
 pub use self::{
-    again::*, cached::*, claims::*, closing::*, missing::*, publishing::*, requests::*, work::*,
+    again::*, cached::*, claims::*, closing::*, coarser::*, confirming::*, events::*, loss::*,
+    missing::*, publishing::*, queue::*, requests::*, waiting::*, work::*,
 };
 
 suite! { $ ledger, ledger_contract:
@@ -28,6 +35,13 @@ suite! { $ ledger, ledger_contract:
 
     next_goes_by_priority_then_age_then_id
     next_is_a_look_and_no_claim
+    requesters_take_turns
+    a_turn_is_taken_at_each_priority
+    a_file_is_finished_before_the_next_is_begun
+    what_is_read_does_not_wait_for_what_is_made
+    a_retry_that_is_due_takes_its_turn
+    what_follows_has_the_requester_of_what_it_follows
+    work_is_done_for_the_most_urgent_requester
     a_claim_raises_the_fence
     only_what_is_queued_and_due_is_claimed
     twenty_claims_at_once_have_one_winner
@@ -58,6 +72,26 @@ suite! { $ ledger, ledger_contract:
     crashes_are_forgotten
     work_is_cancelled
 
+    each_claim_has_its_beginning_and_its_end_in_the_timeline
+    a_publication_shows_the_asset_that_it_left
+    what_changes_nothing_writes_no_event
+    claims_at_once_write_one_event
+
+    a_medium_whose_bytes_are_lost_is_made_again
+    lost_bytes_are_lost_for_every_file
+    a_loss_leaves_each_row_in_a_right_state
+    a_lost_source_is_failed_until_it_comes_again
+    blobs_are_listed_page_by_page
+
+    a_claim_is_confirmed_by_its_owner_only
+    a_confirmation_says_what_is_no_longer_wanted
+    only_what_is_unconfirmed_is_recovered
+    after_an_outage_the_owner_confirms_first
+
+    what_may_be_poison_is_listed_by_itself
+    what_is_put_off_is_left_alone_until_then
+    a_wait_for_the_same_bytes_ends_with_their_claim
+
     missing_is_told_of_every_class
     missing_runs_the_machine_on_every_row
     a_second_click_queues_nothing
@@ -71,6 +105,14 @@ suite! { $ ledger, ledger_contract:
     trouble_ends_what_is_made_again
     a_key_makes_again_once
     a_key_at_once_makes_again_once
+
+    a_coarser_scene_is_there_but_stale
+    media_of_a_coarser_scene_say_so
+    what_is_stale_is_tried_by_the_recipe_again
+    a_retry_of_a_coarser_scene_may_fail
+    a_coarser_scene_is_no_ones_else
+    a_scene_that_is_wanted_meanwhile_is_made_after_a_coarser_one
+    coarser_scenes_are_listed
 
     work_is_told_page_by_page
     the_queue_is_measured

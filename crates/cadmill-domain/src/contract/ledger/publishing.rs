@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Fence, MediaKind, Product, Published, Requested, RowState,
+    Clock as _, Fence, HandBack, MediaKind, Product, Published, Recovery, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Fail, Make, MakeAllFor},
@@ -35,7 +35,7 @@ pub async fn a_medium_is_published(deployment: &Deployment) {
         (asset.cad_file_id, asset.kind),
         (file, MediaKind::GltfGeometry)
     );
-    assert_eq!((asset.blob, &asset.report), (new.blob, &new.report));
+    assert_eq!((asset.blob, &asset.report), (new.blob.blob(), &new.report));
     assert_eq!((&asset.input, asset.fence), (&claim.input, claim.fence));
     assert_eq!(asset.created_at, deployment.clock.now());
     row.state = RowState::Idle;
@@ -138,12 +138,12 @@ pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
             let ledger = &deployment.ledger;
             match lost {
                 "cancel" => assert!(ledger.cancel(work(file, kind)).await.unwrap()),
-                "recover" => drop(ledger.recover(&claim).await.unwrap()),
-                "hand back" => assert!(ledger.hand_back(&claim).await.unwrap()),
+                "recover" => drop(ledger.recover(&claim, Recovery::Ended).await.unwrap()),
+                "hand back" => assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap()),
                 "fail" => assert!(deployment.fail(&claim, None).await),
                 "publish" => drop(deployment.publish(&claim).await),
                 "claimed again" => {
-                    assert!(ledger.hand_back(&claim).await.unwrap());
+                    assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap());
                     deployment.claim(file, kind).await;
                 }
                 _ => claim.fence = Fence(claim.fence.0 + 1),
@@ -158,10 +158,10 @@ pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
             assert_eq!(deployment.everything().await, before, "{what}: publish");
             assert!(!deployment.fail(&claim, None).await, "{what}: fail");
             assert!(
-                !ledger.hand_back(&claim).await.unwrap(),
+                !ledger.hand_back(&claim, HandBack::Stopping).await.unwrap(),
                 "{what}: hand back"
             );
-            let recovered = ledger.recover(&claim).await.unwrap();
+            let recovered = ledger.recover(&claim, Recovery::Ended).await.unwrap();
             assert_eq!(recovered, crate::Recovered::NoLonger, "{what}: recover");
             assert_eq!(deployment.everything().await, before, "{what}");
         }

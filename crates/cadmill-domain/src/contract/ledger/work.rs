@@ -2,7 +2,7 @@
 
 use crate::{
     FailedFilter, FailureCode, MediaKind, Missing, Priority, QueueDepth, Request, Requested,
-    RowState, TaskKind, TaskPayload, WorkCursor,
+    Requester, RowState, TaskKind, TaskPayload, WorkCursor,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Fail, Make, MakeAllFor, Paint},
@@ -119,7 +119,7 @@ pub async fn what_is_stale_is_asked_for(deployment: &Deployment) {
 
     let told = deployment
         .ledger
-        .request_stale(Some(MediaKind::UsdMaster))
+        .request_stale(Some(MediaKind::UsdMaster), Requester::SHARED)
         .await;
     let expected = Missing {
         // Its own of the painted file; the scene of the revised one.
@@ -127,7 +127,11 @@ pub async fn what_is_stale_is_asked_for(deployment: &Deployment) {
         ..Missing::default()
     };
     assert_eq!(told.unwrap(), expected, "of one kind");
-    let told = deployment.ledger.request_stale(None).await.unwrap();
+    let told = deployment
+        .ledger
+        .request_stale(None, Requester::SHARED)
+        .await
+        .unwrap();
     let expected = Missing {
         queued: 1,
         // Both USD masters, the scene, and what waits for that.
@@ -147,7 +151,11 @@ pub async fn what_is_stale_is_asked_for(deployment: &Deployment) {
     assert_eq!(state(revised, GLB).await, RowState::Queued);
     let after = [deployment.rows(current).await, deployment.rows(never).await];
     assert_eq!(after, untouched);
-    let again = deployment.ledger.request_stale(None).await.unwrap();
+    let again = deployment
+        .ledger
+        .request_stale(None, Requester::SHARED)
+        .await
+        .unwrap();
     assert_eq!(
         (again.queued, again.in_flight),
         (0, 6),
@@ -180,7 +188,10 @@ pub async fn what_failed_is_tried_again(deployment: &Deployment) {
         name_contains: Some("BRACKET".to_owned()),
         ..all.clone()
     };
-    let retry = async |filter: &FailedFilter| deployment.ledger.retry_failed(filter).await.unwrap();
+    let retry = async |filter: &FailedFilter| {
+        let retried = deployment.ledger.retry_failed(filter, Requester::SHARED);
+        retried.await.unwrap()
+    };
     assert_eq!(retry(&of(PNG)).await, 0);
     assert_eq!(retry(&coded(FailureCode::KernelCrash)).await, 0);
     assert_eq!(retry(&of(USD)).await, 1);

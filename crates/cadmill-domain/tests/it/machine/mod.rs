@@ -4,8 +4,8 @@
 mod world;
 
 use cadmill_domain::{
-    CadFileId, Clock as _, Fence, Input, MediaKind, Priority, Request, Requested, Row, RowState,
-    TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
+    CadFileId, Clock as _, Fence, Input, MediaKind, Priority, Request, Requested, Requester, Row,
+    RowState, TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
 };
 use proptest::{
     collection::vec,
@@ -73,6 +73,36 @@ proptest! {
     }
 
     #[test]
+    fn what_was_lost_is_there_again_in_the_end(
+        steps in vec(
+            prop_oneof![bytes(), materials(), claim(), publish(), hand_back(), medium_lost()],
+            0..MOST_STEPS,
+        ),
+        is_source_lost in any::<bool>(),
+    ) {
+        let mut world = World::new();
+        world.with_book(|book| book.request(TaskKind::ProcessStep, Request::BULK));
+        for step in &steps {
+            world.step(step);
+        }
+        if is_source_lost {
+            world.step(&Step::Lose(TaskKind::ProcessStep));
+        }
+        for claim in world.claims.clone() {
+            world.close(Close::HandBack, &claim);
+        }
+        if is_source_lost {
+            world.step(&Step::Lose(TaskKind::ProcessStep));
+        }
+        world.step(&Step::Find);
+        world.work_off();
+        for kind in TaskKind::ALL {
+            let found = world.rows.get(&kind).and_then(|row| row.ready.clone());
+            prop_assert_eq!(found, Some(world.input(kind)), "it is asked for by itself: {}", kind);
+        }
+    }
+
+    #[test]
     fn requests_during_a_run_give_one_more_run_or_none(
         wanted in vec((0..3_u8, any_request()), 1..100),
     ) {
@@ -88,11 +118,11 @@ proptest! {
             prop_assert_eq!(became, Requested::InFlight, "a request during a run is merged");
         }
         let last = wanted.last().unwrap().0;
-        let again = row.publish(claim.fence, None, now);
+        let again = row.publish(claim.fence, None, None, now);
         prop_assert_eq!(again, Some(last != 0), "I5: one more run if another input is wanted last");
         if let Some(claim) = row.claim(work, &WorkerName::new("mill-1"), now) {
             prop_assert_eq!(&claim.input, &input(last), "I5: of the input that was wanted last");
-            prop_assert_eq!(row.publish(claim.fence, None, now), Some(false), "I5: one more run");
+            prop_assert_eq!(row.publish(claim.fence, None, None, now), Some(false), "I5: one more run");
         }
         prop_assert!(row.has(&input(last)), "I4: the newest is there");
         prop_assert!(row.claim(work, &WorkerName::new("mill-1"), now).is_none(), "I5: no third run");
@@ -104,6 +134,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     let how = [
         Close::Publish,
         Close::Publish,
+        Close::PublishCoarser,
         Close::Fail,
         Close::Delay,
         Close::HandBack,
@@ -116,6 +147,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_kind().prop_map(Step::Cancel),
         1 => bytes(),
         1 => materials(),
+        1 => any_kind().prop_map(Step::Lose),
+        1 => Just(Step::Find),
         1 => Just(Step::Wait),
     ]
 }
@@ -127,10 +160,14 @@ fn any_kind() -> impl Strategy<Value = TaskKind> {
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
     let again = proptest::bool::weighted(0.2);
-    (priority, any::<bool>(), again).prop_map(|(priority, retry_failed, again)| Request {
+    let retry_coarser = proptest::bool::weighted(0.2);
+    let how = (priority, any::<bool>(), again, retry_coarser);
+    how.prop_map(|(priority, retry_failed, again, retry_coarser)| Request {
         priority,
         retry_failed,
         again,
+        requester: Requester::SHARED,
+        retry_coarser,
     })
 }
 
@@ -144,6 +181,11 @@ fn publish() -> impl Strategy<Value = Step> {
 
 fn hand_back() -> impl Strategy<Value = Step> {
     any::<Index>().prop_map(|which| Step::Close(Close::HandBack, which))
+}
+
+fn medium_lost() -> impl Strategy<Value = Step> {
+    let media = select(MediaKind::ALL.to_vec());
+    media.prop_map(|kind| Step::Lose(TaskKind::Make(kind)))
 }
 
 fn bytes() -> impl Strategy<Value = Step> {

@@ -1,11 +1,12 @@
 //! A file, what happens to it, and what must always hold.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
-    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Failure, FailureCode, Input, MOST_CRASHES,
-    MaterialKey, MaterialMap, MaterialMaps, MediaKind, Recovered, Request, Requested, Row,
-    RowState, TaskKind, TaskPayload, WorkerName, contract::making, fakes::ManualClock,
+    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Conditions, Failure, FailureCode, HandBack,
+    Input, MOST_CRASHES, MaterialKey, MaterialMap, MaterialMaps, MediaAssetId, MediaKind, Recipe,
+    Recovered, Recovery, Request, Requested, ResultSummary, Row, RowState, TaskKind, TaskPayload,
+    WorkerName, contract::making, fakes::ManualClock,
 };
 use chrono::TimeDelta;
 use proptest::sample::Index;
@@ -21,13 +22,19 @@ pub(super) enum Step {
     Cancel(TaskKind),
     Bytes(u8),
     Paint(u8),
+    /// The bytes that the row of this kind shows are lost; of a file itself, those of its source.
+    Lose(TaskKind),
+    /// The bytes of the source are stored again.
+    Find,
     Wait,
 }
 
 /// How a claim is closed.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Close {
     Publish,
+    /// Of the scene, a coarser one.
+    PublishCoarser,
     Fail,
     Delay,
     HandBack,
@@ -86,8 +93,45 @@ impl World {
         done
     }
 
+    /// Only looks.
+    fn with_book_of<T>(&self, look: impl FnOnce(&Book<'_>) -> T) -> T {
+        let making = making();
+        let rows = self.rows.clone();
+        look(&Book::open(
+            &making,
+            self.file.subject(),
+            rows,
+            self.clock.now(),
+        ))
+    }
+
+    /// What `kind` is to be made of now: a coarser scene counts, unless the recipe is tried again.
     pub(super) fn input(&self, kind: TaskKind) -> Input {
-        making().input(kind, &self.file.subject())
+        let wanted = making().input(kind, &self.file.subject());
+        let Some(coarser) = self.coarser_scene() else {
+            return wanted;
+        };
+        match kind {
+            GLB if self.rows[&GLB].wants(&wanted) => wanted,
+            GLB => coarser,
+            _ => making().input_on(kind, &self.file.subject(), &coarser),
+        }
+    }
+
+    /// The scene that is there in place of the one that is wanted.
+    fn coarser_scene(&self) -> Option<Input> {
+        let wanted = making().input(GLB, &self.file.subject());
+        let ready = self.rows.get(&GLB)?.ready.clone();
+        ready.filter(|ready| ready.is_coarser_than(&wanted))
+    }
+
+    /// Whether a retry of a coarser scene is what `request` asks for.
+    fn is_retry(&self, kind: TaskKind, request: Request) -> bool {
+        let wanted = making().input(kind, &self.file.subject());
+        let has_wanted = self.rows.get(&kind).is_some_and(|row| row.has(&wanted));
+        let is_of_scene = kind != TaskKind::ProcessStep;
+        let is_asked = request.retry_coarser || request.again && kind == GLB;
+        is_asked && is_of_scene && !has_wanted && self.coarser_scene().is_some()
     }
 
     /// Whether the newest result of this kind is there.
@@ -108,12 +152,20 @@ impl World {
         let (kind, fence) = (claim.work.kind, claim.fence);
         let retry_at = self.clock.now() + TimeDelta::seconds(10);
         let failure = Failure::new(FailureCode::KernelError, "Cannot.");
+        let asset = kind.medium().map(|_| MediaAssetId::generate(&self.clock));
         self.with_book(|book| match how {
-            Close::Publish => book.publish(kind, fence, None).is_some(),
+            Close::PublishCoarser if kind == GLB => {
+                let coarser = coarser(&claim.input);
+                book.publish(kind, fence, asset, Some(coarser), &ResultSummary::default())
+                    .is_some()
+            }
+            Close::Publish | Close::PublishCoarser => book
+                .publish(kind, fence, asset, None, &ResultSummary::default())
+                .is_some(),
             Close::Fail => book.fail(kind, fence, &failure, None),
             Close::Delay => book.fail(kind, fence, &failure, Some(retry_at)),
-            Close::HandBack => book.hand_back(kind, fence),
-            Close::Recover => book.recover(kind, fence) != Recovered::NoLonger,
+            Close::HandBack => book.hand_back(kind, fence, HandBack::Stopping),
+            Close::Recover => book.recover(kind, fence, Recovery::Ended) != Recovered::NoLonger,
         })
     }
 
@@ -139,15 +191,78 @@ impl World {
                 self.file.materials.part_materials = paint(*tone);
                 self.with_book(repainted);
             }
+            Step::Lose(kind) => self.lose(*kind),
+            Step::Find => self.find(),
             Step::Wait => self.clock.advance(TimeDelta::seconds(20)),
         }
     }
 
+    fn lose(&mut self, kind: TaskKind) {
+        let before = self.rows.clone();
+        let failure = Failure::source_lost(self.file.source.sha256);
+        let lost = before.get(&kind).and_then(|row| row.asset);
+        self.with_book(|book| match kind {
+            TaskKind::ProcessStep => book.source_lost(&failure, &WorkerName::new("scrub")),
+            TaskKind::Make(_) => book.assets_lost(|asset| Some(asset) == lost),
+        });
+        if kind == TaskKind::ProcessStep {
+            let row = &self.rows[&kind];
+            assert!(!row.has(&self.input(kind)), "it has to be read again");
+            let is_failed = row.state == RowState::Failed;
+            assert!(is_failed || row.state == RowState::Running, "it is failed");
+        } else if lost.is_some() {
+            let row = &self.rows[&kind];
+            assert_eq!((row.asset, &row.ready), (None, &None), "nothing is there");
+        } else {
+            assert_eq!(self.rows, before, "nothing was lost");
+        }
+        for (kind, row) in &self.rows {
+            let was_running = |row: &Row| row.state == RowState::Running;
+            assert_eq!(
+                before.get(kind).is_some_and(was_running),
+                was_running(row),
+                "runs go on"
+            );
+            let stage = self.with_book_of(|book| book.stage(*kind));
+            assert!(
+                self.rows == before || row.state != RowState::Queued || stage.kind == *kind,
+                "nothing waits for what is not there: {kind}"
+            );
+        }
+        let after = self.rows.clone();
+        self.with_book(|book| match kind {
+            TaskKind::ProcessStep => book.source_lost(&failure, &WorkerName::new("scrub")),
+            TaskKind::Make(_) => book.assets_lost(|asset| Some(asset) == lost),
+        });
+        assert_eq!(self.rows, after, "it is lost once");
+    }
+
+    fn find(&mut self) {
+        #[expect(
+            clippy::redundant_closure_for_method_calls,
+            reason = "the method itself is of one lifetime"
+        )]
+        self.with_book(|book| book.source_found());
+        let row = self.rows.get(&TaskKind::ProcessStep);
+        let failure = row.filter(|row| row.state == RowState::Failed);
+        let failure = failure.and_then(|row| row.failure.as_ref());
+        let code = failure.map(|failure| failure.code);
+        assert_ne!(code, Some(FailureCode::SourceLost), "it is read again");
+    }
+
     fn request(&mut self, kind: TaskKind, request: Request) {
+        let is_retry = self.is_retry(kind, request);
         let became = self.with_book(|book| book.request(kind, request));
         // Made again it can only be of what is there.
         let lacking = kind.upstream().filter(|upstream| !self.is_there(*upstream));
         let asked_for = lacking.filter(|_| request.again).unwrap_or(kind);
+        let asked_for = if !is_retry {
+            asked_for
+        } else if self.is_there(TaskKind::ProcessStep) {
+            GLB
+        } else {
+            TaskKind::ProcessStep
+        };
         let stage = self.with_book(|book| book.stage(asked_for));
         let row = &self.rows[&stage.kind];
         assert_eq!(
@@ -204,12 +319,14 @@ impl World {
             RowState::Queued
         };
         match how {
-            Close::Publish => {
-                assert_eq!(
-                    row.ready.as_ref(),
-                    Some(&claim.input),
-                    "what was made is there"
-                );
+            Close::Publish | Close::PublishCoarser => {
+                let is_coarser = how == Close::PublishCoarser && kind == GLB;
+                let made = if is_coarser {
+                    coarser(&claim.input)
+                } else {
+                    claim.input.clone()
+                };
+                assert_eq!(row.ready.as_ref(), Some(&made), "what was made is there");
                 let expected = if was_wanted {
                     RowState::Idle
                 } else {
@@ -333,6 +450,11 @@ impl World {
         }
         panic!("the work does not end: {self:#?}");
     }
+}
+
+fn coarser(wanted: &Input) -> Input {
+    let conditions = Conditions::new("kernel", 1, Duration::from_secs(1));
+    wanted.coarser(Recipe::STANDARD, &conditions)
 }
 
 fn repainted(book: &mut Book<'_>) {

@@ -1,8 +1,8 @@
 //! What a client does, and what it is answered; files are numbers here, since ids differ.
 
 use cadmill_domain::{
-    Fence, Input, MediaKind, Missing, MissingRequest, Moment, Recovered, Request, Requested,
-    TaskKind, WorkerName,
+    BlobLoss, Confirmed, ContentHash, Fence, Input, MediaKind, Missing, MissingRequest, Moment,
+    Priority, Recovered, Recovery, Request, Requested, Requester, TaskKind, WorkQuery, WorkerName,
 };
 
 use super::side::File;
@@ -12,13 +12,14 @@ use super::side::File;
 pub(crate) enum Act {
     Request(usize, TaskKind, Request),
     RequestMissing(MissingRequest),
-    Next(usize),
+    Next(WorkQuery),
     Claim(usize, TaskKind, WorkerName),
     Progress(Ticket, f64),
     Publish(Ticket, Made),
     Fail(Ticket, Option<Moment>),
     HandBack(Ticket),
-    Recover(Ticket),
+    Confirm(Ticket),
+    Recover(Ticket, Recovery),
     Cancel(usize, TaskKind),
     Paint {
         file: usize,
@@ -26,6 +27,9 @@ pub(crate) enum Act {
         by_hand: bool,
     },
     Bytes(usize, u8, Request),
+    /// The bytes of this hash are lost, or found again.
+    Lose(ContentHash),
+    Find(ContentHash),
 }
 
 /// What is published.
@@ -33,6 +37,8 @@ pub(crate) enum Act {
 pub(crate) enum Made {
     /// Something new, different for each number.
     New(u32),
+    /// A coarser scene, or something new of another kind.
+    Coarser(u32),
     /// An asset that is there.
     Cached(AssetKey),
 }
@@ -62,7 +68,7 @@ pub(crate) struct Ticket {
 pub(crate) enum Answer {
     Requested(Option<Requested>),
     Missing(Missing),
-    Next(Vec<(usize, TaskKind)>),
+    Next(Vec<(usize, TaskKind, Priority, Requester)>),
     Claimed(Option<Ticket>),
     Held(bool),
     Published {
@@ -72,6 +78,9 @@ pub(crate) enum Answer {
     },
     Stale,
     Refused,
+    Confirmed(Confirmed),
     Recovered(Recovered),
     File(Option<File>),
+    Lost(BlobLoss),
+    Found(u64),
 }

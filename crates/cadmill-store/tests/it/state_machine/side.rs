@@ -3,9 +3,11 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use cadmill_domain::{
-    Blob, CadFile, CadFileId, CadFileQuery, Claim, Count, Failure, FailureCode, MaterialKey,
-    MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaState, NewCadFile, NewMediaAsset,
-    Product, Progress, Published, QueueDepth, Request, Row, StoreError, TaskKind, TaskPayload,
+    Blob, CadFile, CadFileId, CadFileQuery, Claim, Conditions, ContentHash, Count, Failure,
+    FailureCode, HandBack, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
+    MediaKind, MediaState, NewCadFile, NewMediaAsset, Priority, Product, Progress, Published,
+    QueueDepth, QueuedWork, Recipe, Request, Requester, Row, StoreError, TaskKind, TaskPayload,
+    WorkQuery, WorkerName,
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
 };
@@ -36,7 +38,7 @@ pub(crate) struct Snapshot {
 #[derive(Debug, PartialEq)]
 pub(crate) struct Overview {
     running: Vec<Ticket>,
-    next: Vec<(usize, TaskKind)>,
+    next: Vec<(usize, TaskKind, Priority, Requester)>,
     stats: Vec<Count>,
     depths: Vec<QueueDepth>,
     work: Vec<(usize, TaskKind, Row)>,
@@ -62,6 +64,7 @@ impl Side {
             ledger: store.clone(),
             log: store.clone(),
             tokens: store.clone(),
+            refs: store.clone(),
             webhooks: store,
             clock: clock.clone(),
         };
@@ -87,7 +90,7 @@ impl Side {
     pub(crate) async fn add(&mut self, name: &str) {
         let file = NewCadFile {
             name: name.to_owned(),
-            source: bytes(0),
+            source: bytes(0).into(),
         };
         let added = self.deployment.files.add(file, Some(Request::BULK)).await;
         self.ids.push(added.unwrap().id);
@@ -103,7 +106,7 @@ impl Side {
             Act::RequestMissing(request) => {
                 Answer::Missing(ledger.request_missing(request).await.unwrap())
             }
-            Act::Next(limit) => Answer::Next(self.next(*limit).await),
+            Act::Next(query) => Answer::Next(self.next(query).await),
             Act::Claim(file, kind, worker) => {
                 let claimed = ledger.claim(self.work(*file, *kind), worker).await;
                 Answer::Claimed(claimed.unwrap().map(|claim| self.ticket(&claim)))
@@ -123,10 +126,21 @@ impl Side {
                 Answer::Held(held.unwrap())
             }
             Act::HandBack(ticket) => {
-                Answer::Held(ledger.hand_back(&self.claim(ticket)).await.unwrap())
+                let claim = self.claim(ticket);
+                let back = ledger.hand_back(&claim, HandBack::Stopping).await;
+                Answer::Held(back.unwrap())
             }
-            Act::Recover(ticket) => {
-                Answer::Recovered(ledger.recover(&self.claim(ticket)).await.unwrap())
+            Act::Confirm(ticket) => {
+                let claim = self.claim(ticket);
+                let confirmed = ledger.confirm(&claim).await.unwrap();
+                let standing = ledger.standing(&[claim]).await.unwrap();
+                // At once with others it may have been superseded in between.
+                assert_eq!(standing.len(), 1);
+                Answer::Confirmed(confirmed)
+            }
+            Act::Recover(ticket, recovery) => {
+                let recovered = ledger.recover(&self.claim(ticket), *recovery).await;
+                Answer::Recovered(recovered.unwrap())
             }
             Act::Cancel(file, kind) => {
                 Answer::Held(ledger.cancel(self.work(*file, *kind)).await.unwrap())
@@ -144,18 +158,46 @@ impl Side {
                 };
                 Answer::File(saved.unwrap().saved().map(|file| self.file(file)))
             }
+            Act::Lose(blob) => {
+                let finder = WorkerName::new("verify");
+                Answer::Lost(ledger.blob_lost(*blob, &finder).await.unwrap())
+            }
+            Act::Find(blob) => Answer::Found(ledger.blob_found(*blob).await.unwrap()),
             Act::Bytes(file, version, request) => {
                 let (id, source) = (self.ids[*file], bytes(*version));
-                let replaced = files.replace_source(id, source, *request, None).await;
+                let replaced = files
+                    .replace_source(id, source.into(), *request, None)
+                    .await;
                 Answer::File(replaced.unwrap().saved().map(|file| self.file(file)))
             }
         }
     }
 
+    /// The blobs of all assets, or of all sources.
+    pub(crate) async fn blobs(&self, of_sources: bool) -> Vec<ContentHash> {
+        let snapshot = self.snapshot().await;
+        let mut blobs: Vec<_> = if of_sources {
+            let files = snapshot.files.iter();
+            files.map(|(_, file)| file.source.sha256).collect()
+        } else {
+            let assets = snapshot.assets.values();
+            assets.map(|asset| asset.blob.sha256).collect()
+        };
+        blobs.sort();
+        blobs.dedup();
+        blobs
+    }
+
     async fn publish(&self, ticket: &Ticket, made: &Made) -> Answer {
         let product = match made {
             Made::New(number) => product(ticket, *number),
+            Made::Coarser(number) => coarser(ticket, product(ticket, *number)),
             Made::Cached(key) => Product::Cached(self.asset_id(key).await),
+        };
+        let input = match (&product, made) {
+            (Product::Coarser { input, .. }, _) => input.clone(),
+            (_, Made::Cached(key)) => key.input.clone(),
+            _ => ticket.input.clone(),
         };
         let ledger = &self.deployment.ledger;
         match ledger.publish(&self.claim(ticket), product).await {
@@ -166,7 +208,15 @@ impl Side {
             }) => Answer::Published {
                 // An asset stays under its id, so it can be looked up later.
                 asset: match asset {
-                    Some(id) => Some(self.key_of(id).await),
+                    Some(id) => {
+                        let key = self.key_of(id).await;
+                        // At once with others it may have been lost again.
+                        Some(key.unwrap_or(AssetKey {
+                            file: ticket.file,
+                            kind: ticket.kind.medium().expect("only media have assets"),
+                            input,
+                        }))
+                    }
                     None => None,
                 },
                 again,
@@ -178,11 +228,22 @@ impl Side {
         }
     }
 
-    pub(crate) async fn next(&self, limit: usize) -> Vec<(usize, TaskKind)> {
-        let next = self.deployment.ledger.next(limit).await.unwrap();
+    pub(crate) async fn next(
+        &self,
+        query: &WorkQuery,
+    ) -> Vec<(usize, TaskKind, Priority, Requester)> {
+        let next = self.deployment.ledger.next(query).await.unwrap();
         let next = next.into_iter();
-        next.map(|work| (self.number(work.cad_file_id), work.kind))
-            .collect()
+        next.map(|queued| {
+            let QueuedWork {
+                work,
+                priority,
+                requester,
+            } = queued;
+            let file = self.number(work.cad_file_id);
+            (file, work.kind, priority, requester)
+        })
+        .collect()
     }
 
     pub(crate) async fn snapshot(&self) -> Snapshot {
@@ -221,7 +282,7 @@ impl Side {
         running.sort_by_key(|ticket| (ticket.file, ticket.kind));
         Overview {
             running,
-            next: self.next(100).await,
+            next: self.next(&WorkQuery::first(100)).await,
             stats: self.deployment.ledger.stats().await.unwrap(),
             depths: self.deployment.ledger.queue_depths().await.unwrap(),
             work: self.under_way().await,
@@ -308,9 +369,9 @@ impl Side {
         }
     }
 
-    async fn key_of(&self, id: MediaAssetId) -> AssetKey {
+    async fn key_of(&self, id: MediaAssetId) -> Option<AssetKey> {
         let asset = self.deployment.assets.get(id).await.unwrap();
-        self.key(&asset.expect("what was published is there"))
+        asset.map(|asset| self.key(&asset))
     }
 
     async fn asset_id(&self, key: &AssetKey) -> MediaAssetId {
@@ -319,7 +380,11 @@ impl Side {
             .unwrap()
             .into_iter()
             .find(|asset| self.key(asset) == *key);
-        found.expect("what is cached is there").id
+        // At once with others it may have been lost.
+        found.map_or_else(
+            || MediaAssetId::from_uuid(uuid::Uuid::max()),
+            |asset| asset.id,
+        )
     }
 }
 
@@ -353,11 +418,24 @@ fn paint(tone: u8) -> MaterialMap {
     MaterialMap::from([(MaterialKey::new("bolt-*"), spec)])
 }
 
+/// The same, as a coarser scene if it is one: there are two kernels.
+fn coarser(ticket: &Ticket, product: Product) -> Product {
+    match product {
+        Product::Asset(made) if ticket.kind == TaskKind::Make(MediaKind::GltfGeometry) => {
+            let kernel = format!("kernel {}", ticket.fence.0 % 2);
+            let conditions = Conditions::new(kernel, 1, std::time::Duration::from_secs(1));
+            let input = ticket.input.coarser(Recipe::STANDARD, &conditions);
+            Product::Coarser { made, input }
+        }
+        product => product,
+    }
+}
+
 fn product(ticket: &Ticket, number: u32) -> Product {
     let report = json!({"number": number, "share": 0.1});
     if ticket.kind == TaskKind::ProcessStep {
         return Product::Step(report);
     }
-    let blob = Blob::of(&number.to_le_bytes());
+    let blob = Blob::of(&number.to_le_bytes()).into();
     Product::Asset(NewMediaAsset { blob, report })
 }

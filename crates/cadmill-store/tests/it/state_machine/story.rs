@@ -1,8 +1,8 @@
 //! What stories are made of: steps that are drawn before it is known what there will be to act on.
 
 use cadmill_domain::{
-    FailureCode, MissingFilter, MissingRequest, Moment, Priority, Remnant, Request, TaskKind,
-    WorkerName,
+    CadFileId, FailureCode, MissingFilter, MissingRequest, Moment, Priority, QueuedWork, Recovery,
+    Remnant, Request, Requester, TaskKind, TaskPayload, Turns, WorkQuery, WorkerName,
 };
 use chrono::TimeDelta;
 use proptest::{
@@ -32,21 +32,26 @@ pub(crate) enum Step {
 pub(crate) enum Draw {
     Request(Index, TaskKind, Request),
     RequestMissing(MissingRequest),
-    Next(usize),
+    Next(WorkQuery),
     /// Claims any work.
     Claim(Index, TaskKind),
     /// Claims what is among the first in the queue.
     Take(usize),
     Progress(Which),
     Publish(Which),
+    PublishCoarser(Which),
     PublishCached(Which, Index),
     Fail(Which),
     Delay(Which),
     HandBack(Which),
-    Recover(Which),
+    Confirm(Which),
+    Recover(Which, Recovery),
     Cancel(Index, TaskKind),
     Paint(Index, u8, bool),
     Bytes(Index, u8, Request),
+    /// The bytes of a medium, or of a source, are lost or found.
+    Lose(Index, bool),
+    Find(Index),
 }
 
 /// Which claim: one that is open, or any that ever was.
@@ -70,11 +75,11 @@ impl Draw {
         Some(match self {
             Self::Request(index, kind, request) => Act::Request(file(index), *kind, *request),
             Self::RequestMissing(request) => Act::RequestMissing(request.clone()),
-            Self::Next(limit) => Act::Next(*limit),
+            Self::Next(query) => Act::Next(query.clone()),
             Self::Claim(index, kind) => Act::Claim(file(index), *kind, worker),
             Self::Take(place) => {
-                let queue = model.next(*place + 1).await;
-                let (file, kind) = *queue.last()?;
+                let queue = model.next(&WorkQuery::first(*place + 1)).await;
+                let (file, kind, ..) = *queue.last()?;
                 Act::Claim(file, kind, worker)
             }
             Self::Progress(which) => {
@@ -84,6 +89,10 @@ impl Draw {
             Self::Publish(which) => {
                 let ticket = which.resolve(model, tickets).await?;
                 Act::Publish(ticket, Made::New(number))
+            }
+            Self::PublishCoarser(which) => {
+                let ticket = which.resolve(model, tickets).await?;
+                Act::Publish(ticket, Made::Coarser(number))
             }
             Self::PublishCached(which, index) => {
                 let ticket = which.resolve(model, tickets).await?;
@@ -96,13 +105,21 @@ impl Draw {
                 Act::Fail(which.resolve(model, tickets).await?, Some(retry_at))
             }
             Self::HandBack(which) => Act::HandBack(which.resolve(model, tickets).await?),
-            Self::Recover(which) => Act::Recover(which.resolve(model, tickets).await?),
+            Self::Confirm(which) => Act::Confirm(which.resolve(model, tickets).await?),
+            Self::Recover(which, recovery) => {
+                Act::Recover(which.resolve(model, tickets).await?, *recovery)
+            }
             Self::Cancel(index, kind) => Act::Cancel(file(index), *kind),
             Self::Paint(index, tone, by_hand) => Act::Paint {
                 file: file(index),
                 tone: *tone,
                 by_hand: *by_hand,
             },
+            Self::Lose(index, of_source) => {
+                let blobs = model.blobs(*of_source).await;
+                Act::Lose(*(!blobs.is_empty()).then(|| index.get(&blobs))?)
+            }
+            Self::Find(index) => Act::Find(*index.get(&model.blobs(true).await)),
             Self::Bytes(index, version, request) => Act::Bytes(file(index), *version, *request),
         })
     }
@@ -147,27 +164,40 @@ fn any_draw() -> impl Strategy<Value = Draw> {
     prop_oneof![
         4 => (index(), any_kind(), any_request()).prop_map(|(file, kind, request)| Draw::Request(file, kind, request)),
         2 => any_missing().prop_map(Draw::RequestMissing),
-        1 => (0..6_usize).prop_map(Draw::Next),
+        2 => any_query().prop_map(Draw::Next),
         2 => (index(), any_kind()).prop_map(|(file, kind)| Draw::Claim(file, kind)),
         8 => (0..3_usize).prop_map(Draw::Take),
         1 => any_claim().prop_map(Draw::Progress),
         8 => any_claim().prop_map(Draw::Publish),
+        3 => any_claim().prop_map(Draw::PublishCoarser),
         3 => (any_claim(), index()).prop_map(|(which, asset)| Draw::PublishCached(which, asset)),
         2 => any_claim().prop_map(Draw::Fail),
         1 => any_claim().prop_map(Draw::Delay),
         2 => any_claim().prop_map(Draw::HandBack),
-        2 => any_claim().prop_map(Draw::Recover),
+        2 => any_claim().prop_map(Draw::Confirm),
+        3 => (any_claim(), any_recovery()).prop_map(|(which, recovery)| Draw::Recover(which, recovery)),
         1 => (index(), any_kind()).prop_map(|(file, kind)| Draw::Cancel(file, kind)),
         2 => (index(), 0..2_u8, any::<bool>()).prop_map(|(file, tone, by_hand)| Draw::Paint(file, tone, by_hand)),
         2 => (index(), 0..2_u8, any_request()).prop_map(|(file, version, request)| Draw::Bytes(file, version, request)),
+        2 => (index(), proptest::bool::weighted(0.3)).prop_map(|(blob, of_source)| Draw::Lose(blob, of_source)),
+        1 => index().prop_map(Draw::Find),
     ]
 }
 
 /// What is left of earlier tries is counted before it is asked for, so at once with others the count
 /// may be that of no order.
+///
+/// A source that is lost while another file gets the same bytes may be lost for one of them only;
+/// the finder of a loss looks for the bytes once more after it was written.
 fn of_all_files(mut draw: Draw) -> Draw {
-    if let Draw::RequestMissing(request) = &mut draw {
-        request.filter.only = None;
+    match &mut draw {
+        Draw::RequestMissing(request) => request.filter.only = None,
+        Draw::Lose(_, of_source) => *of_source = false,
+        _ => {}
+    }
+    // It waits for no other transaction, so at once with others it may do nothing.
+    if let Draw::Recover(which, _) = draw {
+        draw = Draw::HandBack(which);
     }
     draw
 }
@@ -183,13 +213,61 @@ fn any_claim() -> impl Strategy<Value = Which> {
     ]
 }
 
+fn any_recovery() -> impl Strategy<Value = Recovery> {
+    let lease = TimeDelta::seconds(15);
+    let unconfirmed = |is_free| Recovery::Unconfirmed { lease, is_free };
+    select(vec![Recovery::Ended, unconfirmed(true), unconfirmed(false)])
+}
+
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
     let again = proptest::bool::weighted(0.3);
-    (priority, any::<bool>(), again).prop_map(|(priority, retry_failed, again)| Request {
+    let retry_coarser = proptest::bool::weighted(0.2);
+    let how = (
         priority,
-        retry_failed,
+        any::<bool>(),
         again,
+        any_requester(),
+        retry_coarser,
+    );
+    how.prop_map(
+        |(priority, retry_failed, again, requester, retry_coarser)| Request {
+            priority,
+            retry_failed,
+            again,
+            requester,
+            retry_coarser,
+        },
+    )
+}
+
+fn any_requester() -> impl Strategy<Value = Requester> {
+    (0..3_u8).prop_map(|number| match number {
+        0 => Requester::SHARED,
+        number => Requester::SHARED.project(&number.to_string()),
+    })
+}
+
+/// A look by a worker that has given some turns.
+fn any_query() -> impl Strategy<Value = WorkQuery> {
+    let priority = select(Priority::ALL.to_vec());
+    let taken = (any_kind(), priority, any_requester());
+    let taken = vec(taken, 0..4);
+    (0..8_usize, 0..8_usize, taken).prop_map(|(reads, makes, taken)| {
+        let mut turns = Turns::default();
+        for (kind, priority, requester) in taken {
+            let cad_file_id = CadFileId::from_uuid(uuid::Uuid::nil());
+            turns.took(&QueuedWork {
+                work: TaskPayload { cad_file_id, kind },
+                priority,
+                requester,
+            });
+        }
+        WorkQuery {
+            reads,
+            makes,
+            turns,
+        }
     })
 }
 
@@ -205,8 +283,10 @@ fn any_missing() -> impl Strategy<Value = MissingRequest> {
         Some(Remnant::Failed(Some(FailureCode::KernelCrash))),
     ];
     let filter = (select(names), select(only));
-    (any_kind(), filter, flags).prop_map(|(kind, (name, only), (include_failed, dry_run))| {
-        MissingRequest {
+    let requests = (any_kind(), filter, flags, any_requester());
+    requests.prop_map(
+        |(kind, (name, only), (include_failed, dry_run), requester)| MissingRequest {
+            requester,
             kind,
             filter: MissingFilter {
                 name_contains: name.map(str::to_owned),
@@ -214,6 +294,6 @@ fn any_missing() -> impl Strategy<Value = MissingRequest> {
             },
             include_failed,
             dry_run,
-        }
-    })
+        },
+    )
 }

@@ -1,0 +1,44 @@
+//! Scenes that came out coarser than the recipe are tried again where the conditions are others: by
+//! another kernel, or within other limits of memory or time.
+
+use cadmill_domain::{Failure, Input, Request, TaskPayload};
+use tracing::info;
+
+use crate::mill::Mill;
+
+impl Mill {
+    /// Asks once more for each coarser scene that was not tried under the conditions that hold here.
+    /// Each condition leaves a scene with its own input, so the recipe is tried once for each.
+    pub(crate) async fn retry_coarser(&self) -> Result<(), Failure> {
+        let coarser = self.records.ledger.coarser().await?;
+        if coarser.is_empty() {
+            return Ok(());
+        }
+        let conditions = self.conditions().await?;
+        let recipe = self.settings.making.recipe();
+        let mut asked = 0;
+        for (work, input) in coarser {
+            let tried_here = input.wanted().coarser(recipe, &conditions);
+            if input != tried_here && !self.has_asset(work, &tried_here).await? {
+                let request = Request {
+                    retry_coarser: true,
+                    ..Request::BULK
+                };
+                self.records.ledger.request(work, request).await?;
+                asked += 1;
+            }
+        }
+        if asked > 0 {
+            info!(
+                asked,
+                "coarser scenes are tried again under other conditions"
+            );
+        }
+        Ok(())
+    }
+
+    async fn has_asset(&self, work: TaskPayload, input: &Input) -> Result<bool, Failure> {
+        let assets = self.records.assets.of_file(work.cad_file_id).await?;
+        Ok(assets.iter().any(|asset| asset.input == *input))
+    }
+}

@@ -1,0 +1,247 @@
+//! Bytes that are missing or damaged: what comes upon them lets them be made again.
+
+use std::{num::NonZeroU64, sync::Arc, time::Duration};
+
+use cadmill_domain::{
+    Blob, BlobState, Blobs as _, CadFileId, CadFiles as _, FailureCode, HandBack, Ledger as _,
+    MaterialMap, RowState, StepEvent, TaskKind, TaskOutcome, examine_blob,
+};
+use cadmill_pipeline::{Fault, Verifier};
+use tokio::time::Instant;
+
+use crate::{
+    kernel::Kernel,
+    mill::step,
+    plant::{GLTF, Plant, STEP, UPLOAD, USD, run, work},
+};
+
+/// What is done to a blob: it is removed, cut off, or overwritten.
+fn damages(plant: &Plant, blob: Blob, bytes: &[u8]) -> [(&'static str, Option<Vec<u8>>); 3] {
+    assert!(bytes.len() > 2, "there is something to damage in {blob:?}");
+    assert_eq!(Blob::of(bytes), blob);
+    let mut other = bytes.to_vec();
+    other[1] ^= 1;
+    plant.blobs.damage(&blob, Some(bytes.to_vec()));
+    [
+        ("removed", None),
+        ("cut off", Some(bytes[..2].to_vec())),
+        ("overwritten", Some(other)),
+    ]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_medium_waits_for_its_scene_to_be_made_again() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(USD).await;
+    let scene = plant.assets(id, GLTF).await.remove(0).blob;
+    let bytes = plant.blobs.get(&scene).await.unwrap();
+    for (damage, left) in damages(&plant, scene, &bytes) {
+        plant.blobs.damage(&scene, left);
+        run_again(&plant, id, USD).await;
+        let outcome = run(&plant.mill, id, USD).await;
+        assert_eq!(outcome, TaskOutcome::HandedBack, "{damage}");
+        let last = plant.journal.of(work(id, USD)).pop().unwrap();
+        assert_eq!(last.event, StepEvent::StepFailed, "{damage}");
+        let code = HandBack::InputLost.code();
+        assert_eq!(last.result["code"], code.as_str(), "{damage}");
+        let states = [GLTF, USD].map(|kind| plant.row(id, kind));
+        let [scene_row, master] = states;
+        assert_eq!(scene_row.await.state, RowState::Queued, "{damage}");
+        assert_eq!(master.await.state, RowState::Idle, "{damage}");
+
+        run(&plant.mill, id, GLTF).await;
+        let outcome = run(&plant.mill, id, USD).await;
+        assert!(
+            matches!(outcome, TaskOutcome::Made(_)),
+            "{damage}: {outcome:?}"
+        );
+        let state = examine_blob(&plant.blobs, &scene).await.unwrap();
+        assert_eq!(state, BlobState::Whole, "{damage}");
+    }
+    assert_eq!(kernel.runs(), 4, "once, and after each loss");
+    plant.assert_scratch_is_empty();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_lost_is_not_copied() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let first = plant.ready_for(USD).await;
+    let scene = plant.assets(first, GLTF).await.remove(0).blob;
+    plant.blobs.damage(&scene, None);
+    let twin = plant.bring("twin.step", &step("part.step"), UPLOAD).await;
+    run(&plant.mill, twin, STEP).await;
+    let outcome = run(&plant.mill, twin, GLTF).await;
+    assert!(matches!(outcome, TaskOutcome::Made(_)), "{outcome:?}");
+    assert_eq!(kernel.runs(), 2);
+    // The other file gets it back without another run.
+    let outcome = run(&plant.mill, first, GLTF).await;
+    assert!(matches!(outcome, TaskOutcome::Cached(_)), "{outcome:?}");
+    assert_eq!(kernel.runs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lost_source_fails_and_comes_again() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.upload("part.step").await;
+    let source = plant.store.get(id).await.unwrap().unwrap().source;
+    let bytes = step("part.step").into_bytes();
+    for (damage, left) in damages(&plant, source, &bytes) {
+        plant.blobs.damage(&source, left);
+        let outcome = run(&plant.mill, id, STEP).await;
+        let (code, retry) = (FailureCode::SourceLost, false);
+        assert_eq!(outcome, TaskOutcome::Failed { code, retry }, "{damage}");
+        plant.blobs.put(bytes.clone()).await.unwrap();
+        assert_eq!(plant.store.blob_found(source.sha256).await.unwrap(), 1);
+        assert_eq!(plant.row(id, STEP).await.state, RowState::Queued);
+    }
+    // Read once, and lost before its scene is made.
+    run(&plant.mill, id, STEP).await;
+    plant.blobs.damage(&source, None);
+    let outcome = run(&plant.mill, id, GLTF).await;
+    assert_eq!(outcome, TaskOutcome::HandedBack);
+    assert_eq!(plant.row(id, GLTF).await.state, RowState::Idle);
+    let failure = plant.row(id, STEP).await.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::SourceLost);
+    plant.bring("twin.step", &step("part.step"), UPLOAD).await;
+    let worker = plant.worker(2);
+    plant.journal.wait_for_all(2).await;
+    worker.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn all_blobs_are_examined_and_only_what_is_lost_is_repaired() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(USD).await;
+    run(&plant.mill, id, USD).await;
+    let lost = plant.upload("lost.step").await;
+    let mut verifier = verifier(&plant, None);
+    verifier.repairs = false;
+    let verified = verifier.run(&|_| {}).await.unwrap();
+    assert!(verified.is_whole(), "{verified:?}");
+    assert_eq!(verified.blobs, 4, "two sources, a scene and a master");
+
+    let scene = plant.assets(id, GLTF).await.remove(0).blob;
+    let master = plant.assets(id, USD).await.remove(0).blob;
+    let source = plant.store.get(lost).await.unwrap().unwrap().source;
+    plant.blobs.damage(&scene, None);
+    plant
+        .blobs
+        .damage(&master, Some(vec![0; master.bytes as usize]));
+    plant.blobs.damage(&source, Some(Vec::new()));
+    let seen = std::sync::Mutex::new(Vec::new());
+    let progress = |verified: &cadmill_pipeline::Verified| {
+        seen.lock().unwrap().push(verified.blobs);
+    };
+    let verified = verifier.run(&progress).await.unwrap();
+    assert_eq!((verified.missing, verified.damaged), (1, 2));
+    assert_eq!((verified.media, verified.sources), (0, 0), "it only looks");
+    assert_eq!(*seen.lock().unwrap(), [1, 2, 3, 4]);
+    let mut found: Vec<_> = verified.findings.iter().collect();
+    found.sort_by_key(|finding| finding.bytes);
+    let fault_of = |blob: &Blob| {
+        let finding = found.iter().find(|finding| finding.sha256 == blob.sha256);
+        finding.map(|finding| finding.fault)
+    };
+    assert_eq!(fault_of(&scene), Some(Fault::Missing));
+    assert_eq!(fault_of(&master), Some(Fault::Damaged));
+    assert_eq!(plant.row(id, GLTF).await.state, RowState::Idle);
+
+    verifier.repairs = true;
+    let verified = verifier.run(&|_| {}).await.unwrap();
+    assert_eq!((verified.media, verified.sources), (2, 1));
+    assert_eq!(plant.row(id, GLTF).await.state, RowState::Queued);
+    assert_eq!(plant.row(lost, STEP).await.state, RowState::Failed);
+
+    // The source is put back.
+    plant
+        .blobs
+        .put(step("lost.step").into_bytes())
+        .await
+        .unwrap();
+    let verified = verifier.run(&|_| {}).await.unwrap();
+    assert_eq!((verified.found, verified.is_whole()), (1, true));
+    assert_eq!(plant.row(lost, STEP).await.state, RowState::Queued);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrub_keeps_to_its_rate_and_begins_again() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.ready_for(USD).await;
+    run(&plant.mill, id, USD).await;
+    let scene = plant.assets(id, GLTF).await.remove(0).blob;
+    let large = vec![7; 10 << 20];
+    let large = String::from_utf8(large).unwrap();
+    plant.bring("big.step", &large, UPLOAD).await;
+    let verifier = verifier(&plant, NonZeroU64::new(1 << 20));
+    let begun = Instant::now();
+    let verified = verifier.run(&|_| {}).await.unwrap();
+    assert!(verified.is_whole());
+    let took = begun.elapsed();
+    let expected = Duration::from_secs(10)..Duration::from_secs(11);
+    assert!(expected.contains(&took), "10 MiB at 1 MiB/s took {took:?}");
+
+    let scrub = tokio::spawn(async move { verifier.scrub().await });
+    for damage in [None, Some(vec![1])] {
+        plant.blobs.damage(&scene, damage);
+        while plant.row(id, GLTF).await.state != RowState::Queued {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        run(&plant.mill, id, GLTF).await;
+    }
+    scrub.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scrub_leaves_very_much_that_is_lost_to_a_person() {
+    let plant = Plant::new(Kernel::prompt());
+    let mut files = Vec::new();
+    for number in 0..300 {
+        let id = plant.upload(&format!("{number}.step")).await;
+        let source = plant.store.get(id).await.unwrap().unwrap().source;
+        plant.blobs.damage(&source, None);
+        files.push(id);
+    }
+    let scrubbing = verifier(&plant, NonZeroU64::new(1 << 20));
+    let scrub = tokio::spawn(async move { scrubbing.scrub().await });
+    // Long enough for many passes.
+    tokio::time::sleep(Duration::from_hours(1)).await;
+    scrub.abort();
+    let lost = async || {
+        let mut lost = 0;
+        for id in &files {
+            lost += usize::from(plant.row(*id, STEP).await.state == RowState::Failed);
+        }
+        lost
+    };
+    let found = lost().await;
+    // A pass that begins anywhere may see less than that, and one that sees all goes on to it.
+    assert!((101..=202).contains(&found), "{found}");
+    verifier(&plant, None).run(&|_| {}).await.unwrap();
+    assert_eq!(lost().await, 300);
+}
+
+fn verifier(plant: &Plant, rate: Option<NonZeroU64>) -> Verifier {
+    Verifier {
+        records: plant.mill.records.clone(),
+        blobs: Arc::new(plant.blobs.clone()),
+        finder: "verify",
+        repairs: true,
+        rate,
+    }
+}
+
+/// Makes a medium stale.
+async fn run_again(plant: &Plant, id: CadFileId, kind: TaskKind) {
+    let number = plant.journal.so_far().len();
+    let spec = serde_json::json!({"color": format!("#0000{:02x}", number % 256)});
+    let spec = serde_json::from_value(spec).unwrap();
+    let map = MaterialMap::from([(cadmill_domain::MaterialKey::new("*"), spec)]);
+    plant
+        .store
+        .save_part_materials(id, map, None)
+        .await
+        .unwrap();
+    assert_eq!(plant.row(id, kind).await.state, RowState::Queued);
+}

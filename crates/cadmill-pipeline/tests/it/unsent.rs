@@ -1,0 +1,160 @@
+//! Media that were made and could not be stored.
+
+use std::{
+    fs,
+    ops::Range,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use cadmill_domain::{
+    Blob, BlobCopy, BlobUpload, Blobs, ByteStream, Failure, FailureCode, Ledger as _, RowState,
+    TaskOutcome, fakes::MemoryBlobs,
+};
+
+use crate::{
+    kernel::{Answer, Kernel},
+    plant::{GLTF, Plant, run},
+};
+
+/// Blobs of which so many cannot be stored.
+#[derive(Debug)]
+struct Away {
+    blobs: MemoryBlobs,
+    times: AtomicUsize,
+}
+
+#[async_trait::async_trait]
+impl Blobs for Away {
+    async fn put_copy(&self, bytes: Bytes, copy: BlobCopy) -> Result<Blob, Failure> {
+        let left = self.times.load(Ordering::SeqCst);
+        if left > 0 {
+            self.times.store(left - 1, Ordering::SeqCst);
+            return Err(Failure::new(FailureCode::Storage, "It is away."));
+        }
+        self.blobs.put_copy(bytes, copy).await
+    }
+    async fn hash_file(&self, path: &Path) -> Result<Blob, Failure> {
+        self.blobs.hash_file(path).await
+    }
+    async fn put_file_copy(&self, path: &Path, blob: Blob, copy: BlobCopy) -> Result<(), Failure> {
+        self.blobs.put_file_copy(path, blob, copy).await
+    }
+    async fn get(&self, blob: &Blob) -> Result<Vec<u8>, Failure> {
+        self.blobs.get(blob).await
+    }
+    async fn fetch(&self, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure> {
+        self.blobs.fetch(blob, folder).await
+    }
+    async fn is_whole(&self, blob: &Blob) -> Result<bool, Failure> {
+        self.blobs.is_whole(blob).await
+    }
+    async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure> {
+        self.blobs.begin().await
+    }
+    async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<ByteStream, Failure> {
+        self.blobs.read(blob, range).await
+    }
+    async fn direct_url(
+        &self,
+        blob: &Blob,
+        file_name: &str,
+        media_type: &str,
+        valid_for: Duration,
+    ) -> Result<Option<String>, Failure> {
+        self.blobs
+            .direct_url(blob, file_name, media_type, valid_for)
+            .await
+    }
+    async fn probe(&self) -> Result<(), Failure> {
+        self.blobs.probe().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_medium_that_could_not_be_stored_is_sent_again_without_being_made_again() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(GLTF).await;
+    let mut mill = plant.mill.clone();
+    mill.blobs = Arc::new(Away {
+        blobs: plant.blobs.clone(),
+        times: AtomicUsize::new(2),
+    });
+    for _ in 0..2 {
+        let failed = run(&mill, id, GLTF).await;
+        let code = FailureCode::Storage;
+        assert_eq!(failed, TaskOutcome::Failed { code, retry: true });
+        let kept = mill.settings.scratch.join("unsent");
+        assert_eq!(fs::read_dir(&kept).unwrap().count(), 1, "it is kept");
+        assert!(plant.assets(id, GLTF).await.is_empty());
+        tokio::time::advance(Duration::from_mins(20)).await;
+    }
+    let made = run(&mill, id, GLTF).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 1, "it was made once");
+    assert_eq!(plant.row(id, GLTF).await.state, RowState::Idle);
+    let asset = plant.assets(id, GLTF).await.remove(0);
+    assert!(plant.blobs.is_whole(&asset.blob).await.unwrap());
+    assert!(asset.report.is_object(), "its report is that of then");
+    plant.assert_scratch_is_empty();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_coarser_scene_that_could_not_be_stored_stays_coarser() {
+    let (kernel, mut calls) = Kernel::waiting();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(GLTF).await;
+    let mut mill = plant.mill.clone();
+    mill.blobs = Arc::new(Away {
+        blobs: plant.blobs.clone(),
+        times: AtomicUsize::new(1),
+    });
+    let answer = async { calls.next().await.answer(Answer::MadeCoarser) };
+    let (failed, ()) = tokio::join!(run(&mill, id, GLTF), answer);
+    let code = FailureCode::Storage;
+    assert_eq!(failed, TaskOutcome::Failed { code, retry: true });
+    tokio::time::advance(Duration::from_mins(20)).await;
+    let made = run(&mill, id, GLTF).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 1, "it was made once");
+    let scene = plant.assets(id, GLTF).await.remove(0);
+    assert!(scene.input.is_coarser(), "{:?}", scene.input);
+    plant.assert_scratch_is_empty();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_demanded_again_is_not_what_was_made_before() {
+    let kernel = Kernel::prompt();
+    let plant = Plant::new(kernel.clone());
+    let id = plant.ready_for(GLTF).await;
+    let mut mill = plant.mill.clone();
+    mill.blobs = Arc::new(Away {
+        blobs: plant.blobs.clone(),
+        times: AtomicUsize::new(1),
+    });
+    run(&mill, id, GLTF).await;
+    // Meanwhile another worker has made it.
+    tokio::time::advance(Duration::from_mins(20)).await;
+    let elsewhere = tempfile::tempdir().unwrap();
+    let mut other = plant.mill.clone();
+    other.settings.scratch = elsewhere.path().to_owned();
+    let made = run(&other, id, GLTF).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 2);
+    let again = cadmill_domain::Request {
+        again: true,
+        ..cadmill_domain::Request::ASKED
+    };
+    let work = crate::plant::work(id, GLTF);
+    plant.store.request(work, again).await.unwrap();
+    let made = run(&mill, id, GLTF).await;
+    assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
+    assert_eq!(kernel.runs(), 3);
+    plant.assert_scratch_is_empty();
+}

@@ -1,0 +1,201 @@
+//! Which database owns some blobs. A sweep trusts the rows of the database, so the blobs of one must
+//! never be swept by another, nor by an older or an empty copy of it.
+
+use std::time::Duration;
+
+use cadmill_domain::{DeploymentId, Failure, StoreError};
+use sea_orm::{
+    ConnectionTrait as _,
+    prelude::{ChronoDateTimeUtc, Uuid},
+};
+
+use crate::{
+    Store,
+    blobs::{ObjectBlobs, Owner, Sweep},
+    error::store_error,
+    ledger::columns::{get, json, understood},
+};
+
+/// A database and some blobs do not belong together.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum OwnershipError {
+    /// There are blobs that bear no marker, and no file in the database.
+    #[error(
+        "the database has no CAD files, but there are blobs beside it, which would be removed; \
+         restore the database, use an empty blob store, or run `cadmill adopt` if the blobs are to \
+         be this database's"
+    )]
+    EmptyDatabase,
+    /// The blobs are marked as those of another database, or of another copy of this one.
+    #[error(
+        "the blobs belong to the deployment {} in its generation {}, and this database is {}; use \
+         the database or the blobs that belong together, or run `cadmill adopt` after a restore, \
+         or if the blobs are to be this database's",
+        marker.id, marker.generation, described(database.as_ref())
+    )]
+    OtherOwner {
+        /// What the blobs say.
+        marker: Owner,
+        /// What the database says.
+        database: Option<Owner>,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The blob store failed.
+    #[error(transparent)]
+    Blobs(#[from] Failure),
+}
+
+impl Store {
+    /// Checks that these blobs are those of this database. Blobs that bear no marker are marked, if
+    /// the database has files or there is no blob.
+    ///
+    /// # Errors
+    /// If they are not, or if the database or the blob store does not answer.
+    pub async fn own_blobs(&self, blobs: &ObjectBlobs) -> Result<Owner, OwnershipError> {
+        let database = self.owner().await?;
+        let marker = if let Some(marker) = blobs.owner().await? {
+            marker
+        } else {
+            if !blobs.is_empty().await? && !self.has_files().await? {
+                return Err(OwnershipError::EmptyDatabase);
+            }
+            let owner = self.make_owner().await?;
+            if blobs.mark(owner).await? {
+                owner
+            } else {
+                // Another process was faster.
+                blobs.owner().await?.unwrap_or(owner)
+            }
+        };
+        match self.owner().await? {
+            Some(owner) if owner == marker => {
+                blobs.note_owned();
+                Ok(owner)
+            }
+            _ => Err(OwnershipError::OtherOwner { marker, database }),
+        }
+    }
+
+    /// Makes these blobs those of this database, as it is now: the generation grows in both, so that
+    /// other copies of the database are refused from now on.
+    ///
+    /// # Errors
+    /// If the database or the blob store does not answer; then it is to be run again.
+    pub async fn adopt_blobs(&self, blobs: &ObjectBlobs) -> Result<Owner, OwnershipError> {
+        let own = self.make_owner().await?;
+        let marked = blobs.owner().await?;
+        let same = marked.filter(|marked| marked.id == own.id);
+        let generation = own
+            .generation
+            .max(same.map_or(0, |marked| marked.generation))
+            + 1;
+        let owner = Owner { generation, ..own };
+        let sql = "UPDATE deployment SET generation = $1 WHERE generation = $2";
+        let values = [(generation as i64).into(), (own.generation as i64).into()];
+        let updated = self.writing().execute_raw(self.statement(sql, values));
+        if updated.await.map_err(store_error)?.rows_affected() == 0 {
+            let text = "the blobs were just adopted by another process";
+            return Err(StoreError::Refused(text.into()).into());
+        }
+        blobs.mark_again(owner).await?;
+        Ok(owner)
+    }
+
+    /// Whether the last sweep was begun longer ago than `every`.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn is_sweep_due(&self, every: Duration) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 AS due FROM deployment WHERE swept_at IS NULL OR swept_at <= $1";
+        let select = self.statement(sql, [self.last_due(every).into()]);
+        let row = self.reading().query_one_raw(select).await;
+        Ok(row.map_err(store_error)?.is_some())
+    }
+
+    /// Begins a sweep, if the last one was begun longer ago than `every`. Of many that ask at once,
+    /// one may.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn begin_sweep(&self, every: Duration) -> Result<bool, StoreError> {
+        let sql = "UPDATE deployment SET swept_at = $1 WHERE swept_at IS NULL OR swept_at <= $2";
+        let values = [self.clock.now().into(), self.last_due(every).into()];
+        let update = self.statement(sql, values);
+        let updated = self.writing().execute_raw(update).await;
+        Ok(updated.map_err(store_error)?.rows_affected() == 1)
+    }
+
+    /// Stores what came of a sweep.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn end_sweep(&self, sweep: &Sweep) -> Result<(), StoreError> {
+        let statement = self.statement("UPDATE deployment SET sweep = $1", [json(Some(sweep))]);
+        let updated = self.writing().execute_raw(statement).await;
+        updated.map(drop).map_err(store_error)
+    }
+
+    /// What came of the last sweep.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn last_sweep(&self) -> Result<Option<Sweep>, StoreError> {
+        let select = self.statement("SELECT sweep FROM deployment", []);
+        let row = self.reading().query_one_raw(select).await;
+        let Some(row) = row.map_err(store_error)? else {
+            return Ok(None);
+        };
+        let sweep: Option<serde_json::Value> = get(&row, "sweep")?;
+        sweep
+            .map(|sweep| understood(serde_json::from_value(sweep)))
+            .transpose()
+    }
+
+    /// A sweep that was begun until then is long enough ago.
+    fn last_due(&self, every: Duration) -> ChronoDateTimeUtc {
+        self.clock.now() - chrono::TimeDelta::from_std(every).unwrap_or_default()
+    }
+
+    /// What this database is; none if it has owned no blobs yet.
+    async fn owner(&self) -> Result<Option<Owner>, StoreError> {
+        let select = self.statement("SELECT id, generation FROM deployment", []);
+        let row = self.reading().query_one_raw(select).await;
+        let Some(row) = row.map_err(store_error)? else {
+            return Ok(None);
+        };
+        Ok(Some(Owner {
+            id: DeploymentId::from_uuid(get::<Uuid>(&row, "id")?),
+            generation: get::<i64>(&row, "generation")? as u64,
+        }))
+    }
+
+    async fn make_owner(&self) -> Result<Owner, StoreError> {
+        if let Some(owner) = self.owner().await? {
+            return Ok(owner);
+        }
+        let id = DeploymentId::generate(&*self.clock);
+        let sql = "INSERT INTO deployment (singleton, id, generation) VALUES (1, $1, 1) \
+                   ON CONFLICT (singleton) DO NOTHING";
+        let insert = self.statement(sql, [id.as_uuid().into()]);
+        let inserted = self.writing().execute_raw(insert).await;
+        inserted.map_err(store_error)?;
+        let missing = || StoreError::Unreadable("the table `deployment` has no row".to_owned());
+        self.owner().await?.ok_or_else(missing)
+    }
+
+    async fn has_files(&self) -> Result<bool, StoreError> {
+        let select = self.statement("SELECT 1 AS found FROM cad_file LIMIT 1", []);
+        let row = self.reading().query_one_raw(select).await;
+        Ok(row.map_err(store_error)?.is_some())
+    }
+}
+
+fn described(owner: Option<&Owner>) -> String {
+    match owner {
+        Some(Owner { id, generation }) => format!("{id} in its generation {generation}"),
+        None => "one that has owned no blobs yet".to_owned(),
+    }
+}

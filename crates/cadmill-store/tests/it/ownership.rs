@@ -1,0 +1,367 @@
+//! Whose blobs are swept, when a sweep asks first, and requests of commands.
+
+use std::{sync::Arc, time::Duration};
+
+use cadmill_domain::{
+    Blobs as _, CadFiles as _, Clock as _, FailureCode, NewCadFile, SweepId, SystemClock,
+    WorkerName, contract, fakes::ManualClock, keep_bytes, report_blob_loss,
+};
+use cadmill_store::{
+    Database, LocalDoorbell, MaintenanceKind, MaintenanceState, ObjectBlobs, OwnershipError, Store,
+    Sweep, SweepOptions,
+};
+use chrono::TimeDelta;
+use serde_json::json;
+
+use crate::open;
+
+/// Two databases beside each other, and blobs.
+struct Beside {
+    blobs: ObjectBlobs,
+    own: Store,
+    other: Store,
+    clock: Arc<ManualClock>,
+    folder: tempfile::TempDir,
+}
+
+impl Beside {
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(ManualClock::new());
+        let path = folder.path().join("other");
+        std::fs::create_dir(&path).unwrap();
+        let url = open::new_postgres_database().await;
+        let own = open::sqlite_in(folder.path()).await;
+        let other = Database::connect_postgres(&url, 8).await.unwrap();
+        Self {
+            blobs: ObjectBlobs::in_folder(&folder.path().join("blobs")).unwrap(),
+            own: store(own, &clock).await,
+            other: store(other, &clock).await,
+            clock,
+            folder,
+        }
+    }
+}
+
+#[tokio::test]
+async fn blobs_belong_to_the_first_database_that_works_with_them() {
+    let beside = Beside::new().await;
+    let Beside {
+        blobs, own, other, ..
+    } = &beside;
+    let owner = own.own_blobs(blobs).await.unwrap();
+    assert_eq!(own.own_blobs(blobs).await.unwrap(), owner, "a second start");
+    assert_eq!(blobs.owner().await.unwrap(), Some(owner));
+    let refused = other.own_blobs(blobs).await.unwrap_err();
+    assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
+    let text = refused.to_string();
+    assert!(text.contains("cadmill adopt"), "{text}");
+}
+
+#[tokio::test]
+async fn nothing_is_lost_where_the_blobs_are_no_longer_those_that_were_owned() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    let source = blobs.put(b"a source".to_vec()).await.unwrap();
+    let new = NewCadFile {
+        name: "a.step".to_owned(),
+        source: source.into(),
+    };
+    own.add(new, None).await.unwrap();
+    own.own_blobs(blobs).await.unwrap();
+    let folder = beside.folder.path().join("blobs");
+    let aside = beside.folder.path().join("aside");
+    let report = async || {
+        let failure = blobs.get(&source).await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::BlobMissing);
+        let finder = WorkerName::new("verify");
+        report_blob_loss(blobs, own, &source, failure, &finder).await
+    };
+    // As if the disk were not mounted.
+    std::fs::rename(&folder, &aside).unwrap();
+    std::fs::create_dir(&folder).unwrap();
+    let failure = report().await.unwrap_err();
+    assert_eq!(failure.code, FailureCode::Storage);
+    assert!(failure.detail.contains("mounted"), "{failure}");
+    assert!(blobs.probe().await.is_err(), "it is not ready, either");
+
+    std::fs::remove_dir_all(&folder).unwrap();
+    std::fs::rename(&aside, &folder).unwrap();
+    blobs.get(&source).await.unwrap();
+    let hash = source.sha256.to_string();
+    let path = folder.join("sha256").join(&hash[..2]).join(hash);
+    std::fs::remove_file(path).unwrap();
+    assert_eq!(report().await.unwrap().sources, 1, "now it is lost");
+}
+
+#[tokio::test]
+async fn an_empty_database_beside_blobs_is_refused_and_may_adopt_them() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    blobs.put(b"left".to_vec()).await.unwrap();
+    let refused = own.own_blobs(blobs).await.unwrap_err();
+    assert!(
+        matches!(refused, OwnershipError::EmptyDatabase),
+        "{refused}"
+    );
+    assert_eq!(
+        blobs.owner().await.unwrap(),
+        None,
+        "it is not marked either"
+    );
+    let adopted = own.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
+}
+
+#[tokio::test]
+async fn a_database_with_files_adopts_blobs_without_a_marker() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    add(own, blobs, "bracket").await;
+    let owner = own.own_blobs(blobs).await.unwrap();
+    assert_eq!(blobs.owner().await.unwrap(), Some(owner));
+}
+
+#[tokio::test]
+async fn adopting_refuses_every_other_copy() {
+    let beside = Beside::new().await;
+    let Beside {
+        blobs, own, other, ..
+    } = &beside;
+    let first = own.own_blobs(blobs).await.unwrap();
+    let adopted = own.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(
+        (adopted.id, adopted.generation),
+        (first.id, first.generation + 1)
+    );
+    assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
+    // As an older copy of the database would find it.
+    blobs.mark_again(first).await.unwrap();
+    let refused = own.own_blobs(blobs).await.unwrap_err();
+    assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
+    let taken = other.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(other.own_blobs(blobs).await.unwrap(), taken);
+    own.own_blobs(blobs).await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_sweep_ends_when_another_database_adopts_the_blobs() {
+    let beside = Beside::new().await;
+    let Beside {
+        blobs, own, other, ..
+    } = &beside;
+    let owner = own.own_blobs(blobs).await.unwrap();
+    let of_other = add(other, blobs, "not known to the first database").await;
+    let taken = other.adopt_blobs(blobs).await.unwrap();
+    let options = |owner| SweepOptions {
+        owner: Some(owner),
+        ..sweep(true)
+    };
+    let ended = blobs.sweep(own, options(owner)).await.unwrap_err();
+    assert!(ended.detail.contains("adopted"), "{ended:?}");
+    let swept = blobs.sweep(other, options(taken)).await.unwrap();
+    assert_eq!((swept.seen, swept.removed), (1, 0));
+    let kept = other.get(of_other).await.unwrap().unwrap();
+    assert!(blobs.is_whole(&kept.source).await.unwrap());
+}
+
+#[tokio::test]
+async fn many_that_were_not_released_are_removed_only_on_demand() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    for number in 0..120 {
+        blobs
+            .put(format!("lost {number}").into_bytes())
+            .await
+            .unwrap();
+    }
+    let deleted = add(own, blobs, "deleted").await;
+    let kept = add(own, blobs, "kept").await;
+    assert!(own.remove(deleted).await.unwrap());
+    let asked = blobs.sweep(own, sweep(false)).await.unwrap();
+    let expected = Sweep {
+        seen: 122,
+        removed: 0,
+        unconfirmed: 120,
+    };
+    assert_eq!(asked, expected);
+    let owner = Some(own.own_blobs(blobs).await.unwrap());
+    own.end_sweep(&asked).await.unwrap();
+    assert_eq!(own.last_sweep().await.unwrap(), Some(asked));
+    let confirmed = SweepOptions {
+        owner,
+        ..sweep(true)
+    };
+    let confirmed = blobs.sweep(own, confirmed).await.unwrap();
+    assert_eq!((confirmed.removed, confirmed.unconfirmed), (121, 0));
+    let kept = own.get(kept).await.unwrap().unwrap();
+    assert!(blobs.get(&kept.source).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_was_deleted_is_removed_without_asking() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    for number in 0..150 {
+        let file = add(own, blobs, &format!("deleted {number}")).await;
+        assert!(own.remove(file).await.unwrap());
+    }
+    let swept = blobs.sweep(own, sweep(false)).await.unwrap();
+    let expected = Sweep {
+        seen: 150,
+        removed: 150,
+        unconfirmed: 0,
+    };
+    assert_eq!(swept, expected);
+    assert!(blobs.is_empty().await.unwrap());
+}
+
+#[tokio::test]
+async fn one_of_all_begins_a_sweep_that_is_due() {
+    let beside = Beside::new().await;
+    let Beside {
+        blobs,
+        own,
+        other,
+        clock,
+        ..
+    } = &beside;
+    let hour = Duration::from_hours(1);
+    own.own_blobs(blobs).await.unwrap();
+    other.adopt_blobs(blobs).await.unwrap();
+    for store in [own, other] {
+        for _ in 0..2 {
+            assert!(store.is_sweep_due(hour).await.unwrap());
+            let began = futures_util::future::join_all((0..8).map(|_| store.begin_sweep(hour)));
+            let began = began
+                .await
+                .into_iter()
+                .filter(|began| *began.as_ref().unwrap());
+            assert_eq!(began.count(), 1);
+            assert!(!store.is_sweep_due(hour).await.unwrap());
+            clock.advance(TimeDelta::hours(1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_answered_once_also_after_the_first_process_has_died() {
+    let beside = Beside::new().await;
+    for store in [&beside.own, &beside.other] {
+        let arguments = json!({"is_confirmed": true});
+        let id = store.request_maintenance(MaintenanceKind::Gc, arguments.clone());
+        let id = id.await.unwrap();
+        let state = async || store.maintenance(id).await.unwrap().unwrap().state;
+        assert_eq!(state().await, MaintenanceState::Queued);
+        let taken = store
+            .take_maintenance("first", None)
+            .await
+            .unwrap()
+            .unwrap();
+        assert_eq!((taken.id, taken.arguments), (id, arguments));
+        for only in [None, Some(id)] {
+            assert_eq!(store.take_maintenance("second", only).await.unwrap(), None);
+        }
+        beside.clock.advance(TimeDelta::seconds(50));
+        assert!(
+            store
+                .note_maintenance(id, "first", json!({"seen": 7}))
+                .await
+                .unwrap()
+        );
+        beside.clock.advance(TimeDelta::seconds(50));
+        assert_eq!(store.take_maintenance("second", None).await.unwrap(), None);
+        beside.clock.advance(TimeDelta::seconds(50));
+        let taken = store.take_maintenance("second", Some(id)).await.unwrap();
+        assert!(
+            taken.is_some(),
+            "the first has not been seen for over a minute"
+        );
+        let late = store.answer_maintenance(id, "first", Ok(json!(1))).await;
+        assert!(!late.unwrap(), "it is no longer its own");
+        assert!(
+            !store
+                .note_maintenance(id, "first", json!({}))
+                .await
+                .unwrap()
+        );
+        let answered = store.answer_maintenance(id, "second", Ok(json!(2))).await;
+        assert!(answered.unwrap());
+        let done = store.maintenance(id).await.unwrap().unwrap();
+        assert_eq!(done.state, MaintenanceState::Done);
+        assert_eq!(
+            (done.answer, done.worker.as_deref()),
+            (Some(json!(2)), Some("second"))
+        );
+
+        let id = store
+            .request_maintenance(MaintenanceKind::Gc, json!({}))
+            .await
+            .unwrap();
+        store.take_maintenance("first", None).await.unwrap();
+        let failed = store
+            .answer_maintenance(id, "first", Err("no".to_owned()))
+            .await;
+        assert!(failed.unwrap());
+        let failed = store.maintenance(id).await.unwrap().unwrap();
+        assert_eq!(
+            (failed.state, failed.answer),
+            (MaintenanceState::Failed, Some(json!("no")))
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_request_is_not_taken_when_its_command_is_gone() {
+    let beside = Beside::new().await;
+    for store in [&beside.own, &beside.other] {
+        let request = async || {
+            let id = store.request_maintenance(MaintenanceKind::Gc, json!({}));
+            id.await.unwrap()
+        };
+        let take = async |worker, only| store.take_maintenance(worker, only).await.unwrap();
+        let kept = request().await;
+        let left = request().await;
+        beside.clock.advance(TimeDelta::seconds(50));
+        store.await_maintenance(kept).await.unwrap();
+        beside.clock.advance(TimeDelta::seconds(50));
+        assert_eq!(take("worker", Some(left)).await, None);
+        let taken = take("worker", None).await.unwrap();
+        assert_eq!(taken.id, kept);
+        store.withdraw_maintenance(kept, "command").await.unwrap();
+        let running = store.maintenance(kept).await.unwrap().unwrap();
+        assert_eq!(running.state, MaintenanceState::Running, "it is under way");
+
+        let own = request().await;
+        take("command", Some(own)).await.unwrap();
+        for id in [own, left] {
+            store.withdraw_maintenance(id, "command").await.unwrap();
+            assert_eq!(store.maintenance(id).await.unwrap(), None);
+        }
+    }
+}
+
+async fn add(store: &Store, blobs: &ObjectBlobs, text: &str) -> cadmill_domain::CadFileId {
+    let bytes = text.as_bytes().to_vec().into();
+    let source = keep_bytes(blobs, store, bytes).await.unwrap();
+    let name = text.to_owned();
+    let file = store.add(NewCadFile { name, source }, None).await;
+    file.unwrap().id
+}
+
+/// A sweep of all that nothing refers to, however young.
+fn sweep(is_confirmed: bool) -> SweepOptions {
+    SweepOptions {
+        id: SweepId::generate(&SystemClock),
+        older_than: SystemClock.now() + TimeDelta::days(1),
+        unfinished_before: SystemClock.now() - TimeDelta::days(1),
+        is_confirmed,
+        owner: None,
+    }
+}
+
+async fn store(database: Database, clock: &Arc<ManualClock>) -> Store {
+    database.migrate().await.unwrap();
+    let bell = Arc::new(LocalDoorbell::default());
+    Store::new(database, contract::making(), clock.clone(), bell)
+}
