@@ -143,7 +143,7 @@ fn pass_on(output: PipeReader, lines: &mpsc::Sender<String>) {
         .read_until(b'\n', &mut line)
         .is_ok_and(|read| read > 0)
     {
-        // If nobody reads what is printed, the tests still go on.
+        // If no process reads what is printed, the tests still go on.
         let mut stdout = io::stdout().lock();
         drop(stdout.write_all(&line).and_then(|()| stdout.flush()));
         drop(lines.send(String::from_utf8_lossy(&line).into_owned()));

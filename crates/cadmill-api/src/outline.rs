@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Blob, ContentHash};
+use cadmill_domain::{Blob, ContentHash, Failure, FailureCode};
 use cadmill_scene::{Scene, SceneError, glb};
 use futures_util::TryStreamExt as _;
 use quick_cache::sync::Cache;
@@ -35,15 +35,31 @@ impl Outlines {
         }
         let head = self.bytes(blob, 0..glb::HEAD_BYTES as u64).await?;
         let head: Result<[u8; glb::HEAD_BYTES], _> = head.try_into();
-        let head = head.map_err(|_| damaged(SceneError::NotGlb("it is shorter than a header")))?;
-        let range = glb::json_range(&head).map_err(damaged)?;
+        let head = head.map_err(|_| SceneError::NotGlb("it is shorter than a header"));
+        let range = match head.and_then(|head| glb::json_range(&head)) {
+            Ok(range) => range,
+            Err(error) => return Err(self.unreadable(blob, &error).await),
+        };
         let json = self.bytes(blob, range).await?;
         let scene = tokio::task::spawn_blocking(move || glb::outline(&json)).await;
-        let scene =
-            scene.map_err(|error| Problem::new(Code::Internal, UNREADABLE).because(error))?;
-        let scene = Arc::new(scene.map_err(damaged)?);
-        self.kept.insert(blob.sha256, scene.clone());
-        Ok(scene)
+        let scene = scene.map_err(|error| {
+            Problem::new(Code::Internal, "The canonical scene cannot be read.").because(error)
+        })?;
+        match scene {
+            Ok(scene) => {
+                let scene = Arc::new(scene);
+                self.kept.insert(blob.sha256, scene.clone());
+                Ok(scene)
+            }
+            Err(error) => Err(self.unreadable(blob, &error).await),
+        }
+    }
+
+    /// Scenes are read as they were written, unless their bytes were damaged since.
+    async fn unreadable(&self, blob: &Blob, error: &SceneError) -> Problem {
+        let detail = format!("The canonical scene cannot be read: {error}.");
+        let failure = Failure::new(FailureCode::BlobDamaged, detail);
+        self.media.lost(blob, failure).await
     }
 
     async fn bytes(&self, blob: &Blob, range: std::ops::Range<u64>) -> Result<Vec<u8>, Problem> {
@@ -54,10 +70,4 @@ impl Outlines {
         }
         Ok(bytes)
     }
-}
-
-const UNREADABLE: &str = "The canonical scene cannot be read.";
-
-fn damaged(error: SceneError) -> Problem {
-    Problem::new(Code::Internal, UNREADABLE).because(error)
 }

@@ -58,7 +58,7 @@ pub trait DedupLock: Send + Sync + fmt::Debug {
     /// The store gave no answer.
     async fn holder(&self, key: &LockKey) -> Result<Option<Holder>, LockError>;
 
-    /// Whether each of these keys is held, by whatever holder, in their order.
+    /// Whether each of these keys is held by any holder, in their order.
     ///
     /// Unless an implementation does better, the keys are looked at one after the other.
     ///

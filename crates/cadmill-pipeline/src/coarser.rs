@@ -10,7 +10,7 @@ impl Mill {
     /// Asks once more for each coarser scene that was not tried under the conditions that hold here.
     /// Each condition leaves a scene with its own input, so the recipe is tried once for each.
     pub(crate) async fn retry_coarser(&self) -> Result<(), Failure> {
-        let coarser = self.records.ledger.coarser().await?;
+        let coarser = self.ask(self.records.ledger.coarser()).await?;
         if coarser.is_empty() {
             return Ok(());
         }
@@ -24,7 +24,7 @@ impl Mill {
                     retry_coarser: true,
                     ..Request::BULK
                 };
-                self.records.ledger.request(work, request).await?;
+                self.ask(self.records.ledger.request(work, request)).await?;
                 asked += 1;
             }
         }
@@ -38,7 +38,8 @@ impl Mill {
     }
 
     async fn has_asset(&self, work: TaskPayload, input: &Input) -> Result<bool, Failure> {
-        let assets = self.records.assets.of_file(work.cad_file_id).await?;
+        let assets = self.ask(self.records.assets.of_file(work.cad_file_id));
+        let assets = assets.await?;
         Ok(assets.iter().any(|asset| asset.input == *input))
     }
 }

@@ -18,6 +18,7 @@ use cadmill_domain::{
 };
 use cadmill_lock::{DedupLock, Exclusive, Held, LockError, LockKey, Renewal, run_exclusive_while};
 use chrono::TimeDelta;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -110,7 +111,7 @@ pub(crate) struct Job<'a> {
     pub(crate) content: Mutex<Option<Held>>,
 }
 
-/// What a task is run with, whatever its work.
+/// What a task is run with, for any work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Terms<'a> {
     /// Ends the work, which goes back to the queue then.
@@ -290,7 +291,7 @@ impl Mill {
             .map_or(ContentLock::HeldElsewhere, ContentLock::Taken))
     }
 
-    /// The key under which the bytes of a file are tessellated, whatever their file is called.
+    /// The key under which the bytes of a file are tessellated; the name of the file does not matter.
     pub(crate) fn content_key(&self, file: &CadFile) -> LockKey {
         LockKey::tessellation(file.source.sha256, self.settings.making.fingerprint())
     }
@@ -317,6 +318,9 @@ impl Mill {
     ) -> Result<Option<(Confirmation, CadFile)>, StoreError> {
         let Records { files, ledger, .. } = &self.records;
         for _ in 0..2 {
+            // While the answer is lost, others can take over, as while a claim is not confirmed.
+            let soon = Instant::now() + self.settings.lease / 2;
+            locked.renewal.allow_until(soon);
             let claim = ledger.claim(work, &self.settings.worker);
             let claim = match self.ask(claim).await {
                 Ok(claim) => claim,
@@ -352,8 +356,8 @@ impl Mill {
         Ok(None)
     }
 
-    /// The answer to a claim was lost, so it may be ours; then it goes back to the queue. The caller
-    /// has the lock, so no other claim of this worker can be meant.
+    /// The answer to a claim was lost, so it may be ours; then it goes back to the queue. A worker does
+    /// the same work once at a time, so no other claim of it can be meant.
     async fn undo_claim(&self, work: TaskPayload, stop: &CancellationToken) {
         let undo = async || {
             let row = self.row(work).await?;

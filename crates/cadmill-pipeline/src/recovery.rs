@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use crate::mill::{Mill, TaskError, lock_key};
 
-/// Looks for claims that nobody confirms, every `every`, until `stop` is cancelled.
+/// Looks for claims that are not confirmed, every `every`, until `stop` is cancelled.
 pub(crate) async fn run(mill: Arc<Mill>, every: Duration, stop: CancellationToken) {
     let every = every.min(mill.settings.lease / 3);
     let looking = async {

@@ -5,7 +5,7 @@ mod look;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cadmill_domain::{Doorbell, Lane, StoreError, TaskOutcome, TaskPayload, Turns};
+use cadmill_domain::{Doorbell, Lane, TaskOutcome, TaskPayload, Turns};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, timeout},
@@ -136,11 +136,8 @@ impl Worker {
 
     /// There may be work, or less of it.
     fn rang(&mut self) {
-        let now = Instant::now();
-        let at = self
-            .look_at_claims
-            .get_or_insert(now + LOOK_AT_CLAIMS_AFTER);
-        *at = (*at).min(now + LOOK_AT_CLAIMS_AFTER);
+        self.look_at_claims
+            .get_or_insert_with(|| Instant::now() + LOOK_AT_CLAIMS_AFTER);
     }
 
     async fn recover_all(&mut self) {
@@ -271,13 +268,6 @@ impl Worker {
             warn!(error, "Nothing can be claimed now; it is tried again.");
         }
         self.is_cut_off = true;
-    }
-
-    async fn ask<T>(
-        &self,
-        answer: impl Future<Output = Result<T, StoreError>>,
-    ) -> Result<T, StoreError> {
-        self.mill.ask(answer).await
     }
 }
 

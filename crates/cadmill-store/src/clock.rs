@@ -7,10 +7,10 @@ use std::{
 
 use cadmill_domain::{Clock, Moment, StoreError};
 use chrono::{DateTime, SubsecRound as _, TimeDelta};
-use sea_orm::sqlx::{PgPool, query_scalar};
+use sea_orm::{ConnectionTrait as _, DatabaseConnection, DbBackend, Statement};
 use tokio::time::{Instant, sleep};
 
-use crate::{Database, error::store_error};
+use crate::{Database, error::store_error, watched::Watched};
 
 /// How often the database is asked again.
 const REMEASURE: Duration = Duration::from_mins(1);
@@ -60,7 +60,7 @@ impl DatabaseClock {
         system: Arc<dyn Clock>,
     ) -> Result<Arc<Self>, StoreError> {
         let source = match database.postgres() {
-            Some(pool) => Source::Postgres(pool.clone()),
+            Some(_) => Source::Postgres(database.reading().clone()),
             None => Source::System(system),
         };
         let (time, at) = source.ask().await?;
@@ -128,34 +128,31 @@ impl Clock for DatabaseClock {
 /// Where the time comes from.
 #[derive(Debug)]
 enum Source {
-    Postgres(PgPool),
+    Postgres(Watched<DatabaseConnection>),
     System(Arc<dyn Clock>),
 }
 
 impl Source {
     /// The time, and the instant at which it was that.
     async fn ask(&self) -> Result<(Moment, Instant), StoreError> {
-        let pool = match self {
+        let database = match self {
             Self::System(clock) => return Ok((clock.now(), Instant::now())),
-            Self::Postgres(pool) => pool,
+            Self::Postgres(database) => database,
         };
-        let refused = |error: sea_orm::sqlx::Error| {
-            store_error(sea_orm::DbErr::Query(sea_orm::RuntimeErr::SqlxError(
-                error.into(),
-            )))
-        };
-        let mut connection = pool.acquire().await.map_err(refused)?;
+        let question = "SELECT clock_timestamp() AS time";
+        let question = Statement::from_string(DbBackend::Postgres, question);
+        let missing = || StoreError::Unreadable("the database has no time".to_owned());
         let mut best: Option<(Duration, Moment, Instant)> = None;
         for _ in 0..SAMPLES {
             let asked = Instant::now();
-            let time = query_scalar("SELECT clock_timestamp()");
-            let time: Moment = time.fetch_one(&mut *connection).await.map_err(refused)?;
+            let answer = database.query_one_raw(question.clone()).await;
+            let answer = answer.map_err(store_error)?.ok_or_else(missing)?;
             let round_trip = asked.elapsed();
+            let time: Moment = answer.try_get("", "time").map_err(store_error)?;
             if best.is_none_or(|(fastest, ..)| round_trip < fastest) {
                 best = Some((round_trip, time, asked + round_trip / 2));
             }
         }
-        let missing = || StoreError::Unreadable("the database has no time".to_owned());
         best.map(|(_, time, at)| (time, at)).ok_or_else(missing)
     }
 }

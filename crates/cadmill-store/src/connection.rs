@@ -7,9 +7,9 @@ use sea_orm::{
 };
 
 use crate::{
-    damage::Watched,
     sqlite_writer::{SqliteTransaction, SqliteWriter},
     statements,
+    watched::{Watch, Watched},
 };
 
 /// One of two connections.
@@ -30,10 +30,10 @@ impl Writer {
         Ok(match self {
             Self::Sqlite(writer) => Connection::Sqlite(writer.begin().await?),
             Self::Postgres(pool) => {
-                let begun = pool.connection.begin_with_config(level, None).await;
+                let begun = pool.connection.begin_with_config(level, None);
                 Connection::Postgres(Watched {
-                    connection: begun?,
-                    damage: pool.damage.clone(),
+                    connection: pool.watch.answer(begun).await?,
+                    watch: pool.watch.clone(),
                 })
             }
         })
@@ -41,6 +41,20 @@ impl Writer {
 }
 
 impl Transaction {
+    /// Waits for its answers without a limit.
+    pub(crate) fn without_limit(self) -> Self {
+        match self {
+            Self::Postgres(Watched { connection, watch }) => {
+                let watch = Watch {
+                    limit: None,
+                    ..watch
+                };
+                Self::Postgres(Watched { connection, watch })
+            }
+            sqlite @ Self::Sqlite(_) => sqlite,
+        }
+    }
+
     /// Makes all that was written permanent.
     pub(crate) async fn commit(self) -> Result<(), DbErr> {
         self.commit_with(Vec::new()).await.map(drop)
@@ -55,7 +69,8 @@ impl Transaction {
                 if let Some(statement) = statements::as_one(last) {
                     rows = transaction.query_all_raw(statement).await?;
                 }
-                transaction.connection.commit().await?;
+                let Watched { connection, watch } = transaction;
+                watch.answer(connection.commit()).await?;
                 Ok(rows)
             }
         }
@@ -65,7 +80,9 @@ impl Transaction {
     pub(crate) async fn rollback(self) -> Result<(), DbErr> {
         match self {
             Self::Sqlite(transaction) => transaction.rollback().await,
-            Self::Postgres(transaction) => transaction.connection.rollback().await,
+            Self::Postgres(Watched { connection, watch }) => {
+                watch.answer(connection.rollback()).await
+            }
         }
     }
 }

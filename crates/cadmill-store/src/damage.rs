@@ -7,10 +7,9 @@ use std::{
     time::Duration,
 };
 
-use async_trait::async_trait;
 use cadmill_domain::StoreError;
 use sea_orm::{
-    ConnectionTrait, DbBackend, DbErr, ExecResult, QueryResult, Statement, Value, prelude::Uuid,
+    ConnectionTrait as _, DbBackend, DbErr, QueryResult, Statement, Value, prelude::Uuid,
 };
 use tokio::time::Instant;
 
@@ -50,40 +49,6 @@ impl Damage {
             Some(found) => Err(StoreError::Damaged(found.clone().into())),
             None => Ok(()),
         }
-    }
-}
-
-/// A connection whose answers are looked at.
-#[derive(Debug, Clone)]
-pub(crate) struct Watched<C> {
-    pub(crate) connection: C,
-    pub(crate) damage: Damage,
-}
-
-#[async_trait]
-impl<C: ConnectionTrait> ConnectionTrait for Watched<C> {
-    fn get_database_backend(&self) -> DbBackend {
-        self.connection.get_database_backend()
-    }
-
-    async fn execute_raw(&self, statement: Statement) -> Result<ExecResult, DbErr> {
-        self.damage
-            .note(self.connection.execute_raw(statement).await)
-    }
-
-    async fn execute_unprepared(&self, sql: &str) -> Result<ExecResult, DbErr> {
-        self.damage
-            .note(self.connection.execute_unprepared(sql).await)
-    }
-
-    async fn query_one_raw(&self, statement: Statement) -> Result<Option<QueryResult>, DbErr> {
-        self.damage
-            .note(self.connection.query_one_raw(statement).await)
-    }
-
-    async fn query_all_raw(&self, statement: Statement) -> Result<Vec<QueryResult>, DbErr> {
-        self.damage
-            .note(self.connection.query_all_raw(statement).await)
     }
 }
 
@@ -135,7 +100,7 @@ impl Database {
     /// # Errors
     /// If the database does not answer, or has shown damage since the process began.
     pub async fn probe(&self) -> Result<(), StoreError> {
-        self.damage.found()?;
+        self.watch.damage.found()?;
         let Some(after) = self.probe.next() else {
             return Ok(());
         };

@@ -24,11 +24,12 @@ use sea_orm_migration::MigratorTrait as _;
 
 use crate::{
     connection::Writer,
-    damage::{Damage, Probe, Watched},
+    damage::Probe,
     error::{Class, OpenError, class_of_sqlx, open_error, store_error},
-    file_turns::{FileTurn, FileTurns},
+    file_turns::{FileTurn, FileTurns, TurnTimedOut},
     sessions::{self, DurabilityRisk, SessionTimeouts},
     sqlite_writer::SqliteWriter,
+    watched::{Watch, Watched},
 };
 
 /// How long a connection may take, and how long one waits for a free one.
@@ -65,7 +66,7 @@ pub struct Database {
     postgres: Option<PgPool>,
     timeouts: SessionTimeouts,
     turns: FileTurns,
-    pub(crate) damage: Damage,
+    pub(crate) watch: Watch,
     pub(crate) probe: Probe,
 }
 
@@ -83,8 +84,8 @@ impl Database {
                 source: error.into(),
             },
         };
-        let damage = Damage::default();
-        let writer = SqliteWriter::open(options.clone(), damage.clone()).await;
+        let watch = Watch::default();
+        let writer = SqliteWriter::open(options.clone(), watch.damage.clone()).await;
         let writer = writer.map_err(failed)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(SQLITE_READERS)
@@ -96,13 +97,13 @@ impl Database {
         Ok(Self {
             reading: Watched {
                 connection: SqlxSqliteConnector::from_sqlx_sqlite_pool(readers),
-                damage: damage.clone(),
+                watch: watch.clone(),
             },
             writing: Writer::Sqlite(writer),
             postgres: None,
             timeouts: SessionTimeouts::UNLIMITED,
             turns: FileTurns::default(),
-            damage,
+            watch,
             probe: Probe::default(),
         })
     }
@@ -135,6 +136,11 @@ impl Database {
             .map_err(|_| OpenError::Url("it cannot be parsed".to_owned()))?
             .application_name("cadmill");
         let place = format!("{}:{}", options.get_host(), options.get_port());
+        let watch = Watch {
+            limit: timeouts.answer(),
+            ..Watch::default()
+        };
+        let silence = watch.silence.clone();
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(PATIENCE)
@@ -150,13 +156,19 @@ impl Database {
                     Ok(true)
                 })
             })
+            .after_release(move |connection, _| {
+                let silence = silence.clone();
+                Box::pin(async move {
+                    silence.try_again(connection, PATIENCE).await?;
+                    Ok(true)
+                })
+            })
             .connect_with(options)
             .await
             .map_err(|error| open_error(place, error))?;
-        let damage = Damage::default();
         let connection = Watched {
             connection: SqlxPostgresConnector::from_sqlx_postgres_pool(pool.clone()),
-            damage: damage.clone(),
+            watch: watch.clone(),
         };
         Ok(Self {
             reading: connection.clone(),
@@ -164,7 +176,7 @@ impl Database {
             postgres: Some(pool),
             timeouts,
             turns: FileTurns::default(),
-            damage,
+            watch,
             probe: Probe::default(),
         })
     }
@@ -219,7 +231,7 @@ impl Database {
     /// # Errors
     /// If it does not.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        let pinged = self.reading.connection.ping().await;
+        let pinged = self.watch.answer(self.reading.connection.ping()).await;
         pinged.map_err(store_error)
     }
 
@@ -306,25 +318,31 @@ impl Database {
 
     /// A turn at a file, to be held until its transaction has ended; none is needed on SQLite.
     pub(crate) async fn turn(&self, file: Uuid) -> Result<Option<FileTurn>, StoreError> {
-        self.turn_within(file, self.timeouts.lock).await
+        self.turn_when(self.turns.take(file, self.timeouts.lock))
+            .await
+    }
+
+    /// The same for what changes no row that others change with such a turn.
+    pub(crate) async fn shared_turn(&self, file: Uuid) -> Result<Option<FileTurn>, StoreError> {
+        self.turn_when(self.turns.share(file, self.timeouts.lock))
+            .await
     }
 
     /// A turn at asking for all that is missing, which has no limit.
     pub(crate) async fn turn_of_click(&self) -> Result<Option<FileTurn>, StoreError> {
-        self.turn_within(Uuid::nil(), Duration::ZERO).await
+        self.turn_when(self.turns.take(Uuid::nil(), Duration::ZERO))
+            .await
     }
 
-    async fn turn_within(
+    async fn turn_when(
         &self,
-        file: Uuid,
-        limit: Duration,
+        turn: impl Future<Output = Result<FileTurn, TurnTimedOut>>,
     ) -> Result<Option<FileTurn>, StoreError> {
         if self.postgres.is_none() {
             return Ok(None);
         }
-        let turn = self.turns.take(file, limit).await;
-        turn.map(Some)
-            .map_err(|error| StoreError::Unavailable(error.into()))
+        let turn = turn.await.map(Some);
+        turn.map_err(|error| StoreError::Unavailable(error.into()))
     }
 
     pub(crate) const fn postgres(&self) -> Option<&PgPool> {

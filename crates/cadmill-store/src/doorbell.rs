@@ -10,17 +10,23 @@ use std::{
 
 use async_trait::async_trait;
 use cadmill_domain::Doorbell;
-use sea_orm::sqlx::{PgPool, postgres::PgListener, query};
+use sea_orm::{
+    ConnectionTrait as _, DatabaseConnection, DbBackend, Statement,
+    sqlx::{PgPool, postgres::PgListener},
+};
 use tokio::{
     sync::{Mutex, Notify},
     task::AbortHandle,
+    time::timeout,
 };
 use tracing::warn;
 
-use crate::{Database, OpenError};
+use crate::{Database, OpenError, watched::Watched};
 
 /// The channel of `LISTEN` and `NOTIFY`.
 const CHANNEL: &str = "cadmill_work";
+/// How long a ring may take; what is queued is found without it, only later.
+const RING_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait before listening again when the connection was lost.
 const RECONNECT: Duration = Duration::from_secs(1);
 
@@ -44,7 +50,7 @@ impl Doorbell for LocalDoorbell {
 /// Wakes the workers of every process on a PostgreSQL database, by `NOTIFY`.
 #[derive(Debug)]
 pub struct PostgresDoorbell {
-    pool: PgPool,
+    connection: Watched<DatabaseConnection>,
     /// How many were about to ring so far.
     rung: AtomicU64,
     /// How many of those are told, by a `NOTIFY` that began when they were about to ring.
@@ -62,9 +68,9 @@ impl PostgresDoorbell {
         let pool = database.postgres().cloned();
         let pool = pool.ok_or_else(|| OpenError::Url("SQLite has no NOTIFY".to_owned()))?;
         let heard = Arc::<LocalDoorbell>::default();
-        let listening = tokio::spawn(listen(pool.clone(), heard.clone())).abort_handle();
+        let listening = tokio::spawn(listen(pool, heard.clone())).abort_handle();
         Ok(Self {
-            pool,
+            connection: database.reading().clone(),
             rung: AtomicU64::new(0),
             told: Mutex::new(0),
             heard,
@@ -89,12 +95,15 @@ impl Doorbell for PostgresDoorbell {
             return;
         }
         let all = self.rung.load(Ordering::SeqCst);
-        let notify = query("SELECT pg_notify($1, '')").bind(CHANNEL);
-        if let Err(error) = notify.execute(&self.pool).await {
-            warn!(
-                error = &error as &dyn std::error::Error,
-                "Workers could not be woken."
-            );
+        let sql = "SELECT pg_notify($1, '')";
+        let notify = Statement::from_sql_and_values(DbBackend::Postgres, sql, [CHANNEL.into()]);
+        match timeout(RING_WITHIN, self.connection.execute_raw(notify)).await {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => {
+                let error: &dyn std::error::Error = &error;
+                warn!(error, "Workers could not be woken.");
+            }
+            Err(_) => warn!("Workers could not be woken in time."),
         }
         // What could not be told is found by those who look from time to time.
         *told = all;

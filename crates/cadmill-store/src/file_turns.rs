@@ -11,14 +11,20 @@ use std::{
 };
 
 use sea_orm::prelude::Uuid;
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 /// The turns of all files. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct FileTurns(Arc<std::sync::Mutex<HashMap<Uuid, Weak<Mutex<()>>>>>);
+pub(crate) struct FileTurns(Arc<std::sync::Mutex<HashMap<Uuid, Weak<RwLock<()>>>>>);
 
 /// The right to wait for a file in the database.
-pub(crate) type FileTurn = OwnedMutexGuard<()>;
+#[derive(Debug)]
+pub(crate) enum FileTurn {
+    /// Alone.
+    Alone { _guard: OwnedRwLockWriteGuard<()> },
+    /// With others that share it.
+    Shared { _guard: OwnedRwLockReadGuard<()> },
+}
 
 /// The turn did not come in time.
 #[derive(Debug, thiserror::Error)]
@@ -28,25 +34,41 @@ pub(crate) struct TurnTimedOut(Duration);
 impl FileTurns {
     /// Waits for up to `limit`; without end if that is zero.
     pub(crate) async fn take(&self, file: Uuid, limit: Duration) -> Result<FileTurn, TurnTimedOut> {
-        let turn = self.of(file).lock_owned();
-        if limit.is_zero() {
-            return Ok(turn.await);
-        }
-        let turn = tokio::time::timeout(limit, turn).await;
-        turn.map_err(|_| TurnTimedOut(limit))
+        let turn = self.of(file).write_owned();
+        let guard = within(limit, turn).await?;
+        Ok(FileTurn::Alone { _guard: guard })
     }
 
-    fn of(&self, file: Uuid) -> Arc<Mutex<()>> {
+    /// The same, for a turn that others may share.
+    pub(crate) async fn share(
+        &self,
+        file: Uuid,
+        limit: Duration,
+    ) -> Result<FileTurn, TurnTimedOut> {
+        let turn = self.of(file).read_owned();
+        let guard = within(limit, turn).await?;
+        Ok(FileTurn::Shared { _guard: guard })
+    }
+
+    fn of(&self, file: Uuid) -> Arc<RwLock<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(turn) = turns.get(&file).and_then(Weak::upgrade) {
             return turn;
         }
         // Few files are changed at the same moment, so looking at all that were is cheap.
         turns.retain(|_, turn| turn.strong_count() > 0);
-        let turn = Arc::new(Mutex::new(()));
+        let turn = Arc::new(RwLock::new(()));
         turns.insert(file, Arc::downgrade(&turn));
         turn
     }
+}
+
+async fn within<T>(limit: Duration, turn: impl Future<Output = T>) -> Result<T, TurnTimedOut> {
+    if limit.is_zero() {
+        return Ok(turn.await);
+    }
+    let turn = tokio::time::timeout(limit, turn).await;
+    turn.map_err(|_| TurnTimedOut(limit))
 }
 
 #[cfg(test)]
@@ -61,6 +83,10 @@ mod tests {
         assert!(turns.take(one, limit).await.is_err());
         assert!(turns.take(other, limit).await.is_ok());
         drop(turn);
+        let shared = turns.share(one, limit).await.unwrap();
+        assert!(turns.share(one, limit).await.is_ok());
+        assert!(turns.take(one, limit).await.is_err());
+        drop(shared);
         assert!(turns.take(one, limit).await.is_ok());
     }
 

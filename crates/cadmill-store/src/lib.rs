@@ -23,6 +23,7 @@ mod pipeline_log;
 mod sessions;
 mod sqlite_writer;
 mod statements;
+mod watched;
 mod webhooks;
 
 use std::sync::Arc;
@@ -44,8 +45,8 @@ pub use self::{
 };
 use self::{
     connection::{Transaction, Writer},
-    damage::Watched,
     file_turns::FileTurn,
+    watched::Watched,
 };
 
 /// All rows of a deployment: an implementation of `CadFiles`, `MediaAssets`, `Ledger`, `PipelineLog`,

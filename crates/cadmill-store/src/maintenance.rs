@@ -30,11 +30,17 @@ pub enum MaintenanceKind {
 }
 
 impl MaintenanceKind {
+    const ALL: [Self; 2] = [Self::Gc, Self::Verify];
+
     const fn as_str(self) -> &'static str {
         match self {
             Self::Gc => "gc",
             Self::Verify => "verify",
         }
+    }
+
+    fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -232,11 +238,7 @@ fn request(row: &QueryResult) -> Result<MaintenanceRequest, StoreError> {
     let state: String = get(row, "state")?;
     Ok(MaintenanceRequest {
         id: MaintenanceId(get(row, "id")?),
-        kind: match kind.as_str() {
-            "gc" => MaintenanceKind::Gc,
-            "verify" => MaintenanceKind::Verify,
-            _ => return Err(StoreError::Unreadable(kind)),
-        },
+        kind: MaintenanceKind::from_name(&kind).ok_or(StoreError::Unreadable(kind))?,
         arguments: get(row, "arguments")?,
         state: match state.as_str() {
             "queued" => MaintenanceState::Queued,

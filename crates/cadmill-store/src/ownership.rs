@@ -27,6 +27,12 @@ pub enum OwnershipError {
          be this database's"
     )]
     EmptyDatabase,
+    /// The database has files, and there are no blobs at all, nor a marker.
+    #[error(
+        "the database has CAD files, but the blob store is empty; mount or restore what belongs to \
+         this database, or run `cadmill adopt` if its blobs are lost"
+    )]
+    EmptyBlobs,
     /// The blobs are marked as those of another database, or of another copy of this one.
     #[error(
         "the blobs belong to the deployment {} in its generation {}, and this database is {}; use \
@@ -50,7 +56,7 @@ pub enum OwnershipError {
 
 impl Store {
     /// Checks that these blobs are those of this database. Blobs that bear no marker are marked, if
-    /// the database has files or there is no blob.
+    /// there are both files and blobs, or neither.
     ///
     /// # Errors
     /// If they are not, or if the database or the blob store does not answer.
@@ -59,8 +65,10 @@ impl Store {
         let marker = if let Some(marker) = blobs.owner().await? {
             marker
         } else {
-            if !blobs.is_empty().await? && !self.has_files().await? {
-                return Err(OwnershipError::EmptyDatabase);
+            match (self.has_files().await?, blobs.is_empty().await?) {
+                (false, false) => return Err(OwnershipError::EmptyDatabase),
+                (true, true) => return Err(OwnershipError::EmptyBlobs),
+                (true, false) | (false, true) => {}
             }
             let owner = self.make_owner().await?;
             if blobs.mark(owner).await? {

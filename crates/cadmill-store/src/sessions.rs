@@ -11,6 +11,9 @@ use sea_orm::{
 /// How many probes of an idle connection may stay without an answer.
 const KEEPALIVE_PROBES: u32 = 3;
 
+/// How much later than PostgreSQL itself we give up a statement, so that its own answer comes first.
+const LAG: Duration = Duration::from_secs(2);
+
 /// After how long PostgreSQL ends what a session of ours does. A zero sets no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SessionTimeouts {
@@ -25,13 +28,18 @@ pub struct SessionTimeouts {
 }
 
 impl SessionTimeouts {
-    /// For what may take long: migrating, copying and verifying.
+    /// For what may take long, such as migrating.
     pub const UNLIMITED: Self = Self {
         lock: Duration::ZERO,
         statement: Duration::ZERO,
         idle_in_transaction: Duration::ZERO,
         tcp: Duration::ZERO,
     };
+
+    /// How long an answer is waited for, which may never come.
+    pub(crate) fn answer(&self) -> Option<Duration> {
+        (!self.statement.is_zero()).then_some(self.statement + LAG)
+    }
 
     /// What is run when a connection is opened.
     fn statements(&self) -> String {
@@ -64,11 +72,11 @@ impl SessionTimeouts {
             ),
         ];
         let settings = settings.map(|(name, value)| format!("SET {name} = {value};"));
-        // Whatever the server, the database or the role say: what is answered is durable. Each other
+        // Against all that the server, the database or the role say: what is answered is durable. Each other
         // value than `off` waits at least for the server's own disk.
         let durable = "SELECT set_config('synchronous_commit', 'on', false) \
                        WHERE current_setting('synchronous_commit') = 'off';";
-        // Whoever waits for a turn sees what was committed before it came.
+        // A transaction that waits for a turn sees what was committed before it came.
         let isolation = "SET default_transaction_isolation = 'read committed'";
         format!("{} {durable} {isolation}", settings.join(" "))
     }

@@ -267,7 +267,7 @@ impl Config {
             _ if !self
                 .database_timeouts()
                 .iter()
-                .all(|timeout| DATABASE_TIMEOUTS.contains(timeout)) =>
+                .all(|(_, timeout)| DATABASE_TIMEOUTS.contains(timeout)) =>
             {
                 "`database_lock_timeout`, `database_statement_timeout`, `database_idle_timeout` and \
                  `database_tcp_timeout` must lie between 1s and 1h"
@@ -280,12 +280,16 @@ impl Config {
         Err(Failed(format!("the configuration cannot be used: {problem}")).into())
     }
 
-    const fn database_timeouts(&self) -> [Duration; 4] {
+    /// The keys that say when PostgreSQL ends what a session of ours does.
+    pub(crate) const fn database_timeouts(&self) -> [(&'static str, Duration); 4] {
         [
-            self.database_lock_timeout,
-            self.database_statement_timeout,
-            self.database_idle_timeout,
-            self.database_tcp_timeout,
+            ("database_lock_timeout", self.database_lock_timeout),
+            (
+                "database_statement_timeout",
+                self.database_statement_timeout,
+            ),
+            ("database_idle_timeout", self.database_idle_timeout),
+            ("database_tcp_timeout", self.database_tcp_timeout),
         ]
     }
 

@@ -203,6 +203,7 @@ async fn pipeline(config: Config) -> Vec<Check> {
         let found = format!("none in {folder} yet; `cadmill serve` makes one");
         return vec![Check::new("pipeline", Ok(found))];
     }
+    let long_timeouts = long_timeouts(&config);
     let store = deployment::open_store(&config).await;
     let database = store.as_ref().ok().map(|(_, database)| database.clone());
     let lock = deployment::open_lock(&config, &machine::process_name()).await;
@@ -255,9 +256,27 @@ async fn pipeline(config: Config) -> Vec<Check> {
     if let Some(database) = database
         && let Some(check) = checked.first_mut()
     {
+        check.warnings.extend(long_timeouts);
         durability(check, &database).await;
     }
     checked
+}
+
+/// The time-outs by which a process that is frozen or gone holds others up for longer than a lease.
+fn long_timeouts(config: &Config) -> Option<(String, String)> {
+    config.database_url.as_ref()?;
+    let timeouts = config.database_timeouts().into_iter();
+    let long = timeouts.filter(|(_, timeout)| *timeout >= config.lease);
+    let long: Vec<_> = long.map(|(key, _)| format!("`{key}`")).collect();
+    if long.is_empty() {
+        return None;
+    }
+    let problem = format!(
+        "Not shorter than `lease`: {}; a process that freezes holds others up for so long.",
+        long.join(", ")
+    );
+    let remedy = "Set them below `lease`, or raise `lease`.".to_owned();
+    Some((problem, remedy))
 }
 
 /// Whether what is committed is kept, and whether all of it can still be read.

@@ -1,14 +1,23 @@
 //! Ctrl-C: once stops the work and cleans up, twice ends at once.
 
+use std::{
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
+
 use cadmill_domain::Cancelled;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
 use crate::exit::Exit;
 
-/// Whether somebody asked to stop, by Ctrl-C or `SIGTERM`.
+/// Whether it was asked to stop, by Ctrl-C or `SIGTERM`.
 #[derive(Debug, Clone)]
-pub(crate) struct Interrupt(CancellationToken);
+pub(crate) struct Interrupt {
+    token: CancellationToken,
+    asked_at: Arc<OnceLock<Instant>>,
+}
 
 impl Interrupt {
     /// Begins to listen; needs a runtime.
@@ -17,31 +26,61 @@ impl Interrupt {
         let signals = [SignalKind::interrupt(), SignalKind::terminate()];
         let [interrupt, terminate] = signals.map(signal);
         let (mut interrupt, mut terminate) = (interrupt?, terminate?);
-        let asked = token.clone();
+        let interrupted = Self {
+            token,
+            asked_at: Arc::default(),
+        };
+        let Self { token, asked_at } = interrupted.clone();
         tokio::spawn(async move {
             either(&mut interrupt, &mut terminate).await;
-            asked.cancel();
+            asked_at.get_or_init(Instant::now);
+            token.cancel();
             eprintln!("Stopping. Once more stops at once, without cleaning up.");
             either(&mut interrupt, &mut terminate).await;
             // The tessellators die with this process.
             std::process::exit(Exit::Interrupted as i32);
         });
-        Ok(Self(token))
+        Ok(interrupted)
     }
 
     /// Whether it was asked for by now.
     pub(crate) fn is_asked_for(&self) -> bool {
-        self.0.is_cancelled()
+        self.token.is_cancelled()
     }
 
     /// Is cancelled when it is asked for.
     pub(crate) fn token(&self) -> CancellationToken {
-        self.0.clone()
+        self.token.clone()
+    }
+
+    /// What is left of `limit`, which begins when it is asked for; none if it was not.
+    pub(crate) fn left_of(&self, limit: Duration) -> Option<Duration> {
+        let asked_at = self.asked_at.get()?;
+        Some(limit.saturating_sub(asked_at.elapsed()))
+    }
+
+    /// What `work` returns; none if it does not end within `limit` after it was asked to stop.
+    pub(crate) async fn or_overdue<T>(
+        &self,
+        work: impl Future<Output = T>,
+        limit: Duration,
+    ) -> Option<T> {
+        let overdue = async {
+            self.token.cancelled().await;
+            tokio::time::sleep(limit).await;
+        };
+        tokio::select! {
+            ended = work => Some(ended),
+            () = overdue => {
+                warn!("something did not end in time and was dropped");
+                None
+            }
+        }
     }
 
     /// The same for the pipeline.
     pub(crate) fn cancelled(&self) -> Cancelled {
-        Cancelled::when(self.0.clone().cancelled_owned())
+        Cancelled::when(self.token.clone().cancelled_owned())
     }
 }
 

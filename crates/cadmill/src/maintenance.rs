@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cadmill_domain::{Clock as _, SweepId, SystemClock};
+use cadmill_domain::SweepId;
 use cadmill_lock::{DedupLock, Exclusive, Held, LockKey, run_exclusive};
 use cadmill_pipeline::{Verified, Verifier};
 use cadmill_store::{
@@ -167,15 +167,16 @@ impl Maintenance<'_> {
     async fn sweep(self, arguments: GcArguments) -> Result<Sweep> {
         let Deployment { store, blobs, .. } = self.deployment;
         let owned = store.own_blobs(blobs).await;
-        if let Err(error @ (OwnershipError::EmptyDatabase | OwnershipError::OtherOwner { .. })) =
-            &owned
+        if let Err(error) = &owned
+            && !matches!(error, OwnershipError::Store(_) | OwnershipError::Blobs(_))
         {
             error!("nothing is swept: {error}");
         }
         let owner = Some(owned?);
-        let a_day_ago = SystemClock.now() - chrono::TimeDelta::hours(MIN_AGE_HOURS);
+        let clock = &*self.deployment.clock;
+        let a_day_ago = clock.now() - chrono::TimeDelta::hours(MIN_AGE_HOURS);
         let options = SweepOptions {
-            id: SweepId::generate(&SystemClock),
+            id: SweepId::generate(clock),
             older_than: a_day_ago,
             unfinished_before: a_day_ago,
             is_confirmed: arguments.is_confirmed,

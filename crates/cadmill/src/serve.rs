@@ -1,6 +1,6 @@
 //! `cadmill serve`, `api` and `worker`: the API, the work or both, until told to stop.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use cadmill_pipeline::{Mill, Worker, WorkerSettings};
@@ -21,6 +21,11 @@ use crate::{
     output, scrub, tessellator,
     traces::Traces,
 };
+
+/// How long after its grace time a process ends at the latest.
+const END_WITHIN: Duration = Duration::from_secs(2);
+/// How much of that is left for the last traces.
+const TRACES_WITHIN: Duration = Duration::from_millis(200);
 
 /// The API and the workers in one process.
 pub(crate) fn serve(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
@@ -109,19 +114,26 @@ fn until_stopped(
     let traces = endpoint.map(|endpoint| Traces::begin(endpoint, runtime.handle()));
     let traces = traces.transpose()?;
     log.start(traces.as_ref());
-    let ended = runtime.block_on(async {
-        let interrupt = Interrupt::listen().context("signals cannot be listened for")?;
-        let deployment = Deployment::open_to_work(config, what).await?;
-        let ran = run(&deployment, interrupt.token()).await;
+    let limit = config.grace + END_WITHIN;
+    let interrupt = runtime.block_on(async { Interrupt::listen() });
+    let interrupt = interrupt.context("signals cannot be listened for")?;
+    let work = async {
+        let stop = interrupt.token();
+        let opened = stop.run_until_cancelled(Deployment::open_to_work(config, what));
+        let Some(deployment) = opened.await.transpose()? else {
+            return Ok(());
+        };
+        let ran = run(&deployment, stop.clone()).await;
         deployment.close().await;
         ran
-    });
+    };
+    let ended = runtime.block_on(interrupt.or_overdue(work, limit - TRACES_WITHIN));
     if let Some(traces) = traces {
-        traces.end();
+        traces.end(interrupt.left_of(limit));
     }
-    // Whatever still reads from a share that does not answer shall not keep us from the end.
+    // What still reads from a share that does not answer shall not keep us from the end.
     runtime.shutdown_background();
-    ended.map(|()| Exit::Ok)
+    ended.unwrap_or(Ok(())).map(|()| Exit::Ok)
 }
 
 /// Works until told to stop.

@@ -112,9 +112,10 @@ impl Traces {
             .with_filter(is_ours.with_max_level_hint(LevelFilter::DEBUG))
     }
 
-    /// Sends what is left. The runtime must still be there.
-    pub(crate) fn end(self) {
-        if let Err(error) = self.0.shutdown_with_timeout(PATIENCE) {
+    /// Sends what is left, for so long at most. The runtime must still be there.
+    pub(crate) fn end(self, limit: Option<Duration>) {
+        let limit = limit.map_or(PATIENCE, |limit| limit.min(PATIENCE));
+        if let Err(error) = self.0.shutdown_with_timeout(limit) {
             warn!(error = %error, "The last traces could not be sent.");
         }
     }

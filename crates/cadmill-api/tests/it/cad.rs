@@ -1,7 +1,7 @@
 //! Files: one, many, changed, deleted.
 
 use axum::{body::Body, http::Method};
-use cadmill_domain::{CadFiles as _, MediaKind, Role};
+use cadmill_domain::{Blob, CadFiles as _, MediaKind, Role};
 use cadmill_scene::{Overlay, PartKey, glb, sample::gearbox_like};
 use chrono::TimeDelta;
 use serde_json::{Value, json};
@@ -191,4 +191,24 @@ async fn parts_tell_which_material_they_have_and_why() {
     orphaned.sort_unstable();
     assert_eq!(detail["orphaned_overrides"], json!(orphaned));
     assert_eq!(detail["part_materials"], kept, "they are kept");
+}
+
+#[tokio::test]
+async fn a_scene_whose_head_or_json_is_damaged_is_made_again() {
+    let bytes = scene();
+    // Of the magic, of the length of the JSON chunk, and within it.
+    for place in [0, glb::HEAD_BYTES - 8, glb::HEAD_BYTES + 1] {
+        let harness = Harness::new();
+        let secret = harness.secret(Role::Viewer).await;
+        let file = harness.file("gearbox.step", b"ISO-10303-21;").await;
+        let asset = harness.scene(file.id, &bytes).await;
+        let mut damaged = bytes.clone();
+        damaged[place] ^= 1;
+        harness.blobs.damage(&Blob::of(&bytes), Some(damaged));
+        let path = format!("/api/cad/{}/parts", file.id);
+        let answer = harness.get(&secret, &path).await;
+        answer.is_problem(503, "bytes_lost");
+        let gone = harness.get(&secret, &format!("/api/media/{asset}")).await;
+        gone.is_problem(404, "not_found");
+    }
 }

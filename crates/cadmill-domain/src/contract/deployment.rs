@@ -7,10 +7,10 @@ use serde_json::json;
 
 use crate::{
     AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure,
-    FailureCode, Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
-    MediaAssets, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog,
-    Product, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome, TaskKind,
-    TaskPayload, Webhooks, WorkQuery, WorkerName, fakes::ManualClock,
+    FailureCode, HandBack, Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset,
+    MediaAssetId, MediaAssets, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset,
+    PipelineLog, Product, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome,
+    TaskKind, TaskPayload, Webhooks, WorkQuery, WorkerName, fakes::ManualClock,
 };
 
 /// A new, empty deployment that makes what [`making`] says, by this clock.
@@ -209,6 +209,12 @@ impl Deployment {
         let retry_at = retry_in.map(|delay| self.clock.now() + delay);
         let failure = failure();
         self.ledger.fail(claim, &failure, retry_at).await.unwrap()
+    }
+
+    /// Gives a claim back as a worker does that stops.
+    pub(super) async fn hand_back(&self, claim: &Claim) -> bool {
+        let back = self.ledger.hand_back(claim, HandBack::Stopping);
+        back.await.unwrap()
     }
 
     pub(super) async fn cancel(&self, id: CadFileId, kind: TaskKind) -> bool {

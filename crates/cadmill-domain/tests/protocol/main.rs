@@ -4,13 +4,13 @@
 //! **What is modelled.** One file and one kind of work, that is one row, changed by nothing but the
 //! crate's own [`Row`](cadmill_domain::Row); the lock of that row; and three workers. A worker looks
 //! for work, takes the lock, claims, confirms its claim, publishes under its fence and releases the
-//! lock; or it looks for open claims that are not confirmed, finds that nobody holds the lock (or takes
+//! lock; or it looks for open claims that are not confirmed, finds that no worker holds the lock (or takes
 //! it itself), suspects the owner and takes the claim back later. A worker whose lease is lost takes the
 //! lock again, and hands its work back if another has it.
 //! Each of these is a step of its own, and between any two of them anything else may happen: somebody
 //! asks for the same or for something else (and back again), or cancels; the lock store forgets all;
 //! the database is away for longer than a lease; a worker dies, stops for as long as it likes and goes on
-//! unaware, fails, or is told to stop; the bytes of the asset are lost, which is found some time later.
+//! unaware, fails, or is to stop; the bytes of the asset are lost, which is found some time later.
 //!
 //! **What is left out.** Time: a lease runs out at any moment after its worker has died or stopped,
 //! and never before, so that a worker that is merely slow counts as one that stopped; so does its

@@ -81,7 +81,7 @@ async fn a_key_of_another_type_is_held_by_something_else() {
         assert_eq!(lock.held(&keys).await.unwrap(), [true, false, true]);
         assert_eq!(lock.held(&keys[1..]).await.unwrap(), [false, true]);
     }
-    // A lease whose key was overwritten is lost, and whatever is there now is left alone.
+    // A lease whose key was overwritten is lost, and what is there now is left alone.
     server.command("DEL ours");
     server.command("RPUSH ours 1");
     assert!(!lock.renew(&lease, ttl).await.unwrap());

@@ -19,6 +19,8 @@ use crate::{Failpoint, backoff, deadline::insist_while, figures, meter::Meter, t
 
 /// How long ended work may take to clean up. It is dropped after that, which kills its child.
 const CLEAN_UP: Duration = Duration::from_secs(1);
+/// After so many tries before it, work whose tessellator is killed from outside is set aside.
+const MAX_KILLED_TRIES: u32 = 4;
 
 impl Mill {
     /// Works on a claim and closes it.
@@ -230,9 +232,6 @@ impl Mill {
         }
     }
 }
-
-/// After so many tries before it, work whose tessellator is killed from outside is set aside.
-const MAX_KILLED_TRIES: u32 = 4;
 
 /// Waits until the work is no longer wanted, ends it then, and leaves it some time to clean up.
 async fn until_overdue(stop: &CancellationToken, work: &CancellationToken) {

@@ -1,7 +1,7 @@
 //! Work that may kill its worker runs alone, so that nothing healthy dies with it.
 
 use cadmill_domain::TaskPayload;
-use cadmill_lock::{Held, LockKey};
+use cadmill_lock::{Held, LockKey, Renewal};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -23,8 +23,10 @@ struct Reserved {
     work: TaskPayload,
     /// Whether it runs, or waits until nothing else does.
     has_begun: bool,
-    /// Keeps other workers from emptying their slots for the same work.
+    /// Keeps other workers from emptying their slots for the same work,
     _reservation: Held,
+    /// for as long as the ledger answers.
+    renewal: Renewal,
 }
 
 impl Alone {
@@ -50,27 +52,37 @@ impl Alone {
 }
 
 impl Worker {
-    /// Reserves a suspect, as often as the ledger is polled.
+    /// Reserves a suspect, or keeps the one that is reserved, as often as the ledger is polled.
     pub(super) async fn look_for_suspects(&mut self) -> Result<(), TaskError> {
-        let is_recent = |at: Instant| at.elapsed() < self.settings.poll;
-        if self.alone.is_reserved() || self.alone.looked_at.is_some_and(is_recent) {
+        let lease = self.mill.settings.lease;
+        let poll = self.settings.poll.min(lease / 6);
+        if (self.alone.looked_at).is_some_and(|at| at.elapsed() < poll) {
             return Ok(());
         }
+        let asked_at = Instant::now();
         let suspects = self.mill.records.ledger.suspects(SUSPECTS);
-        let suspects = self.ask(suspects).await?;
-        self.alone.looked_at = Some(Instant::now());
+        let suspects = self.mill.ask(suspects).await?;
+        self.alone.looked_at = Some(asked_at);
+        let until = asked_at + lease / 2;
+        if let Some(reserved) = &self.alone.reserved {
+            reserved.renewal.allow_until(until);
+            return Ok(());
+        }
         for work in suspects {
             if self.passed_over.has(work) {
                 continue;
             }
             let key = LockKey::new(format!("suspect_lock:{}:{}", work.kind, work.cad_file_id));
-            let (lock, lease) = (&self.mill.lock, self.mill.settings.lease);
-            if let Some(reservation) = Held::try_acquire(lock, &key, lease).await? {
+            let (lock, renewal) = (&self.mill.lock, Renewal::default());
+            renewal.allow_until(until);
+            let reservation = Held::try_acquire_while(lock, &key, lease, &renewal);
+            if let Some(reservation) = reservation.await? {
                 info!(%work, running = self.running.len(), "Its workers died, so it runs alone.");
                 self.alone.reserved = Some(Reserved {
                     work,
                     has_begun: false,
                     _reservation: reservation,
+                    renewal,
                 });
                 return Ok(());
             }

@@ -48,7 +48,8 @@ impl Worker {
             return Ok(());
         }
         let claims: Vec<_> = open.iter().map(|open| open.claim.clone()).collect();
-        let standing = self.ask(self.mill.records.ledger.standing(&claims)).await?;
+        let standing = self.mill.ask(self.mill.records.ledger.standing(&claims));
+        let standing = standing.await?;
         for (open, confirmed) in open.iter().zip(standing) {
             open.hear(confirmed);
         }
@@ -66,7 +67,7 @@ impl Worker {
             return Ok(false);
         }
         let ledger = self.mill.records.ledger.clone();
-        let next = self.ask(ledger.next(&query)).await?;
+        let next = self.mill.ask(ledger.next(&query)).await?;
         let may_be_more = Lane::ALL.into_iter().any(|lane| {
             let limit = query.limit(lane);
             limit > 0 && of_lane(lane, next.iter().map(|queued| &queued.work)) == limit

@@ -21,46 +21,32 @@ use crate::{
     kernel::{Answer, Kernel},
     mill::step,
     plant::{GLTF, LEASE, POLL, Plant, STEP, UPLOAD, USD, patiently, run, start, work},
-    unreliable::{away, else_as_in},
+    unreliable::{away, else_as_in, if_reachable_as_in},
 };
 
 /// A mill whose database is away while the switch is on.
 fn cut_off(plant: &Plant, name: &str) -> (Mill, Arc<AtomicBool>) {
     let is_away = Arc::new(AtomicBool::new(false));
-    let mut ledger = MockLedger::new();
-    macro_rules! relay {
-        ($($expect:ident => $method:ident($($arg:ident),*);)+) => {$(
-            let (store, switch) = (plant.store.clone(), is_away.clone());
-            ledger.$expect().returning(move |$($arg),*| {
-                if switch.load(Ordering::SeqCst) {
-                    return Err(away());
-                }
-                store.$method($($arg),*).now_or_never().expect("the fake answers at once")
-            });
-        )+};
-    }
-    relay! {
-        expect_next => next(query);
-        expect_suspects => suspects(limit);
-        expect_put_off => put_off(work, until);
-        expect_claim => claim(work, worker);
-        expect_confirm => confirm(claim);
-        expect_standing => standing(claims);
-        expect_unconfirmed => unconfirmed(lease);
-        expect_progress => progress(claim, progress);
-        expect_publish => publish(claim, product);
-        expect_fail => fail(claim, failure, retry_at);
-        expect_hand_back => hand_back(claim, reason);
-        expect_running => running();
-        expect_recover => recover(claim, recovery);
-        expect_rows => rows(file);
-        expect_coarser => coarser();
-    }
+    let mill = cut_off_by(&is_away, MockLedger::new(), plant, name);
+    (mill, is_away)
+}
+
+/// The same, with a ledger of which something was expected before.
+fn cut_off_by(is_away: &Arc<AtomicBool>, ledger: MockLedger, plant: &Plant, name: &str) -> Mill {
+    let switch = is_away.clone();
+    let reach = move || {
+        if switch.load(Ordering::SeqCst) {
+            Err(away())
+        } else {
+            Ok(())
+        }
+    };
+    let ledger = if_reachable_as_in(ledger, &plant.store, reach);
     let mut mill = plant.mill.clone();
     mill.settings.worker = WorkerName::new(name);
     mill.records.ledger = Arc::new(ledger);
     mill.lock = Arc::new(plant.lock.shared_with(name));
-    (mill, is_away)
+    mill
 }
 
 /// Forgets who holds this key, as a flush of the lock store does.
@@ -300,6 +286,43 @@ async fn a_claim_whose_answer_was_lost_is_undone() {
     worker.stop().await;
     let row = plant.row(id, STEP).await;
     assert_eq!((row.fence.0, row.crashes), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn others_take_over_from_a_worker_that_was_cut_off_while_it_claimed() {
+    let plant = Plant::new(Kernel::prompt());
+    let id = plant.upload("part.step").await;
+    let is_away = Arc::new(AtomicBool::new(false));
+    let (store, switch) = (plant.store.clone(), is_away.clone());
+    let mut ledger = MockLedger::new();
+    let claimed = ledger.expect_claim().times(1);
+    claimed.returning(move |work, worker| {
+        let claimed = store.claim(work, worker).now_or_never().unwrap();
+        assert!(claimed.unwrap().is_some());
+        switch.store(true, Ordering::SeqCst);
+        Err(away())
+    });
+    let silent = cut_off_by(&is_away, ledger, &plant, "silent");
+    let silent = plant.worker_of(silent, 1);
+    let claimed = async {
+        while !is_away.load(Ordering::SeqCst) {
+            sleep(Duration::from_millis(10)).await;
+        }
+    };
+    patiently(claimed).await;
+    let since = Instant::now();
+    let other = plant.worker(1);
+    plant.journal.wait_for_all(1).await;
+    let took = since.elapsed();
+    assert!(took <= 2 * LEASE, "{took:?}");
+    let row = plant.row(id, STEP).await;
+    assert_eq!((row.state, row.fence.0), (RowState::Idle, 2));
+    // It hears that its claim is not its own any more, and leaves what is there alone.
+    is_away.store(false, Ordering::SeqCst);
+    sleep(2 * LEASE).await;
+    silent.stop().await;
+    other.stop().await;
+    assert_eq!(plant.row(id, STEP).await, row);
 }
 
 #[tokio::test(start_paused = true)]

@@ -178,7 +178,7 @@ async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_w
         .await;
     assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     plant.bell.ring().await;
-    // What nobody wants any more is not made to its end.
+    // What is no longer wanted is not made to its end.
     superseded.heed().await;
     plant
         .journal

@@ -110,12 +110,22 @@ pub(crate) fn away() -> StoreError {
     StoreError::Unavailable("it is away".into())
 }
 
-/// Lets `ledger` answer by `store` whatever was not expected of it before.
-pub(crate) fn else_as_in(mut ledger: MockLedger, store: &MemoryStore) -> MockLedger {
+/// Lets `ledger` answer by `store` what was not expected of it before.
+pub(crate) fn else_as_in(ledger: MockLedger, store: &MemoryStore) -> MockLedger {
+    if_reachable_as_in(ledger, store, || Ok(()))
+}
+
+/// The same, where `reach` says before each answer whether the database can be reached.
+pub(crate) fn if_reachable_as_in(
+    mut ledger: MockLedger,
+    store: &MemoryStore,
+    reach: impl Fn() -> Result<(), StoreError> + Clone + Send + 'static,
+) -> MockLedger {
     macro_rules! relay {
         ($($expect:ident => $method:ident($($arg:ident),*);)+) => {$(
-            let relayed = store.clone();
+            let (relayed, is_reached) = (store.clone(), reach.clone());
             ledger.$expect().returning(move |$($arg),*| {
+                is_reached()?;
                 relayed.$method($($arg),*).now_or_never().expect("the fake answers at once")
             });
         )+};

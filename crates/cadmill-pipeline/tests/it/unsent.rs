@@ -17,6 +17,8 @@ use cadmill_domain::{
     TaskOutcome, fakes::MemoryBlobs,
 };
 
+use cadmill_pipeline::Mill;
+
 use crate::{
     kernel::{Answer, Kernel},
     plant::{GLTF, Plant, run},
@@ -76,16 +78,23 @@ impl Blobs for Away {
     }
 }
 
+/// A mill whose blob store is away the first `times` that it is to store something.
+fn cut_off(plant: &Plant, times: usize) -> Mill {
+    Mill {
+        blobs: Arc::new(Away {
+            blobs: plant.blobs.clone(),
+            times: AtomicUsize::new(times),
+        }),
+        ..plant.mill.clone()
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_medium_that_could_not_be_stored_is_sent_again_without_being_made_again() {
     let kernel = Kernel::prompt();
     let plant = Plant::new(kernel.clone());
     let id = plant.ready_for(GLTF).await;
-    let mut mill = plant.mill.clone();
-    mill.blobs = Arc::new(Away {
-        blobs: plant.blobs.clone(),
-        times: AtomicUsize::new(2),
-    });
+    let mill = cut_off(&plant, 2);
     for _ in 0..2 {
         let failed = run(&mill, id, GLTF).await;
         let code = FailureCode::Storage;
@@ -110,11 +119,7 @@ async fn a_coarser_scene_that_could_not_be_stored_stays_coarser() {
     let (kernel, mut calls) = Kernel::waiting();
     let plant = Plant::new(kernel.clone());
     let id = plant.ready_for(GLTF).await;
-    let mut mill = plant.mill.clone();
-    mill.blobs = Arc::new(Away {
-        blobs: plant.blobs.clone(),
-        times: AtomicUsize::new(1),
-    });
+    let mill = cut_off(&plant, 1);
     let answer = async { calls.next().await.answer(Answer::MadeCoarser) };
     let (failed, ()) = tokio::join!(run(&mill, id, GLTF), answer);
     let code = FailureCode::Storage;
@@ -133,11 +138,7 @@ async fn what_is_demanded_again_is_not_what_was_made_before() {
     let kernel = Kernel::prompt();
     let plant = Plant::new(kernel.clone());
     let id = plant.ready_for(GLTF).await;
-    let mut mill = plant.mill.clone();
-    mill.blobs = Arc::new(Away {
-        blobs: plant.blobs.clone(),
-        times: AtomicUsize::new(1),
-    });
+    let mill = cut_off(&plant, 1);
     run(&mill, id, GLTF).await;
     // Meanwhile another worker has made it.
     tokio::time::advance(Duration::from_mins(20)).await;

@@ -15,6 +15,7 @@ mod looks;
 mod pages;
 
 use std::{
+    collections::{HashSet, VecDeque},
     env,
     error::Error,
     io::Write as _,
@@ -33,9 +34,8 @@ use cadmill_domain::{
     WorkQuery, WorkerName,
 };
 use cadmill_store::Store;
-use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use serde_json::json;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::filled::Filled;
 
@@ -79,7 +79,14 @@ async fn main() -> Outcome {
         duplicates(&store, &filled.files).await?;
         pages::pages(&store).await?;
     }
-    uploads(&store, url.is_some()).await?;
+    // On a SQLite file one process works, with a slot for each; on a server each is a process, but for
+    // the comparison with syncs, which is about one with eight slots.
+    let workers = if url.is_some() && !only_published {
+        CLIENTS
+    } else {
+        1
+    };
+    uploads(&store, workers).await?;
     syncs(&folder)
 }
 
@@ -145,7 +152,7 @@ async fn duplicates(store: &Arc<Store>, files: &[CadFileId]) -> Outcome {
 }
 
 /// Workers take files that somebody waits for through the whole chain.
-async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
+async fn uploads(store: &Arc<Store>, workers: usize) -> Outcome {
     let urgent = Request {
         priority: Priority::Upload,
         ..Request::ASKED
@@ -160,37 +167,16 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     }
     let rate = UPLOADS as f64 / begun.elapsed().as_secs_f64();
     println!("files_added_per_s {rate}");
-    // On a SQLite file one process works, with a slot for each; on a server each is a process.
-    let (workers, slots) = if is_postgres {
-        (CLIENTS, 1)
-    } else {
-        (1, CLIENTS)
-    };
     let published = Arc::new(AtomicUsize::new(0));
     let begun = Instant::now();
     let workers = (0..workers).map(|number| {
-        let name = WorkerName::new(format!("mill-{number}"));
-        let (store, published) = (store.clone(), published.clone());
-        let publishing = Arc::new(Semaphore::new(slots));
-        tokio::spawn(async move {
-            while published.load(Ordering::Relaxed) < CLAIMS {
-                let queue = store.next(&WorkQuery::first(QUEUE)).await?.into_iter();
-                let mut queue: Vec<_> = queue.map(|queued| queued.work).collect();
-                // All see the same queue, so each begins elsewhere.
-                let share = QUEUE * slots / CLIENTS;
-                let places = queue.len().max(1);
-                queue.rotate_left(number * share % places);
-                queue.truncate(share);
-                let queue = stream::iter(queue).map(Ok);
-                let each = |work| {
-                    let (store, name) = (store.clone(), name.clone());
-                    let taken = take(store, work, name, published.clone(), publishing.clone());
-                    tokio::spawn(taken).map(|ended| ended?)
-                };
-                queue.try_for_each_concurrent(slots, each).await?;
-            }
-            Ok(())
-        })
+        let worker = Worker {
+            store: store.clone(),
+            number,
+            slots: CLIENTS / workers,
+            published: published.clone(),
+        };
+        tokio::spawn(worker.run())
     });
     all(workers).await?;
     let rate = published.load(Ordering::Relaxed) as f64 / begun.elapsed().as_secs_f64();
@@ -198,30 +184,79 @@ async fn uploads(store: &Arc<Store>, is_postgres: bool) -> Outcome {
     Ok(())
 }
 
-/// Claims the work and publishes it, unless another worker has it. As in a worker, the slot is free
-/// as soon as the result is there; at most as many results as there are slots are being published.
-async fn take(
+/// Takes work as long as there is any, as a worker does whose work takes no time.
+struct Worker {
     store: Arc<Store>,
-    work: TaskPayload,
-    name: WorkerName,
+    number: usize,
+    slots: usize,
+    /// How much all workers have published.
     published: Arc<AtomicUsize>,
+}
+
+impl Worker {
+    async fn run(self) -> Outcome {
+        let name = WorkerName::new(format!("mill-{}", self.number));
+        let slots = Arc::new(Semaphore::new(self.slots));
+        let publishing = Arc::new(Semaphore::new(self.slots));
+        let (mut queue, mut begun) = (VecDeque::new(), HashSet::new());
+        while self.published.load(Ordering::Relaxed) < CLAIMS {
+            let slot = slots.clone().acquire_owned().await?;
+            if queue.is_empty() {
+                queue = self.look().await?;
+                queue.retain(|work| begun.insert(*work));
+            }
+            let Some(work) = queue.pop_front() else {
+                // What follows from what is being published is not there yet.
+                tokio::task::yield_now().await;
+                continue;
+            };
+            let (store, published) = (self.store.clone(), self.published.clone());
+            let (name, publishing) = (name.clone(), publishing.clone());
+            tokio::spawn(async move {
+                if let Err(error) = take(&store, work, &name, &published, slot, publishing).await {
+                    // All figures would be wrong.
+                    eprintln!("{work}: {error}");
+                    process::exit(1);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// The front of the queue. All workers see the same one, so each begins elsewhere.
+    async fn look(&self) -> Outcome<VecDeque<TaskPayload>> {
+        let queue = self.store.next(&WorkQuery::first(QUEUE)).await?.into_iter();
+        let mut queue: VecDeque<_> = queue.map(|queued| queued.work).collect();
+        let share = QUEUE * self.slots / CLIENTS;
+        let places = queue.len().max(1);
+        queue.rotate_left(self.number * share % places);
+        queue.truncate(share);
+        Ok(queue)
+    }
+}
+
+/// Claims and publishes. The slot is free as soon as there is a result, but of each slot only one
+/// result is published at a time.
+async fn take(
+    store: &Store,
+    work: TaskPayload,
+    name: &WorkerName,
+    published: &AtomicUsize,
+    slot: OwnedSemaphorePermit,
     publishing: Arc<Semaphore>,
 ) -> Outcome {
-    let Some(claim) = store.claim(work, &name).await? else {
+    let Some(claim) = store.claim(work, name).await? else {
         return Ok(());
     };
     let publishes = publishing.acquire_owned().await?;
-    tokio::spawn(async move {
-        let done = store.publish(&claim, product(&claim)).await;
-        drop(publishes);
-        if !matches!(done, Ok(Published::Done { .. })) {
-            // All figures would be wrong.
-            eprintln!("a new claim does not hold: {done:?}");
-            process::exit(1);
-        }
-        published.fetch_add(1, Ordering::Relaxed);
-    });
-    Ok(())
+    drop(slot);
+    let done = store.publish(&claim, product(&claim)).await?;
+    drop(publishes);
+    published.fetch_add(1, Ordering::Relaxed);
+    expect(
+        matches!(done, Published::Done { .. }),
+        "a new claim is held",
+    )
 }
 
 fn product(claim: &Claim) -> Product {

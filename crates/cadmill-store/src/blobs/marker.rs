@@ -9,7 +9,10 @@ use object_store::{
 };
 use serde::{Deserialize, Serialize};
 
-use super::{ObjectBlobs, failure, keys::PREFIX};
+use super::{
+    ObjectBlobs, failure,
+    keys::{COPIES, PREFIX},
+};
 
 /// The name of the marker.
 const MARKER: &str = "cadmill-owner.json";
@@ -91,9 +94,14 @@ impl ObjectBlobs {
     /// # Errors
     /// `storage` if the store does not answer.
     pub async fn is_empty(&self) -> Result<bool, Failure> {
-        let first = self.store.list(Some(&Key::from(PREFIX))).try_next().await;
-        let first = first.map_err(|error| failure("Listing the blobs", &error))?;
-        Ok(first.is_none())
+        for prefix in [PREFIX, COPIES] {
+            let first = self.store.list(Some(&Key::from(prefix))).try_next().await;
+            let first = first.map_err(|error| failure("Listing the blobs", &error))?;
+            if first.is_some() {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     async fn write_marker(&self, owner: Owner, mode: PutMode) -> Result<(), Error> {

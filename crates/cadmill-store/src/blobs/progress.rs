@@ -300,8 +300,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_may_be_slow_but_not_silent() {
-        let slow = ALMOST;
-        assert_eq!(read(incoming(slow)).await.unwrap(), [1; 20]);
+        assert_eq!(read(incoming(ALMOST)).await.unwrap(), [1; 20]);
         let silent = read(incoming(MAX_SILENCE + Duration::from_secs(1))).await;
         let error = silent.unwrap_err();
         assert!(matches!(error.kind(), HttpErrorKind::Timeout), "{error}");
@@ -320,8 +319,7 @@ mod tests {
             () = progress.ended() => panic!("it was taken for silent"),
             () = slow => {}
         }
-        let almost = ALMOST;
-        assert!(timeout(almost, progress.ended()).await.is_err());
+        assert!(timeout(ALMOST, progress.ended()).await.is_err());
         progress.ended().await;
     }
 
@@ -337,7 +335,6 @@ mod tests {
         };
         assert_eq!(body.size_hint().exact(), Some(bytes.len() as u64));
         assert_eq!(read(body).await.unwrap(), [PIECE, PIECE, 5]);
-        let almost = ALMOST;
-        assert!(timeout(almost, progress.ended()).await.is_err());
+        assert!(timeout(ALMOST, progress.ended()).await.is_err());
     }
 }

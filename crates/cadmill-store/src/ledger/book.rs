@@ -8,7 +8,9 @@ use cadmill_domain::{
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value, prelude::Uuid};
 
 use super::columns::{self, COLUMNS, understood};
-use crate::{Store, connection::Transaction, dialect::Dialect, error::store_error};
+use crate::{
+    Store, connection::Transaction, dialect::Dialect, error::store_error, file_turns::FileTurn,
+};
 
 /// The columns of the rows `l`.
 static ROW: LazyLock<String> = LazyLock::new(|| COLUMNS.map(|name| format!("l.{name}")).join(", "));
@@ -142,8 +144,28 @@ impl Store {
         Ok(Some(self.open_book(subject, rows)))
     }
 
+    /// A turn at the file of a claim, to publish: nothing is made of most media, and these change
+    /// only their own rows, so many may.
+    pub(super) async fn turn_of_claim(
+        &self,
+        claim: &Claim,
+    ) -> Result<Option<FileTurn>, StoreError> {
+        let file = claim.work.cad_file_id.as_uuid();
+        if self.is_followed(claim.work.kind) {
+            self.database.turn(file).await
+        } else {
+            self.database.shared_turn(file).await
+        }
+    }
+
+    /// Whether something is made of the result of such work.
+    fn is_followed(&self, kind: TaskKind) -> bool {
+        self.making.chained(kind).next().is_some()
+    }
+
     /// The book of the file of a claim, locked in the same way, and the asset that was made of the
-    /// input of the claim, if there is one.
+    /// input of the claim, if there is one. If nothing is made of the result, the book has no row but
+    /// that of the claim; the file is kept as it is, and other rows of it may change meanwhile.
     pub(super) async fn book_of_claim(
         &self,
         transaction: &Transaction,
@@ -153,9 +175,11 @@ impl Store {
         let Dialect {
             lock_file,
             lock_rows,
+            share_files,
             ..
         } = self.dialect();
-        let locked = if lock_file.is_empty() {
+        let is_followed = self.is_followed(claim.work.kind);
+        let locked = if lock_file.is_empty() || !is_followed {
             None
         } else {
             match self.subject(transaction, file, lock_file).await? {
@@ -163,7 +187,14 @@ impl Store {
                 subject => subject,
             }
         };
-        let sql = format!("{} {lock_rows}", *BOOK_OF_CLAIM);
+        let sql = if is_followed {
+            format!("{} {lock_rows}", *BOOK_OF_CLAIM)
+        } else {
+            format!(
+                "{} AND l.kind = $2 {share_files} {lock_rows}",
+                *BOOK_OF_CLAIM
+            )
+        };
         let [file_id, kind] = super::key(claim.work);
         let values = [file_id, kind, claim.input.as_str().into()];
         let answers = transaction
@@ -218,7 +249,8 @@ impl Store {
         Book::open(&self.making, subject, rows, self.clock.now())
     }
 
-    /// Writes what changed, commits, and wakes workers if there is work.
+    /// Writes what changed, commits, and wakes workers if there is work, or if what one of them does
+    /// is no longer wanted.
     pub(crate) async fn close(
         &self,
         transaction: Transaction,
@@ -240,7 +272,7 @@ impl Store {
         let statements = statements.collect();
         let committed = transaction.commit_with(statements).await;
         committed.map_err(store_error)?;
-        if changes.iter().any(|(_, row)| row.state == RowState::Queued) {
+        if (changes.iter()).any(|(_, row)| row.state == RowState::Queued || row.runs_again()) {
             self.bell.ring().await;
         }
         Ok(())

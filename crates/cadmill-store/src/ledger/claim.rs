@@ -40,10 +40,13 @@ async fn on_postgres(
     values: [Value; 4],
 ) -> Result<Option<QueryResult>, StoreError> {
     // The row is found by its key alone. A plan that was made while the queue was short would
-    // look for it all along the queue's index.
+    // look for it all along the queue's index. One that is not due is not locked, since that would
+    // write, and a commit of what was written waits for the disk.
     let sql = format!(
-        "WITH found AS MATERIALIZED (SELECT kind, state, not_before FROM ledger \
-         WHERE cad_file_id = $1 AND kind = $2 {}), \
+        "WITH seen AS MATERIALIZED (SELECT kind, state, not_before FROM ledger \
+         WHERE cad_file_id = $1 AND kind = $2), \
+         found AS MATERIALIZED (SELECT kind, state, not_before FROM ledger \
+         WHERE cad_file_id = $1 AND kind = (SELECT kind FROM seen WHERE {IS_DUE}) {}), \
          claimed AS (UPDATE ledger SET {CHANGE} \
          WHERE cad_file_id = $1 AND kind = (SELECT kind FROM found WHERE {IS_DUE}) \
          RETURNING {CLAIM}), started AS ({}) SELECT {CLAIM} FROM claimed",

@@ -1,4 +1,4 @@
-//! Claims that their owners confirm, and those that nobody confirms.
+//! Claims that their owners confirm, and those that are not confirmed.
 
 use std::collections::HashMap;
 

@@ -180,6 +180,7 @@ impl Query {
         // One click at a time waits in the database; see `LOCK`.
         let _turn = store.database.turn_of_click().await?;
         let transaction = store.begin_on_snapshot().await.map_err(store_error)?;
+        let transaction = transaction.without_limit();
         let written = self.write_in(&transaction).await;
         let closed = match &written {
             Ok(_) => transaction.commit().await,

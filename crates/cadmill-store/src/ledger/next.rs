@@ -1,6 +1,6 @@
 //! What may be claimed, in the order of [`first_in_queue`](cadmill_domain::first_in_queue).
 //!
-//! Nobody keeps a count of turns: the order is computed from the queue itself. Of each lane and
+//! No process keeps a count of turns: the order is computed from the queue itself. Of each lane and
 //! priority the index is searched for the first requesters behind the last turn (a loose index scan),
 //! and for the first rows of each; only these few rows are ranked.
 

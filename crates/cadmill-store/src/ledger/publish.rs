@@ -14,7 +14,7 @@ pub(super) async fn publish(
     claim: &Claim,
     product: Product,
 ) -> Result<Published, StoreError> {
-    let _turn = store.turn(claim.work.cad_file_id).await?;
+    let _turn = store.turn_of_claim(claim).await?;
     let transaction = store.begin().await.map_err(store_error)?;
     match in_transaction(store, &transaction, claim, product).await {
         Ok(Some((book, kept, (again, chained)))) => {

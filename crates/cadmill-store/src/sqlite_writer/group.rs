@@ -25,7 +25,7 @@ const MIN_AGE: Duration = Duration::from_millis(2);
 const MAX_AGE: Duration = Duration::from_millis(50);
 /// Waiting for more members takes a timer, which is not worth it for a faster commit.
 const MIN_COMMIT_TO_WAIT: Duration = Duration::from_millis(1);
-/// A group waits for as many members as the last one had, but no longer than this.
+/// A group waits for as many members as may come, but no longer than this.
 const MAX_WAIT: Duration = Duration::from_millis(2);
 
 /// Transactions that are done and wait for their commit.
@@ -36,7 +36,7 @@ pub(super) struct Group {
 }
 
 impl Group {
-    /// Tells each member how its commit ended.
+    /// Answers each member how its commit ended.
     pub(super) fn answer(self, outcome: &Result<(), DbErr>) {
         for member in self.members {
             // One that has given up needs no answer.
@@ -61,7 +61,7 @@ impl Outcome {
 pub(super) struct Pace {
     /// How long the last one took.
     commit: Duration,
-    /// How many shared it.
+    /// How many shared it, and came while it was under way: those may share the next one.
     members: usize,
 }
 
@@ -71,8 +71,8 @@ impl Pace {
         self.members > 1 && self.commit >= MIN_COMMIT_TO_WAIT
     }
 
-    pub(super) fn was_alone(&mut self, commit: Duration) {
-        *self = Self { commit, members: 1 };
+    pub(super) fn was(&mut self, commit: Duration, members: usize) {
+        *self = Self { commit, members };
     }
 
     fn max_age(&self) -> Duration {
@@ -106,16 +106,15 @@ impl Kept {
         Outcome(outcome)
     }
 
-    async fn commit(&mut self) {
+    async fn commit(&mut self, shared: &Shared) {
         let begun = Instant::now();
         let committed = self.execute("COMMIT").await;
         let Some(group) = self.group.take() else {
             return;
         };
-        self.pace = Pace {
-            commit: begun.elapsed(),
-            members: group.members.len(),
-        };
+        let waiting = shared.waiting.load(Ordering::Relaxed);
+        self.pace
+            .was(begun.elapsed(), group.members.len() + waiting);
         group.answer(&committed);
         if committed.is_err() {
             self.is_left_open = true;
@@ -146,6 +145,6 @@ async fn close(shared: Arc<Shared>, wait_until: Instant) {
                 continue;
             }
         }
-        return kept.commit().await;
+        return kept.commit(&shared).await;
     }
 }

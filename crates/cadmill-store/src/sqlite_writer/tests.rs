@@ -205,12 +205,16 @@ async fn when_the_disk_is_full_nobody_of_the_group_is_told_otherwise() {
             numbers.add(n).await
         }
     }));
-    let told = mixed.await;
+    let answers = mixed.await;
     let seen = numbers.seen().await;
-    for (n, told) in told.iter().enumerate() {
-        assert_eq!(told.is_ok(), seen.contains(&(n as i64)), "{n}: {told:?}");
+    for (n, answer) in answers.iter().enumerate() {
+        assert_eq!(
+            answer.is_ok(),
+            seen.contains(&(n as i64)),
+            "{n}: {answer:?}"
+        );
     }
-    assert!(told.iter().any(Result::is_err));
+    assert!(answers.iter().any(Result::is_err));
     // A new connection knows no such limit.
     numbers.add(1000).await.unwrap();
 }

@@ -69,7 +69,7 @@ impl Turn {
         if self.commits_alone() {
             let begun = Instant::now();
             let answer = self.kept.run(statement).await?;
-            self.kept.pace.was_alone(begun.elapsed());
+            self.was_alone(begun);
             return Ok(answer);
         }
         // A statement that fails is undone by itself, so it needs no savepoint.
@@ -90,7 +90,7 @@ impl Turn {
         if self.commits_alone() {
             let begun = Instant::now();
             let (_, rows) = self.run(script(last, Some(COMMIT))).await?;
-            self.kept.pace.was_alone(begun.elapsed());
+            self.was_alone(begun);
             self.is_open = false;
             return Ok(rows);
         }
@@ -127,6 +127,11 @@ impl Turn {
             && !self.kept.pace.expects_more()
     }
 
+    fn was_alone(&mut self, begun: Instant) {
+        let waiting = self.shared.waiting.load(Ordering::Relaxed);
+        self.kept.pace.was(begun.elapsed(), 1 + waiting);
+    }
+
     /// Leaves the commit to the group, and waits for it.
     async fn committed(mut self) -> Result<(), DbErr> {
         self.is_open = false;
@@ -156,7 +161,7 @@ impl Drop for Turn {
         self.kept.is_left_open = true;
         let writer = SqliteWriter(Arc::clone(&self.shared));
         match Handle::try_current() {
-            // Whoever has the next turn undoes what was left, so that is all there is to do.
+            // The owner of the next turn undoes what was left, so that is all there is to do.
             Ok(runtime) => drop(runtime.spawn(async move { drop(writer.turn().await) })),
             // Closing the connection undoes it, too.
             Err(_) => self.kept.connection = None,

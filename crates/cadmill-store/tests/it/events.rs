@@ -179,7 +179,7 @@ async fn numbers_go_on_where_they_were_after_a_restore() {
     assert_eq!(deployment.webhooks.enqueue_events().await.unwrap(), 1);
 }
 
-/// One claim after the other while the file is deleted: no event is left, and nobody waits for the
+/// One claim after the other while the file is deleted: no event is left, and no transaction waits for the
 /// other in a circle.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_deleted_file_takes_the_events_of_claims_at_once_along() {

@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::{
@@ -17,6 +17,8 @@ use tokio::{
 pub(crate) struct FreezingProxy {
     url: String,
     is_frozen: Arc<watch::Sender<bool>>,
+    /// How often all connections have died.
+    deaths: Arc<AtomicUsize>,
     accepting: tokio::task::JoinHandle<()>,
 }
 
@@ -32,6 +34,8 @@ impl FreezingProxy {
         let url = url.replace(&format!("@{server}/"), &format!("@127.0.0.1:{port}/"));
         let is_frozen = Arc::new(watch::Sender::new(false));
         let frozen = Arc::clone(&is_frozen);
+        let deaths = Arc::<AtomicUsize>::default();
+        let died = Arc::clone(&deaths);
         let accepting = tokio::spawn(async move {
             let has_frozen = Arc::new(AtomicBool::new(false));
             loop {
@@ -40,13 +44,22 @@ impl FreezingProxy {
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
                 let freezing = Some((text, Arc::clone(&has_frozen)));
-                tokio::spawn(pass(from_client, to_server, freezing, Arc::clone(&frozen)));
-                tokio::spawn(pass(from_server, to_client, None, Arc::clone(&frozen)));
+                let life = Life::begin(&died);
+                let frozen = || Arc::clone(&frozen);
+                tokio::spawn(pass(
+                    from_client,
+                    to_server,
+                    freezing,
+                    frozen(),
+                    life.clone(),
+                ));
+                tokio::spawn(pass(from_server, to_client, None, frozen(), life));
             }
         });
         Self {
             url,
             is_frozen,
+            deaths,
             accepting,
         }
     }
@@ -61,6 +74,12 @@ impl FreezingProxy {
         is_frozen.wait_for(|is_frozen| *is_frozen).await.unwrap();
     }
 
+    /// Passes on what comes by new connections; the old ones are dead, without a word to either side.
+    pub(crate) fn thaw_for_others(&self) {
+        self.deaths.fetch_add(1, Ordering::Relaxed);
+        self.is_frozen.send_replace(false);
+    }
+
     /// Passes on again, also what was sent meanwhile.
     pub(crate) fn thaw(&self) {
         self.is_frozen.send_replace(false);
@@ -73,11 +92,32 @@ impl Drop for FreezingProxy {
     }
 }
 
+/// Whether a connection still lives.
+#[derive(Debug, Clone)]
+struct Life {
+    deaths: Arc<AtomicUsize>,
+    begun_after: usize,
+}
+
+impl Life {
+    fn begin(deaths: &Arc<AtomicUsize>) -> Self {
+        Self {
+            deaths: Arc::clone(deaths),
+            begun_after: deaths.load(Ordering::Relaxed),
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.deaths.load(Ordering::Relaxed) > self.begun_after
+    }
+}
+
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
     freezing: Option<(&'static str, Arc<AtomicBool>)>,
     is_frozen: Arc<watch::Sender<bool>>,
+    life: Life,
 ) {
     let mut thawed = is_frozen.subscribe();
     let mut buffer = vec![0; 1 << 16];
@@ -85,6 +125,9 @@ async fn pass(
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let sent = &buffer[..length];
         let is_gone = thawed.wait_for(|is_frozen| !is_frozen).await.is_err();
+        if life.is_over() {
+            std::future::pending::<()>().await;
+        }
         if is_gone || to.write_all(sent).await.is_err() {
             return;
         }

@@ -3,14 +3,16 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, BlobCopy, CadFile, Missing, MissingRequest, NewCadFile, Recovered, Recovery, Request,
-    StoredBlob, SweepId, SystemClock, TaskKind, TaskPayload, WorkerName,
+    Blob, BlobCopy, CadFile, Claim, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset,
+    Product, Published, Recovered, Recovery, Request, StoredBlob, SweepId, SystemClock, TaskKind,
+    TaskPayload, WorkerName,
     contract::{self, Deployment},
 };
 use cadmill_store::Database;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait as _,
 };
+use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::open;
@@ -70,6 +72,52 @@ async fn whoever_takes_back_claims_does_not_wait_for_it() {
         transaction.rollback().await.unwrap();
     }
     assert_eq!(recover().await, Recovered::Requeued);
+}
+
+#[tokio::test]
+async fn media_of_which_nothing_is_made_are_published_side_by_side() {
+    let (deployment, url) = deployment().await;
+    let file = add(&deployment, Some(Request::ASKED)).await.id;
+    let claim = async |kind| {
+        let work = TaskPayload {
+            cad_file_id: file,
+            kind,
+        };
+        let worker = WorkerName::new("worker");
+        let claim = deployment.ledger.claim(work, &worker);
+        claim.await.unwrap().unwrap()
+    };
+    let publish = async |claim: &Claim, product| {
+        let published = timeout(LONG, deployment.ledger.publish(claim, product)).await;
+        published.expect("it does not wait").unwrap()
+    };
+    let step = claim(STEP).await;
+    publish(&step, Product::Step(json!({}))).await;
+    let scene = claim(TaskKind::Make(MediaKind::GltfGeometry)).await;
+    publish(&scene, asset("scene")).await;
+    let master = claim(TaskKind::Make(MediaKind::UsdMaster)).await;
+    claim(TaskKind::Make(MediaKind::Thumbnail)).await;
+    // As the publication of the thumbnail does until the disk has it.
+    let other = sea_orm::Database::connect(&url).await.unwrap();
+    let transaction = other.begin().await.unwrap();
+    let lock = "SELECT 1 FROM cad_file f JOIN ledger l ON l.cad_file_id = f.id \
+                WHERE l.kind = 'thumbnail' FOR SHARE OF f FOR UPDATE OF l";
+    transaction.execute_unprepared(lock).await.unwrap();
+    let published = publish(&master, asset("master")).await;
+    assert!(matches!(published, Published::Done { .. }), "{published:?}");
+    transaction.rollback().await.unwrap();
+
+    // The file itself stays as it is while one of them is published.
+    let web = claim(TaskKind::Make(MediaKind::WebGlb)).await;
+    let transaction = other.begin().await.unwrap();
+    let delete = "DELETE FROM cad_file";
+    transaction.execute_unprepared(delete).await.unwrap();
+    let ledger = deployment.ledger.clone();
+    let late = tokio::spawn(async move { ledger.publish(&web, asset("late")).await });
+    wait_for_a_lock(&other).await;
+    transaction.commit().await.unwrap();
+    let late = timeout(LONG, late).await.expect("it ends").unwrap();
+    assert_eq!(late.unwrap(), Published::Refused);
 }
 
 #[tokio::test]
@@ -200,6 +248,12 @@ async fn queue_row(transaction: &DatabaseTransaction) {
         contract::making().pattern(STEP).after_source
     );
     transaction.execute_unprepared(&row).await.unwrap();
+}
+
+fn asset(text: &str) -> Product {
+    let blob = Blob::of(text.as_bytes()).into();
+    let report = json!({});
+    Product::Asset(NewMediaAsset { blob, report })
 }
 
 /// A deployment in a new database, and that one's URL.

@@ -114,6 +114,25 @@ async fn an_empty_database_beside_blobs_is_refused_and_may_adopt_them() {
 }
 
 #[tokio::test]
+async fn an_empty_blob_store_beside_a_database_with_files_is_refused_and_may_be_adopted() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    let before = own.own_blobs(blobs).await.unwrap();
+    add(own, blobs, "bracket").await;
+    let folder = beside.folder.path().join("blobs");
+    // As a process finds it that starts while the disk is not mounted.
+    std::fs::remove_dir_all(&folder).unwrap();
+    let unmounted = ObjectBlobs::in_folder(&folder).unwrap();
+    let refused = own.own_blobs(&unmounted).await.unwrap_err();
+    assert!(matches!(refused, OwnershipError::EmptyBlobs), "{refused}");
+    assert!(refused.to_string().contains("cadmill adopt"), "{refused}");
+    assert_eq!(unmounted.owner().await.unwrap(), None, "it is not marked");
+    let adopted = own.adopt_blobs(&unmounted).await.unwrap();
+    assert_eq!(adopted.generation, before.generation + 1);
+    assert_eq!(own.own_blobs(&unmounted).await.unwrap(), adopted);
+}
+
+#[tokio::test]
 async fn a_database_with_files_adopts_blobs_without_a_marker() {
     let beside = Beside::new().await;
     let Beside { blobs, own, .. } = &beside;

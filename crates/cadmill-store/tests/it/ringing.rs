@@ -172,7 +172,23 @@ async fn check(database: Database) {
     )
     .await;
     self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    let newer = Blob::of(b"newer bytes").into();
+    let replaced = files.replace_source(id, newer, Request::ASKED, None);
+    bell.rings(1, replaced).await;
     bell.rings(1, files.remove(id)).await;
+
+    let id = bell
+        .rings(1, files.add(new("d"), Some(Request::ASKED)))
+        .await
+        .id;
+    let step = self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    bell.rings(1, ledger.publish(&step, Product::Step(json!({}))))
+        .await;
+    let scene = self::claim(&bell, &deployment, work(id, GLB)).await;
+    bell.rings(1, ledger.publish(&scene, asset("glb"))).await;
+    self::claim(&bell, &deployment, work(id, USD)).await;
+    bell.rings(1, files.save_part_materials(id, red(), None))
+        .await;
 }
 
 async fn claim(bell: &Counter, deployment: &Deployment, work: TaskPayload) -> Claim {

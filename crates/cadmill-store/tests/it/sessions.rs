@@ -79,6 +79,42 @@ async fn a_process_that_freezes_in_a_transaction_is_ended() {
     save(&frozen, file).await.unwrap();
 }
 
+/// Neither side hears of it, as when a firewall forgets its connections.
+#[tokio::test]
+async fn connections_that_die_in_silence_are_replaced() {
+    let url = open::new_postgres_database().await;
+    let file = add(&deployment(&url, SHORT).await).await;
+    let proxy = FreezingProxy::start(&url, "FOR NO KEY UPDATE").await;
+    let timeouts = SessionTimeouts {
+        statement: Duration::from_secs(1),
+        ..SHORT
+    };
+    let cut_off = deployment(proxy.url(), timeouts).await;
+    let silent = (0..2 * CONNECTIONS).map(|_| async {
+        let rows = timeout(LONG, cut_off.ledger.rows(file)).await;
+        rows.expect("no call waits for ever").map(drop)
+    });
+    let (saved, rows) = timeout(LONG, async {
+        let saving = save(&cut_off, file);
+        let reading = async {
+            proxy.frozen().await;
+            join_all(silent).await
+        };
+        tokio::join!(saving, reading)
+    })
+    .await
+    .expect("no call waits for ever");
+    for answer in rows.into_iter().chain([saved.map(drop)]) {
+        let error = answer.unwrap_err();
+        assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
+    }
+    proxy.thaw_for_others();
+    let back = timeout(LONG, async {
+        while cut_off.ledger.rows(file).await.is_err() {}
+    });
+    back.await.expect("the dead connections are given up");
+}
+
 #[tokio::test]
 async fn a_statement_that_takes_too_long_is_no_refusal() {
     let url = open::new_postgres_database().await;

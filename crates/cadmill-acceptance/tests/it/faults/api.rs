@@ -89,11 +89,18 @@ impl Api {
     /// Sends a STEP file.
     #[track_caller]
     pub(super) fn upload(&self, name: &str, step: &str) -> Answer {
+        self.upload_for("any", name, step)
+    }
+
+    /// Sends a STEP file of a project.
+    #[track_caller]
+    pub(super) fn upload_for(&self, project: &str, name: &str, step: &str) -> Answer {
         let body = format!(
             "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
              Content-Type: model/step\r\n\r\n{step}\r\n--cut--\r\n"
         );
         let request = self.agent.post(self.url("/api/cad"));
+        let request = request.header("x-cadmill-project", project);
         let request = request.content_type("multipart/form-data; boundary=cut");
         answer(request.send(body).unwrap())
     }

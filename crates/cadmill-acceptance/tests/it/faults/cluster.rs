@@ -75,7 +75,7 @@ fn each_medium_is_made_once_though_workers_die_and_everybody_clicks() {
 }
 
 /// The variables of processes that keep their blobs in a new bucket.
-fn in_a_bucket(name: &str) -> [(&'static str, String); 6] {
+pub(super) fn in_a_bucket(name: &str) -> [(&'static str, String); 6] {
     let endpoint = shared::s3_endpoint();
     let bucket = format!("{name}-{}", std::process::id());
     create_bucket(&endpoint, &bucket).unwrap();

@@ -7,6 +7,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
 use crate::program::given;
 
 /// Runs the real tessellator. A lock on a file goes with the process that holds it, however it
@@ -21,6 +26,10 @@ for argument; do
     before=$argument
 done
 echo "$hash" >>"$here/runs"
+if [ -e "$here/poison-$hash" ]; then
+    while [ "$(wc -l <"$here/runs")" -lt "$(cat "$here/poison-$hash")" ]; do sleep 0.05; done
+    kill -9 $PPID
+fi
 exec 9>"$here/at-$hash"
 flock -n 9 || echo "$hash" >>"$here/overlaps"
 while [ -e "$here/gate" ]; do sleep 0.05 9>&-; done
@@ -61,6 +70,12 @@ impl Kernel {
         fs::remove_file(self.folder.join("gate")).unwrap();
     }
 
+    /// Lets each run on the bytes with this hash kill its worker, once there were so many runs in all.
+    pub(super) fn poison(&self, hash: &str, runs: usize) {
+        let path = self.folder.join(format!("poison-{hash}"));
+        fs::write(path, runs.to_string()).unwrap();
+    }
+
     /// The hash of the bytes of each run so far, in order.
     pub(crate) fn runs(&self) -> Vec<String> {
         self.lines("runs")
@@ -79,12 +94,28 @@ impl Kernel {
 
 /// How many tessellators work in `folder`, waiting ones too.
 pub(super) fn tessellators_in(folder: &Path) -> usize {
+    processes_in(folder).len()
+}
+
+/// Kills all tessellators that work in `folder`, as a system does that runs out of memory.
+pub(super) fn kill_tessellators_in(folder: &Path) {
+    for process in processes_in(folder) {
+        // It may have ended by now.
+        let _ = kill(process, Signal::SIGKILL);
+    }
+}
+
+fn processes_in(folder: &Path) -> Vec<Pid> {
     let folder = folder.to_str().unwrap();
-    let processes = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
-    let commands = processes.filter_map(|process| fs::read(process.path().join("cmdline")).ok());
-    let is_one = |command: &Vec<u8>| {
-        let command = String::from_utf8_lossy(command);
+    let is_one = |process: &Path| {
+        let command = fs::read(process.join("cmdline")).unwrap_or_default();
+        let command = String::from_utf8_lossy(&command);
         command.contains("\0--source-hash\0") && command.contains(folder)
     };
-    commands.filter(is_one).count()
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    let processes = entries
+        .map(|entry| entry.path())
+        .filter(|path| is_one(path));
+    let ids = processes.filter_map(|path| path.file_name()?.to_str()?.parse().ok());
+    ids.map(Pid::from_raw).collect()
 }

@@ -54,7 +54,7 @@ fn without_redis_nothing_is_begun_and_what_runs_goes_on() {
     );
     site.redis.borrow_mut().restart().unwrap();
     settle_and_check(&site, workers);
-    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
+    assert_eq!(site.count(AGAIN), 0, "no worker crashed");
     assert_eq!(site.kernel.overlaps(), [""; 0]);
     assert_eq!(site.kernel.runs().len(), 20);
 }
@@ -77,7 +77,7 @@ fn a_redis_that_hangs_costs_no_work_either() {
     eventually("what runs is published", || site.count(MADE) == 2);
     site.redis.borrow().resume().unwrap();
     settle_and_check(&site, workers);
-    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
+    assert_eq!(site.count(AGAIN), 0, "no worker crashed");
     assert_eq!(site.kernel.runs().len(), 4);
 }
 
@@ -104,7 +104,7 @@ fn five_flushes_during_one_run_cost_nothing() {
     assert_eq!(tessellators_in(&site.data()), 1, "running work was ended");
     site.kernel.open_gate();
     settle_and_check(&site, workers);
-    assert_eq!(site.count(AGAIN), 0, "nobody crashed");
+    assert_eq!(site.count(AGAIN), 0, "no worker crashed");
     assert_eq!(site.count("ledger where fence > 1"), 0, "claimed again");
     assert_eq!(site.kernel.runs().len(), 1);
 }

@@ -1,23 +1,49 @@
 //! System calls of a process, as `strace` records them.
 
-use std::{collections::HashMap, path::Path, process::Command};
+use std::{
+    collections::HashMap,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 /// The calls that write, sync, give names, or answer.
 const TRACED: &str = "mkdir,mkdirat,write,pwrite64,writev,pwritev,pwritev2,sendto,sendmsg,fsync,\
                       fdatasync,sync,syncfs,rename,renameat,renameat2,link,linkat";
 
-/// `command` under `strace`, which writes into `log`. The process itself is that of `command`, and
-/// `strace` a grandchild of it.
+/// `command` under `strace`, which writes what it does into `log`.
 pub(super) fn traced(command: &Command, log: &Path) -> Command {
     let mut strace = Command::new("strace");
     // Only these calls stop the process; strings are written in hexadecimal digits, whole.
-    strace.args(["-D", "-f", "-y", "-xx", "--seccomp-bpf", "-s", "1048576"]);
+    strace.args(["-y", "-xx", "--seccomp-bpf", "-s", "1048576"]);
     strace.args(["-e", "signal=none", "-e"]);
     strace.arg(format!("trace={TRACED}"));
-    strace.arg("-o").arg(log).arg(command.get_program());
-    strace.args(command.get_args());
+    strace.arg("-o").arg(log);
+    under(strace, command)
+}
+
+/// `command` under `strace`, which stops it whenever one of its threads first deletes one of these
+/// files.
+pub(super) fn frozen_at_deletion(command: &Command, files: &[PathBuf], log: &Path) -> Command {
+    let mut strace = Command::new("strace");
+    strace.args(["-e", "trace=unlink,unlinkat"]);
+    strace.args(["-e", "inject=unlink,unlinkat:signal=SIGSTOP:when=1"]);
+    for file in files {
+        strace.arg("-P").arg(file);
+    }
+    strace.arg("-o").arg(log);
+    under(strace, command)
+}
+
+/// Follows `command` and its threads. The process itself is that of `command`, and `strace` a grandchild
+/// of it.
+fn under(mut strace: Command, command: &Command) -> Command {
+    strace.args(["-D", "-f"]);
+    strace.arg(command.get_program()).args(command.get_args());
     for (name, value) in command.get_envs() {
         strace.env(name, value.unwrap());
+    }
+    if let Some(folder) = command.get_current_dir() {
+        strace.current_dir(folder);
     }
     strace
 }

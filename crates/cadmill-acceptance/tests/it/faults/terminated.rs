@@ -99,9 +99,9 @@ fn a_worker_ends_although_its_way_to_the_database_is_silent() {
     let since = Instant::now();
     worker.signal(Signal::SIGTERM);
     assert_eq!(worker.ended().code(), Some(0), "{}", worker.said());
-    // Its deadline is 2.3 s; a call to the database would have taken 15 s.
+    // Its deadline is 2.3 s. A busy machine may take longer, and a call to the database much longer.
     let took = since.elapsed();
-    assert!(took < Duration::from_secs(10), "{took:?}");
+    assert!(took < Duration::from_secs(5), "{took:?}");
     assert_eq!(tessellators_in(&site.data()), 0, "a tessellator is left");
 }
 

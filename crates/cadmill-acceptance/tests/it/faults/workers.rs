@@ -76,6 +76,11 @@ impl Worker {
         kill(self.pid(), signal).unwrap();
     }
 
+    /// Whether it has ended by now.
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
+    }
+
     /// Waits until it has ended.
     #[track_caller]
     pub(crate) fn ended(&mut self) -> ExitStatus {

@@ -234,12 +234,12 @@ fn each_sync_that_is_left_out_is_found() {
         blob.or_else(|| before.missing_row("/d/wal", b"abcd"))
     };
     assert_eq!(missing(""), None);
-    for (without, told) in [
+    for (without, expected) in [
         ("/d/new", "the bytes of /d/ab/cd are not synced"),
         ("/d/ab", "the name /d/ab/cd is not synced"),
         ("/d", "the name /d/ab is not synced"),
         ("/d/wal", "the row with abcd is not synced"),
     ] {
-        assert_eq!(missing(without).as_deref(), Some(told));
+        assert_eq!(missing(without).as_deref(), Some(expected));
     }
 }

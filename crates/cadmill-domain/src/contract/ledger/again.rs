@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    CadFileId, HandBack, MediaState, Recovery, Request, RequestKey, Requested, RowState,
+    CadFileId, MediaState, Recovery, Request, RequestKey, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -108,13 +108,7 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
         .await;
     deployment.request(file, GLB, AGAIN).await;
     let claim = deployment.claim(file, GLB).await;
-    assert!(
-        deployment
-            .ledger
-            .hand_back(&claim, HandBack::Stopping)
-            .await
-            .unwrap()
-    );
+    assert!(deployment.hand_back(&claim).await);
     let claim = deployment.claim(file, GLB).await;
     assert!(claim.forced, "whoever takes it over makes it");
     for _ in 0..3 {

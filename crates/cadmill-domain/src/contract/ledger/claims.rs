@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Count, HandBack, Priority, Progress, Request, RowState, TaskPayload, WorkQuery,
+    Clock as _, Count, Priority, Progress, Request, RowState, TaskPayload, WorkQuery,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -108,14 +108,7 @@ pub async fn a_claim_raises_the_fence(deployment: &Deployment) {
             expected,
             "the row after a claim"
         );
-        assert!(
-            deployment
-                .ledger
-                .hand_back(&claim, HandBack::Stopping)
-                .await
-                .unwrap(),
-            "it is given back"
-        );
+        assert!(deployment.hand_back(&claim).await, "it is given back");
     }
 }
 
@@ -185,13 +178,7 @@ pub async fn progress_is_kept_for_the_holder_only(deployment: &Deployment) {
         assert!(kept.unwrap(), "the claim holds at {fraction}");
         assert_eq!(deployment.row(file, STEP).await.progress, Some(progress));
     }
-    assert!(
-        deployment
-            .ledger
-            .hand_back(&claim, HandBack::Stopping)
-            .await
-            .unwrap()
-    );
+    assert!(deployment.hand_back(&claim).await);
     assert_eq!(
         deployment.row(file, STEP).await.progress,
         None,

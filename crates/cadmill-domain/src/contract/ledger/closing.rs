@@ -4,8 +4,7 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, FailureCode, HandBack, MOST_CRASHES, Recovered, Recovery, Request, Requested,
-    RowState,
+    Clock as _, FailureCode, MOST_CRASHES, Recovered, Recovery, Request, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
@@ -91,14 +90,7 @@ pub async fn a_claim_is_handed_back(deployment: &Deployment) {
     deployment.later(3600);
     let claim = deployment.claim(file, STEP).await;
     let mut expected = deployment.row(file, STEP).await;
-    assert!(
-        deployment
-            .ledger
-            .hand_back(&claim, HandBack::Stopping)
-            .await
-            .unwrap(),
-        "the claim holds"
-    );
+    assert!(deployment.hand_back(&claim).await, "the claim holds");
     expected.state = RowState::Queued;
     expected.running = None;
     assert_eq!(
@@ -118,14 +110,7 @@ pub async fn a_claim_is_handed_back_though_its_scene_is_gone(deployment: &Deploy
     let claim = deployment.claim(file, USD).await;
     let story = [Bytes("B"), Make(STEP), Cancel(GLB)];
     deployment.happen(file, &story).await;
-    assert!(
-        deployment
-            .ledger
-            .hand_back(&claim, HandBack::Stopping)
-            .await
-            .unwrap(),
-        "the claim holds"
-    );
+    assert!(deployment.hand_back(&claim).await, "the claim holds");
     let row = deployment.row(file, USD).await;
     assert_eq!(row.state, RowState::Idle, "it is withdrawn");
     assert_eq!(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::{
-    CadFileId, CadFileQuery, Claim, Conditions, HandBack, Input, MediaAsset, MediaKind, MediaState,
+    CadFileId, CadFileQuery, Claim, Conditions, Input, MediaAsset, MediaKind, MediaState,
     MissingRequest, NewMediaAsset, Product, Published, Recipe, Request, Requested, Requester,
     RowState, StoreError, TaskKind,
     contract::deployment::{
@@ -151,11 +151,11 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
     let file = deployment.add_coarser("bracket.step").await;
     deployment.happen(file, &[Make(USD)]).await;
     for round in 0..2 {
-        let told = deployment.regenerate_stale().await;
+        let stale = deployment.regenerate_stale().await;
         // The scene, and what waits for it.
-        assert_eq!((told.queued, told.in_flight), (1, 1), "round {round}");
-        let told = deployment.regenerate_stale().await;
-        assert_eq!((told.queued, told.in_flight), (0, 2), "round {round}");
+        assert_eq!((stale.queued, stale.in_flight), (1, 1), "round {round}");
+        let stale = deployment.regenerate_stale().await;
+        assert_eq!((stale.queued, stale.in_flight), (0, 2), "round {round}");
         let clicked = deployment.request_missing(&MissingRequest::of(GLB)).await;
         assert_eq!((clicked.in_flight, clicked.queued), (1, 0));
         let row = deployment.row(file, GLB).await;
@@ -163,13 +163,7 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
         assert!(row.ready.is_some_and(|ready| ready.is_coarser()));
         let claim = deployment.claim(file, GLB).await;
         assert!(!claim.input.is_coarser(), "by the recipe");
-        assert!(
-            deployment
-                .ledger
-                .hand_back(&claim, HandBack::Stopping)
-                .await
-                .unwrap()
-        );
+        assert!(deployment.hand_back(&claim).await);
         assert_eq!(deployment.row(file, GLB).await.state, RowState::Queued);
         deployment.publish_coarser(file, "kernel 1").await;
         let state = async |kind| deployment.row(file, kind).await.state;
@@ -193,13 +187,7 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
     );
     let claim = deployment.claim(file, GLB).await;
     assert!(claim.forced && !claim.input.is_coarser(), "by the recipe");
-    assert!(
-        deployment
-            .ledger
-            .hand_back(&claim, HandBack::Stopping)
-            .await
-            .unwrap()
-    );
+    assert!(deployment.hand_back(&claim).await);
     deployment.publish_coarser(file, "kernel 2").await;
     assert_eq!(deployment.row(file, GLB).await.state, RowState::Idle);
     // By a medium of it, too.

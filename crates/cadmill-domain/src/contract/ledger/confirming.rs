@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    Clock as _, Confirmed, HandBack, Recovered, Recovery, RowState,
+    Clock as _, Confirmed, Recovered, Recovery, RowState,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Make, MakeAllFor, Paint},
@@ -29,7 +29,7 @@ pub async fn a_claim_is_confirmed_by_its_owner_only(deployment: &Deployment) {
         assert_eq!(ledger.confirm(&claim).await.unwrap(), Confirmed::Held);
         assert_eq!(deployment.row(file, STEP).await, expected, "confirmed");
     }
-    assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap());
+    assert!(deployment.hand_back(&claim).await);
     let next = deployment.claim(file, STEP).await;
     deployment.later(10);
     let before = deployment.everything().await;
@@ -88,14 +88,7 @@ pub async fn a_confirmation_says_what_is_no_longer_wanted(deployment: &Deploymen
         let confirmed = deployment.ledger.confirm(&claim).await.unwrap();
         assert_eq!(confirmed, expected, "{what}");
         if expected == Confirmed::Superseded {
-            assert!(
-                deployment
-                    .ledger
-                    .hand_back(&claim, HandBack::Stopping)
-                    .await
-                    .unwrap(),
-                "{what}"
-            );
+            assert!(deployment.hand_back(&claim).await, "{what}");
             let row = deployment.row(file, kind).await;
             assert_eq!((row.crashes, row.attempts), (0, 0), "{what}");
         }
@@ -148,7 +141,7 @@ pub async fn only_what_is_unconfirmed_is_recovered(deployment: &Deployment) {
     assert_eq!(recover().await, Recovered::NoLonger);
 }
 
-/// Every confirmation is old then, whoever is at work.
+/// Every confirmation is old then, even if its owner is at work.
 pub async fn after_an_outage_the_owner_confirms_first(deployment: &Deployment) {
     let file = deployment.add("bracket.step").await;
     let ledger = &deployment.ledger;

@@ -168,7 +168,7 @@ pub async fn what_changes_nothing_writes_no_event(deployment: &Deployment) {
         .await;
     let ledger = &deployment.ledger;
     let stale = deployment.claim(file, USD).await;
-    assert!(ledger.hand_back(&stale, HandBack::Stopping).await.unwrap());
+    assert!(deployment.hand_back(&stale).await);
     let open = deployment.claim(file, USD).await;
     assert!(deployment.cancel(file, PNG).await);
     let before = timeline(deployment, file).await;

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Fence, HandBack, MediaKind, Product, Published, Recovery, Requested, RowState,
+    Clock as _, Fence, MediaKind, Product, Published, Recovery, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Fail, Make, MakeAllFor},
@@ -139,11 +139,11 @@ pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
             match lost {
                 "cancel" => assert!(ledger.cancel(work(file, kind)).await.unwrap()),
                 "recover" => drop(ledger.recover(&claim, Recovery::Ended).await.unwrap()),
-                "hand back" => assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap()),
+                "hand back" => assert!(deployment.hand_back(&claim).await),
                 "fail" => assert!(deployment.fail(&claim, None).await),
                 "publish" => drop(deployment.publish(&claim).await),
                 "claimed again" => {
-                    assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap());
+                    assert!(deployment.hand_back(&claim).await);
                     deployment.claim(file, kind).await;
                 }
                 _ => claim.fence = Fence(claim.fence.0 + 1),
@@ -157,10 +157,7 @@ pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
             );
             assert_eq!(deployment.everything().await, before, "{what}: publish");
             assert!(!deployment.fail(&claim, None).await, "{what}: fail");
-            assert!(
-                !ledger.hand_back(&claim, HandBack::Stopping).await.unwrap(),
-                "{what}: hand back"
-            );
+            assert!(!deployment.hand_back(&claim).await, "{what}: hand back");
             let recovered = ledger.recover(&claim, Recovery::Ended).await.unwrap();
             assert_eq!(recovered, crate::Recovered::NoLonger, "{what}: recover");
             assert_eq!(deployment.everything().await, before, "{what}");

@@ -3,8 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    Blob, CadFileId, Claim, Clock as _, HandBack, MOST_CRASHES, NewCadFile, Recovery, Request,
-    RowState,
+    Blob, CadFileId, Claim, Clock as _, MOST_CRASHES, NewCadFile, Recovery, Request, RowState,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Delay, Make},
@@ -101,7 +100,7 @@ pub async fn a_wait_for_the_same_bytes_ends_with_their_claim(deployment: &Deploy
         match how {
             "publish" => drop(deployment.publish(&claim).await),
             "fail" => assert!(deployment.fail(&claim, None).await),
-            _ => assert!(ledger.hand_back(&claim, HandBack::Stopping).await.unwrap()),
+            _ => assert!(deployment.hand_back(&claim).await),
         }
         let not_before = async |file| deployment.row(file, GLB).await.not_before;
         assert_eq!(not_before(waiting).await, None, "{how}: it waits no more");
