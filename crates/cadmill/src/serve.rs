@@ -22,9 +22,9 @@ use crate::{
     traces::Traces,
 };
 
-/// How long after its grace time a process ends at the latest.
-const END_WITHIN: Duration = Duration::from_secs(2);
-/// How much of that is left for the last traces.
+/// How long after the grace time all work has ended at the latest.
+const WORK_ENDS_WITHIN: Duration = Duration::from_millis(1_800);
+/// How long the last traces may take after that: two seconds in all.
 const TRACES_WITHIN: Duration = Duration::from_millis(200);
 
 /// The API and the workers in one process.
@@ -114,12 +114,14 @@ fn until_stopped(
     let traces = endpoint.map(|endpoint| Traces::begin(endpoint, runtime.handle()));
     let traces = traces.transpose()?;
     log.start(traces.as_ref());
-    let limit = config.grace + END_WITHIN;
+    let work_limit = config.grace + WORK_ENDS_WITHIN;
+    let limit = work_limit + TRACES_WITHIN;
     let interrupt = runtime.block_on(async { Interrupt::listen() });
     let interrupt = interrupt.context("signals cannot be listened for")?;
     let work = async {
         let stop = interrupt.token();
-        let opened = stop.run_until_cancelled(Deployment::open_to_work(config, what));
+        let opening = Box::pin(Deployment::open_to_work(config, what));
+        let opened = Box::pin(stop.run_until_cancelled(opening));
         let Some(deployment) = opened.await.transpose()? else {
             return Ok(());
         };
@@ -127,7 +129,7 @@ fn until_stopped(
         deployment.close().await;
         ran
     };
-    let ended = runtime.block_on(interrupt.or_overdue(work, limit - TRACES_WITHIN));
+    let ended = runtime.block_on(interrupt.or_overdue(work, work_limit));
     if let Some(traces) = traces {
         traces.end(interrupt.left_of(limit));
     }
