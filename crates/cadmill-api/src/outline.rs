@@ -33,33 +33,35 @@ impl Outlines {
         if let Some(scene) = self.kept.get(&blob.sha256) {
             return Ok(scene);
         }
-        let head = self.bytes(blob, 0..glb::HEAD_BYTES as u64).await?;
-        let head: Result<[u8; glb::HEAD_BYTES], _> = head.try_into();
-        let head = head.map_err(|_| SceneError::NotGlb("it is shorter than a header"));
-        let range = match head.and_then(|head| glb::json_range(&head)) {
-            Ok(range) => range,
-            Err(error) => return Err(self.unreadable(blob, &error).await),
-        };
-        let json = self.bytes(blob, range).await?;
-        let scene = tokio::task::spawn_blocking(move || glb::outline(&json)).await;
-        let scene = scene.map_err(|error| {
-            Problem::new(Code::Internal, "The canonical scene cannot be read.").because(error)
-        })?;
-        match scene {
+        match self.read(blob).await? {
             Ok(scene) => {
                 let scene = Arc::new(scene);
                 self.kept.insert(blob.sha256, scene.clone());
                 Ok(scene)
             }
-            Err(error) => Err(self.unreadable(blob, &error).await),
+            // Scenes are read as they were written, unless their bytes were damaged since.
+            Err(error) => {
+                let detail = format!("The canonical scene cannot be read: {error}.");
+                let failure = Failure::new(FailureCode::BlobDamaged, detail);
+                Err(self.media.lost(blob, failure).await)
+            }
         }
     }
 
-    /// Scenes are read as they were written, unless their bytes were damaged since.
-    async fn unreadable(&self, blob: &Blob, error: &SceneError) -> Problem {
-        let detail = format!("The canonical scene cannot be read: {error}.");
-        let failure = Failure::new(FailureCode::BlobDamaged, detail);
-        self.media.lost(blob, failure).await
+    /// The outline, or why the bytes are none of a scene.
+    async fn read(&self, blob: &Blob) -> Result<Result<Scene, SceneError>, Problem> {
+        let head = self.bytes(blob, 0..glb::HEAD_BYTES as u64).await?;
+        let head: Result<[u8; glb::HEAD_BYTES], _> = head.try_into();
+        let head = head.map_err(|_| SceneError::NotGlb("it is shorter than a header"));
+        let range = match head.and_then(|head| glb::json_range(&head)) {
+            Ok(range) => range,
+            Err(error) => return Ok(Err(error)),
+        };
+        let json = self.bytes(blob, range).await?;
+        let scene = tokio::task::spawn_blocking(move || glb::outline(&json)).await;
+        scene.map_err(|error| {
+            Problem::new(Code::Internal, "The canonical scene cannot be read.").because(error)
+        })
     }
 
     async fn bytes(&self, blob: &Blob, range: std::ops::Range<u64>) -> Result<Vec<u8>, Problem> {

@@ -23,7 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use self::confirmation::Confirmation;
-pub(crate) use self::confirmation::{OpenClaims, Standing};
+pub(crate) use self::confirmation::{OpenClaims, Standing, allow_renewal};
 use crate::{
     Failpoint,
     deadline::{insist, within},
@@ -319,8 +319,7 @@ impl Mill {
         let Records { files, ledger, .. } = &self.records;
         for _ in 0..2 {
             // While the answer is lost, others can take over, as while a claim is not confirmed.
-            let soon = Instant::now() + self.settings.lease / 2;
-            locked.renewal.allow_until(soon);
+            allow_renewal(&locked.renewal, Instant::now(), self.settings.lease);
             let claim = ledger.claim(work, &self.settings.worker);
             let claim = match self.ask(claim).await {
                 Ok(claim) => claim,

@@ -9,7 +9,7 @@ use sea_orm::{
 use crate::{
     sqlite_writer::{SqliteTransaction, SqliteWriter},
     statements,
-    watched::{Watch, Watched},
+    watched::Watched,
 };
 
 /// One of two connections.
@@ -44,13 +44,7 @@ impl Transaction {
     /// Waits for its answers without a limit.
     pub(crate) fn without_limit(self) -> Self {
         match self {
-            Self::Postgres(Watched { connection, watch }) => {
-                let watch = Watch {
-                    limit: None,
-                    ..watch
-                };
-                Self::Postgres(Watched { connection, watch })
-            }
+            Self::Postgres(transaction) => Self::Postgres(transaction.without_limit()),
             sqlite @ Self::Sqlite(_) => sqlite,
         }
     }

@@ -17,7 +17,6 @@ use sea_orm::{
 use tokio::{
     sync::{Mutex, Notify},
     task::AbortHandle,
-    time::timeout,
 };
 use tracing::warn;
 
@@ -70,7 +69,7 @@ impl PostgresDoorbell {
         let heard = Arc::<LocalDoorbell>::default();
         let listening = tokio::spawn(listen(pool, heard.clone())).abort_handle();
         Ok(Self {
-            connection: database.reading().clone(),
+            connection: database.reading().clone().within(RING_WITHIN),
             rung: AtomicU64::new(0),
             told: Mutex::new(0),
             heard,
@@ -97,13 +96,11 @@ impl Doorbell for PostgresDoorbell {
         let all = self.rung.load(Ordering::SeqCst);
         let sql = "SELECT pg_notify($1, '')";
         let notify = Statement::from_sql_and_values(DbBackend::Postgres, sql, [CHANNEL.into()]);
-        match timeout(RING_WITHIN, self.connection.execute_raw(notify)).await {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => {
-                let error: &dyn std::error::Error = &error;
-                warn!(error, "Workers could not be woken.");
-            }
-            Err(_) => warn!("Workers could not be woken in time."),
+        if let Err(error) = self.connection.execute_raw(notify).await {
+            warn!(
+                error = &error as &dyn std::error::Error,
+                "Workers could not be woken."
+            );
         }
         // What could not be told is found by those who look from time to time.
         *told = all;

@@ -1,7 +1,7 @@
 //! Connections whose answers are waited for so long at most, and looked at.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -62,7 +62,7 @@ impl Silence {
         }
     }
 
-    fn given_up_at(&self) -> std::sync::MutexGuard<'_, Option<Instant>> {
+    fn given_up_at(&self) -> MutexGuard<'_, Option<Instant>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -100,6 +100,21 @@ impl Drop for Question<'_> {
 pub(crate) struct Watched<C> {
     pub(crate) connection: C,
     pub(crate) watch: Watch,
+}
+
+impl<C> Watched<C> {
+    /// The same, whose answers are waited for so long at most, if not shorter already.
+    pub(crate) fn within(mut self, limit: Duration) -> Self {
+        let limit = self.watch.limit.map_or(limit, |other| other.min(limit));
+        self.watch.limit = Some(limit);
+        self
+    }
+
+    /// The same, whose answers are waited for as long as they take.
+    pub(crate) fn without_limit(mut self) -> Self {
+        self.watch.limit = None;
+        self
+    }
 }
 
 #[async_trait]

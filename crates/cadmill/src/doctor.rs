@@ -203,7 +203,6 @@ async fn pipeline(config: Config) -> Vec<Check> {
         let found = format!("none in {folder} yet; `cadmill serve` makes one");
         return vec![Check::new("pipeline", Ok(found))];
     }
-    let long_timeouts = long_timeouts(&config);
     let store = deployment::open_store(&config).await;
     let database = store.as_ref().ok().map(|(_, database)| database.clone());
     let lock = deployment::open_lock(&config, &machine::process_name()).await;
@@ -256,7 +255,7 @@ async fn pipeline(config: Config) -> Vec<Check> {
     if let Some(database) = database
         && let Some(check) = checked.first_mut()
     {
-        check.warnings.extend(long_timeouts);
+        check.warnings.extend(long_timeouts(&config));
         durability(check, &database).await;
     }
     checked

@@ -16,31 +16,31 @@ use crate::exit::Exit;
 #[derive(Debug, Clone)]
 pub(crate) struct Interrupt {
     token: CancellationToken,
+    /// When it was asked first.
     asked_at: Arc<OnceLock<Instant>>,
 }
 
 impl Interrupt {
     /// Begins to listen; needs a runtime.
     pub(crate) fn listen() -> anyhow::Result<Self> {
-        let token = CancellationToken::new();
-        let signals = [SignalKind::interrupt(), SignalKind::terminate()];
-        let [interrupt, terminate] = signals.map(signal);
-        let (mut interrupt, mut terminate) = (interrupt?, terminate?);
-        let interrupted = Self {
-            token,
+        let interrupt = Self {
+            token: CancellationToken::new(),
             asked_at: Arc::default(),
         };
-        let Self { token, asked_at } = interrupted.clone();
+        let Self { token, asked_at } = interrupt.clone();
+        let signals = [SignalKind::interrupt(), SignalKind::terminate()];
+        let [interrupted, terminated] = signals.map(signal);
+        let (mut interrupted, mut terminated) = (interrupted?, terminated?);
         tokio::spawn(async move {
-            either(&mut interrupt, &mut terminate).await;
+            either(&mut interrupted, &mut terminated).await;
             asked_at.get_or_init(Instant::now);
             token.cancel();
             eprintln!("Stopping. Once more stops at once, without cleaning up.");
-            either(&mut interrupt, &mut terminate).await;
+            either(&mut interrupted, &mut terminated).await;
             // The tessellators die with this process.
             std::process::exit(Exit::Interrupted as i32);
         });
-        Ok(interrupted)
+        Ok(interrupt)
     }
 
     /// Whether it was asked for by now.

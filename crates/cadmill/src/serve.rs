@@ -121,8 +121,8 @@ fn until_stopped(
     let work = async {
         let stop = interrupt.token();
         let opening = Box::pin(Deployment::open_to_work(config, what));
-        let opened = Box::pin(stop.run_until_cancelled(opening));
-        let Some(deployment) = opened.await.transpose()? else {
+        let opened = stop.run_until_cancelled(opening).await;
+        let Some(deployment) = opened.transpose()? else {
             return Ok(());
         };
         let ran = run(&deployment, stop.clone()).await;

@@ -133,6 +133,11 @@ impl Drop for Confirmation {
     }
 }
 
+/// The ledger is asked now; a lease is renewed until half of it is over, unless there is an answer.
+pub(crate) fn allow_renewal(renewal: &Renewal, asked_at: Instant, lease: Duration) {
+    renewal.allow_until(asked_at + lease / 2);
+}
+
 async fn confirm(
     ledger: Arc<dyn Ledger>,
     standing: Arc<Standing>,
@@ -142,7 +147,7 @@ async fn confirm(
     let claim = &standing.claim;
     let (often, seldom) = (lease / 12, lease / 3);
     let claimed_at = Instant::now();
-    renewal.allow_until(claimed_at + lease / 2);
+    allow_renewal(&renewal, claimed_at, lease);
     let mut next = claimed_at + seldom;
     loop {
         sleep_until(next).await;
@@ -153,7 +158,7 @@ async fn confirm(
                 if confirmed == Confirmed::Gone {
                     return;
                 }
-                renewal.allow_until(asked_at + lease / 2);
+                allow_renewal(&renewal, asked_at, lease);
                 next = asked_at + seldom;
             }
             // The work goes on: whether its claim holds is checked when it is published.

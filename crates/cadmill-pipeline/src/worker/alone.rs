@@ -6,7 +6,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use super::Worker;
-use crate::mill::TaskError;
+use crate::mill::{TaskError, allow_renewal};
 
 /// How many suspects are looked at, of which other workers may have reserved some.
 const SUSPECTS: usize = 16;
@@ -23,9 +23,9 @@ struct Reserved {
     work: TaskPayload,
     /// Whether it runs, or waits until nothing else does.
     has_begun: bool,
-    /// Keeps other workers from emptying their slots for the same work,
+    /// Keeps other workers from emptying their slots for the same work.
     _reservation: Held,
-    /// for as long as the ledger answers.
+    /// Ends the reservation when the ledger does not answer any more.
     renewal: Renewal,
 }
 
@@ -63,9 +63,8 @@ impl Worker {
         let suspects = self.mill.records.ledger.suspects(SUSPECTS);
         let suspects = self.mill.ask(suspects).await?;
         self.alone.looked_at = Some(asked_at);
-        let until = asked_at + lease / 2;
         if let Some(reserved) = &self.alone.reserved {
-            reserved.renewal.allow_until(until);
+            allow_renewal(&reserved.renewal, asked_at, lease);
             return Ok(());
         }
         for work in suspects {
@@ -74,7 +73,7 @@ impl Worker {
             }
             let key = LockKey::new(format!("suspect_lock:{}:{}", work.kind, work.cad_file_id));
             let (lock, renewal) = (&self.mill.lock, Renewal::default());
-            renewal.allow_until(until);
+            allow_renewal(&renewal, asked_at, lease);
             let reservation = Held::try_acquire_while(lock, &key, lease, &renewal);
             if let Some(reservation) = reservation.await? {
                 info!(%work, running = self.running.len(), "Its workers died, so it runs alone.");

@@ -187,14 +187,12 @@ impl Store {
                 subject => subject,
             }
         };
-        let sql = if is_followed {
-            format!("{} {lock_rows}", *BOOK_OF_CLAIM)
+        let of_its_row = if is_followed {
+            String::new()
         } else {
-            format!(
-                "{} AND l.kind = $2 {share_files} {lock_rows}",
-                *BOOK_OF_CLAIM
-            )
+            format!("AND l.kind = $2 {share_files}")
         };
+        let sql = format!("{} {of_its_row} {lock_rows}", *BOOK_OF_CLAIM);
         let [file_id, kind] = super::key(claim.work);
         let values = [file_id, kind, claim.input.as_str().into()];
         let answers = transaction

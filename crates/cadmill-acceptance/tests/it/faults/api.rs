@@ -5,8 +5,9 @@ use std::time::Duration;
 use cadmill_domain::ContentHash;
 use serde_json::{Value, json};
 use ureq::{
-    Agent, Body,
+    Agent, Body, RequestBuilder,
     http::{HeaderMap, Request, Response, header::CONTENT_TYPE},
+    typestate::WithBody,
 };
 
 use super::{site::Site, workers::Worker};
@@ -89,20 +90,14 @@ impl Api {
     /// Sends a STEP file.
     #[track_caller]
     pub(super) fn upload(&self, name: &str, step: &str) -> Answer {
-        self.upload_for("any", name, step)
+        send_step(self.agent.post(self.url("/api/cad")), name, step)
     }
 
     /// Sends a STEP file of a project.
     #[track_caller]
     pub(super) fn upload_for(&self, project: &str, name: &str, step: &str) -> Answer {
-        let body = format!(
-            "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
-             Content-Type: model/step\r\n\r\n{step}\r\n--cut--\r\n"
-        );
         let request = self.agent.post(self.url("/api/cad"));
-        let request = request.header("x-cadmill-project", project);
-        let request = request.content_type("multipart/form-data; boundary=cut");
-        answer(request.send(body).unwrap())
+        send_step(request.header("x-cadmill-project", project), name, step)
     }
 
     /// All files, page by page.
@@ -174,6 +169,17 @@ impl Api {
     fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address)
     }
+}
+
+/// Sends a STEP file as a form does.
+#[track_caller]
+fn send_step(request: RequestBuilder<WithBody>, name: &str, step: &str) -> Answer {
+    let body = format!(
+        "--cut\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+         Content-Type: model/step\r\n\r\n{step}\r\n--cut--\r\n"
+    );
+    let request = request.content_type("multipart/form-data; boundary=cut");
+    answer(request.send(body).unwrap())
 }
 
 #[track_caller]

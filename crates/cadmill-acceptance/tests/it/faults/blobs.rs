@@ -151,7 +151,7 @@ fn come_and_go(blobs: &Path, api: &Api, client: usize, is_over: &AtomicBool) -> 
 }
 
 /// Makes all blobs older than what may still be being stored. Some may be removed meanwhile.
-fn date_back(blobs: &Path) {
+pub(super) fn date_back(blobs: &Path) {
     let days_ago = SystemTime::now() - Duration::from_hours(50);
     let folders = ["sha256", "sha256-copies"].map(|name| blobs.join(name));
     let folders = folders.iter().filter(|folder| folder.exists());
@@ -171,11 +171,12 @@ impl Drop for End<'_> {
     }
 }
 
-fn blobs_of(site: &Site) -> PathBuf {
+pub(super) fn blobs_of(site: &Site) -> PathBuf {
     site.data().join("blobs")
 }
 
-fn blobs(site: &Site) -> Vec<PathBuf> {
+/// All blobs but further copies of them.
+pub(super) fn blobs(site: &Site) -> Vec<PathBuf> {
     let mut found = files_in(&blobs_of(site).join("sha256"));
     found.sort();
     found

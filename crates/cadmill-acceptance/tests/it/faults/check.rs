@@ -80,6 +80,8 @@ pub(super) fn settle_and_check(site: &Site, workers: Vec<Worker>) {
 #[track_caller]
 pub(super) fn stop_and_check(site: &Site, workers: Vec<Worker>) {
     for worker in workers {
+        // One that is to stop while it starts leaves what the dead have left.
+        worker.says("Milling with");
         worker.stop();
     }
     check(site, &site.data().join("blobs"));

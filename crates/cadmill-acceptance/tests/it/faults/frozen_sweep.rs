@@ -1,18 +1,15 @@
 //! A sweeper that freezes between its decision and its deletions, and goes on after the same bytes
 //! have come again.
 
-use std::{
-    fs::{File, FileTimes},
-    ops::Range,
-    time::{Duration, SystemTime},
-};
+use std::ops::Range;
 
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use super::{
     api::Api,
-    check::{files_in, settle},
+    blobs::{blobs, blobs_of, date_back},
+    check::settle,
     eventually,
     site::{Site, step},
     syscalls::frozen_at_deletion,
@@ -21,6 +18,7 @@ use super::{
 /// More than are deleted at once.
 const FILES: usize = 40;
 const REMOVALS: &str = "blob_removal";
+const ASSETS: &str = "select kind, sha256 from media_asset order by 1, 2";
 
 #[test]
 fn what_comes_again_while_a_sweeper_is_frozen_stays() {
@@ -41,12 +39,8 @@ fn what_comes_again_while_a_sweeper_is_frozen_stays() {
         let answer = api.json("DELETE", &path, &Value::Null);
         assert_eq!(answer.status, 204, "{answer:?}");
     }
-    let blobs = files_in(&site.data().join("blobs/sha256"));
-    let two_days_ago = SystemTime::now() - Duration::from_hours(48);
-    for blob in &blobs {
-        let times = FileTimes::new().set_modified(two_days_ago);
-        File::open(blob).unwrap().set_times(times).unwrap();
-    }
+    date_back(&blobs_of(&site));
+    let blobs = blobs(&site);
     let let_sweep = || site.sql("update deployment set swept_at = null");
     let_sweep();
     let command = site.command(&["worker", "-v"]);
@@ -64,7 +58,7 @@ fn what_comes_again_while_a_sweeper_is_frozen_stays() {
     other.says("blobs swept");
     upload(FILES / 2..FILES);
     settle(&site);
-    let assets = site.sql("select kind, sha256 from media_asset order by 1, 2");
+    let assets = site.sql(ASSETS);
 
     eventually("the frozen sweeper has gone on to its end", || {
         frozen.signal(Signal::SIGCONT);
@@ -81,9 +75,6 @@ fn what_comes_again_while_a_sweeper_is_frozen_stays() {
     for asset in site.sql("select id from media_asset").lines() {
         assert!(api.is_whole(&format!("/api/media/{asset}/content")));
     }
-    assert_eq!(
-        site.sql("select kind, sha256 from media_asset order by 1, 2"),
-        assets
-    );
+    assert_eq!(site.sql(ASSETS), assets);
     api.stop();
 }
