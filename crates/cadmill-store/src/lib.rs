@@ -33,7 +33,7 @@ use cadmill_domain::{CadFileId, Clock, Doorbell, Failure, HealthCheck, Making, S
 use sea_orm::{DatabaseConnection, DbErr, IsolationLevel};
 
 pub use self::{
-    blobs::{MAX_UNRELEASED, ObjectBlobs, Owner, Sweep, SweepOptions, make_folder},
+    blobs::{MAX_UNRELEASED, Marker, ObjectBlobs, Owner, Sweep, SweepOptions, make_folder},
     clock::DatabaseClock,
     database::Database,
     doorbell::{LocalDoorbell, PostgresDoorbell},

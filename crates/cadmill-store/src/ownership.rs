@@ -11,10 +11,13 @@ use sea_orm::{
 
 use crate::{
     Store,
-    blobs::{ObjectBlobs, Owner, Sweep},
+    blobs::{MARKER, Marker, ObjectBlobs, Owner, Sweep},
     error::store_error,
     ledger::columns::{get, json, understood},
 };
+
+/// The generation of a database that has not yet recorded that it marked any blobs.
+const UNMARKED: u64 = 0;
 
 /// A database and some blobs do not belong together.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +36,19 @@ pub enum OwnershipError {
          this database, or run `cadmill adopt` if its blobs are lost"
     )]
     EmptyBlobs,
+    /// The database has marked blobs, and these bear no marker.
+    #[error(
+        "`{MARKER}` is missing from the blob store, and this database has owned blobs; mount or \
+         restore the blobs that belong to it, or run `cadmill adopt` if only that file is lost, or if \
+         all blobs are"
+    )]
+    NoMarker,
+    /// The marker cannot be read.
+    #[error(
+        "`{MARKER}` in the blob store cannot be read ({0}); check its disk, then run `cadmill adopt` \
+         if the blobs are this database's"
+    )]
+    UnreadableMarker(String),
     /// The blobs are marked as those of another database, or of another copy of this one.
     #[error(
         "the blobs belong to the deployment {} in its generation {}, and this database is {}; use \
@@ -55,54 +71,107 @@ pub enum OwnershipError {
 }
 
 impl Store {
-    /// Checks that these blobs are those of this database. Blobs that bear no marker are marked, if
-    /// there are both files and blobs, or neither.
+    /// Checks that these blobs are those of this database. Blobs that bear no marker are marked if the
+    /// database has never marked any, and there are both files and blobs, or neither.
     ///
     /// # Errors
     /// If they are not, or if the database or the blob store does not answer.
     pub async fn own_blobs(&self, blobs: &ObjectBlobs) -> Result<Owner, OwnershipError> {
-        let database = self.owner().await?;
-        let marker = if let Some(marker) = blobs.owner().await? {
-            marker
-        } else {
-            match (self.has_files().await?, blobs.is_empty().await?) {
-                (false, false) => return Err(OwnershipError::EmptyDatabase),
-                (true, true) => return Err(OwnershipError::EmptyBlobs),
-                (true, false) | (false, true) => {}
-            }
-            let owner = self.make_owner().await?;
-            if blobs.mark(owner).await? {
-                owner
-            } else {
-                // Another process was faster.
-                blobs.owner().await?.unwrap_or(owner)
-            }
+        let owner = match self.check_blobs(blobs).await? {
+            Some(owner) => owner,
+            None => self.mark_blobs(blobs).await?,
         };
-        match self.owner().await? {
-            Some(owner) if owner == marker => {
-                blobs.note_owned();
-                Ok(owner)
+        blobs.expect_owner(owner);
+        Ok(owner)
+    }
+
+    /// The same, but marks nothing: none if the blobs bear no marker yet and may be marked.
+    ///
+    /// # Errors
+    /// As of [`Self::own_blobs`].
+    pub async fn check_blobs(&self, blobs: &ObjectBlobs) -> Result<Option<Owner>, OwnershipError> {
+        match self.compare_with_marker(blobs).await {
+            // Another process may have marked them after the first look at one, and before that at
+            // the other.
+            Err(OwnershipError::NoMarker | OwnershipError::OtherOwner { .. }) => {
+                self.compare_with_marker(blobs).await
             }
-            _ => Err(OwnershipError::OtherOwner { marker, database }),
+            compared => compared,
         }
     }
 
-    /// Makes these blobs those of this database, as it is now: the generation grows in both, so that
-    /// other copies of the database are refused from now on.
+    async fn compare_with_marker(
+        &self,
+        blobs: &ObjectBlobs,
+    ) -> Result<Option<Owner>, OwnershipError> {
+        let marker = blobs.marker().await?;
+        let database = self.owner().await?;
+        match (marker, database) {
+            (Marker::Owner(marker), Some(owner)) if marker == owner => Ok(Some(owner)),
+            // A process ended after it had marked the blobs, and before it had recorded that.
+            (Marker::Owner(marker), Some(owner))
+                if owner.generation == UNMARKED && marker == first(owner) =>
+            {
+                Ok(None)
+            }
+            (Marker::Owner(marker), database) => {
+                Err(OwnershipError::OtherOwner { marker, database })
+            }
+            (Marker::Unreadable(error), _) => Err(OwnershipError::UnreadableMarker(error)),
+            (Marker::Missing, Some(owner)) if owner.generation != UNMARKED => {
+                Err(OwnershipError::NoMarker)
+            }
+            (Marker::Missing, _) => match (self.has_files().await?, blobs.is_empty().await?) {
+                (false, false) => Err(OwnershipError::EmptyDatabase),
+                (true, true) => Err(OwnershipError::EmptyBlobs),
+                (true, false) | (false, true) => Ok(None),
+            },
+        }
+    }
+
+    /// Marks blobs that may be marked, and records it.
+    async fn mark_blobs(&self, blobs: &ObjectBlobs) -> Result<Owner, OwnershipError> {
+        let database = self.make_owner().await?;
+        let owner = first(database);
+        if database.generation == UNMARKED {
+            // False if another process was faster, whose marker is compared below.
+            blobs.mark(owner).await?;
+            let sql = "UPDATE deployment SET generation = $1 WHERE id = $2 AND generation = $3";
+            let values = [
+                (owner.generation as i64).into(),
+                owner.id.as_uuid().into(),
+                (UNMARKED as i64).into(),
+            ];
+            let updated = self.writing().execute_raw(self.statement(sql, values));
+            updated.await.map_err(store_error)?;
+        }
+        let marked = self.compare_with_marker(blobs).await?;
+        marked.ok_or(OwnershipError::NoMarker)
+    }
+
+    /// Makes these blobs those of this database, as it is now: both get a new id and the next
+    /// generation, so every other copy of the database is refused from now on.
     ///
     /// # Errors
     /// If the database or the blob store does not answer; then it is to be run again.
     pub async fn adopt_blobs(&self, blobs: &ObjectBlobs) -> Result<Owner, OwnershipError> {
         let own = self.make_owner().await?;
-        let marked = blobs.owner().await?;
-        let same = marked.filter(|marked| marked.id == own.id);
-        let generation = own
-            .generation
-            .max(same.map_or(0, |marked| marked.generation))
-            + 1;
-        let owner = Owner { generation, ..own };
-        let sql = "UPDATE deployment SET generation = $1 WHERE generation = $2";
-        let values = [(generation as i64).into(), (own.generation as i64).into()];
+        let marked = match blobs.marker().await? {
+            Marker::Owner(marked) => marked.generation,
+            Marker::Missing | Marker::Unreadable(_) => UNMARKED,
+        };
+        let owner = Owner {
+            id: DeploymentId::generate(&*self.clock),
+            generation: own.generation.max(marked) + 1,
+        };
+        let sql = "UPDATE deployment SET id = $1, generation = $2 \
+                   WHERE id = $3 AND generation = $4";
+        let values = [
+            owner.id.as_uuid().into(),
+            (owner.generation as i64).into(),
+            own.id.as_uuid().into(),
+            (own.generation as i64).into(),
+        ];
         let updated = self.writing().execute_raw(self.statement(sql, values));
         if updated.await.map_err(store_error)?.rows_affected() == 0 {
             let text = "the blobs were just adopted by another process";
@@ -185,9 +254,9 @@ impl Store {
             return Ok(owner);
         }
         let id = DeploymentId::generate(&*self.clock);
-        let sql = "INSERT INTO deployment (singleton, id, generation) VALUES (1, $1, 1) \
+        let sql = "INSERT INTO deployment (singleton, id, generation) VALUES (1, $1, $2) \
                    ON CONFLICT (singleton) DO NOTHING";
-        let insert = self.statement(sql, [id.as_uuid().into()]);
+        let insert = self.statement(sql, [id.as_uuid().into(), (UNMARKED as i64).into()]);
         let inserted = self.writing().execute_raw(insert).await;
         inserted.map_err(store_error)?;
         let missing = || StoreError::Unreadable("the table `deployment` has no row".to_owned());
@@ -201,9 +270,19 @@ impl Store {
     }
 }
 
+/// What a database writes into the first marker.
+const fn first(owner: Owner) -> Owner {
+    Owner {
+        generation: UNMARKED + 1,
+        ..owner
+    }
+}
+
 fn described(owner: Option<&Owner>) -> String {
     match owner {
-        Some(Owner { id, generation }) => format!("{id} in its generation {generation}"),
-        None => "one that has owned no blobs yet".to_owned(),
+        Some(Owner { id, generation }) if *generation != UNMARKED => {
+            format!("{id} in its generation {generation}")
+        }
+        _ => "one that has owned no blobs yet".to_owned(),
     }
 }

@@ -14,10 +14,10 @@ use bytes::Bytes;
 use cadmill_domain::{Blob, ContentHash};
 use object_store::path::Path as Key;
 use sha2::{Digest as _, Sha256};
-use tempfile::{NamedTempFile, TempPath};
+use tempfile::{NamedTempFile, PathPersistError, TempPath};
 use tokio::task::spawn_blocking;
 
-use super::{CHUNK, INCOMING, folder_sync::FolderSync, keys::PREFIX};
+use super::{CHUNK, INCOMING, folder_sync::FolderSync};
 
 /// What others may do with a blob is decided by the umask.
 const FILE_MODE: u32 = 0o666;
@@ -36,13 +36,10 @@ pub(super) struct Folder {
 pub(super) struct Staged(TempPath);
 
 impl Folder {
-    /// Makes the folder if it is not there, and syncs what is new of its path.
+    /// Makes the folder if it is not there, and syncs what is new of its path. Nothing is made in it: it
+    /// may be where a disk should be mounted.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         make_folder(root)?;
-        for below in [PREFIX, INCOMING] {
-            fs::create_dir_all(root.join(below))?;
-        }
-        sync(root)?;
         Ok(Self {
             root: root.to_owned(),
             syncs: FolderSync::default(),
@@ -106,18 +103,28 @@ impl Folder {
 
     /// Gives staged bytes the name `key`, in place of any that have it, and makes that durable.
     pub(super) async fn publish(&self, staged: Staged, key: &Key) -> io::Result<()> {
+        self.rename(staged, key, TempPath::persist).await
+    }
+
+    /// Gives staged bytes the name `key`, and makes that durable. False if the name is taken.
+    pub(super) async fn publish_new(&self, staged: Staged, key: &Key) -> io::Result<bool> {
+        match self.rename(staged, key, TempPath::persist_noclobber).await {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(false),
+            renamed => renamed.map(|()| true),
+        }
+    }
+
+    async fn rename(
+        &self,
+        staged: Staged,
+        key: &Key,
+        rename: fn(TempPath, PathBuf) -> Result<(), PathPersistError>,
+    ) -> io::Result<()> {
         let path = self.root.join(key.as_ref());
         let folder = parent(&path).to_owned();
         self.make_durable(&folder).await?;
-        blocking(move || staged.0.persist(&path).map_err(|error| error.error)).await?;
+        blocking(move || rename(staged.0, path).map_err(|error| error.error)).await?;
         self.syncs.sync(&folder).await
-    }
-
-    /// Makes a file in the root durable, which was written otherwise.
-    pub(super) async fn sync_file(&self, name: &str) -> io::Result<()> {
-        let file = self.root.join(name);
-        blocking(move || File::open(file)?.sync_all()).await?;
-        self.syncs.sync(&self.root).await
     }
 
     /// Makes a folder below the root, if it is not there, with a durable name.

@@ -1,6 +1,9 @@
 //! The marker by which blobs say whose they are.
 
-use std::sync::atomic::Ordering;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use cadmill_domain::{DeploymentId, Failure, FailureCode};
 use futures_util::TryStreamExt as _;
@@ -8,61 +11,113 @@ use object_store::{
     Error, ObjectStore as _, ObjectStoreExt as _, PutMode, PutOptions, path::Path as Key,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use tokio::time::Instant;
 
 use super::{
     ObjectBlobs, failure,
+    folder::Folder,
     keys::{COPIES, PREFIX},
 };
 
 /// The name of the marker.
-const MARKER: &str = "cadmill-owner.json";
+pub(crate) const MARKER: &str = "cadmill-owner.json";
+/// In a bucket the marker is not read again within this time before something is stored. In a folder
+/// it is read each time: a disk may be unmounted while a process runs.
+const TRUST: Duration = Duration::from_secs(5);
 
 /// Which database owns some blobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Owner {
-    /// The deployment; each database has its own, but a copy has the same.
+    /// The database, as of the last `cadmill adopt`: each draws another id, so no two copies of a
+    /// database that adopted the same blobs have the same.
     pub id: DeploymentId,
-    /// Grows with each `cadmill adopt`, which distinguishes a database from its copies.
+    /// How often the blobs were adopted, from 1.
     pub generation: u64,
 }
 
+/// What is found where the marker of some blobs should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Marker {
+    /// There is none.
+    Missing,
+    /// It is torn or empty, or of a later version; why it cannot be read.
+    Unreadable(String),
+    /// Whose the blobs are.
+    Owner(Owner),
+}
+
+/// The owner whose marker the blobs must bear, and when they were last seen to bear it.
+#[derive(Debug, Default)]
+pub(super) struct Expected(Mutex<Option<(Owner, Instant)>>);
+
+impl Expected {
+    fn get(&self) -> Option<(Owner, Instant)> {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn seen(&self, owner: Owner) {
+        let mut expected = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *expected = Some((owner, Instant::now()));
+    }
+}
+
 impl ObjectBlobs {
-    /// Whose the blobs are; none if no database has claimed them.
+    /// Reads the marker.
     ///
     /// # Errors
-    /// `storage` if the store does not answer, or the marker cannot be understood.
-    pub async fn owner(&self) -> Result<Option<Owner>, Failure> {
+    /// `storage` if the store does not answer.
+    pub async fn marker(&self) -> Result<Marker, Failure> {
         let read = async { self.store.get(&Key::from(MARKER)).await?.bytes().await };
-        let marker = match read.await {
-            Ok(marker) => marker,
-            Err(Error::NotFound { .. }) => return Ok(None),
-            Err(error) => return Err(failure("Reading whose the blobs are", &error)),
-        };
-        match serde_json::from_slice(&marker) {
-            Ok(owner) => Ok(Some(owner)),
-            Err(error) => {
-                let detail = format!("`{MARKER}` beside the blobs cannot be understood: {error}.");
-                Err(Failure::new(FailureCode::Storage, detail))
-            }
+        match read.await {
+            Ok(marker) => Ok(match serde_json::from_slice(&marker) {
+                Ok(owner) => Marker::Owner(owner),
+                Err(error) => Marker::Unreadable(error.to_string()),
+            }),
+            Err(Error::NotFound { .. }) => Ok(Marker::Missing),
+            Err(error) => Err(failure("Reading whose the blobs are", &error)),
         }
     }
 
-    /// Remembers that the blobs are those of the database.
-    pub(crate) fn note_owned(&self) {
-        self.is_owned.store(true, Ordering::Relaxed);
+    /// From now on the blobs must bear the marker of this owner whenever something is stored.
+    pub(crate) fn expect_owner(&self, owner: Owner) {
+        self.expected.seen(owner);
     }
 
-    /// Checks that blobs that bore a marker still do. Without it, they are not those that were there:
-    /// a disk is not mounted, or a bucket was emptied.
+    /// Checks that blobs which bore a marker still bear the same. If not, they are not those that were
+    /// there: a disk is not mounted, or a bucket was emptied.
     pub(super) async fn check_marker(&self) -> Result<(), Failure> {
-        if !self.is_owned.load(Ordering::Relaxed) || self.owner().await?.is_some() {
+        let Some((owner, _)) = self.expected.get() else {
+            return Ok(());
+        };
+        let detail = match self.marker().await? {
+            Marker::Owner(found) if found == owner => {
+                self.expected.seen(owner);
+                return Ok(());
+            }
+            Marker::Owner(_) => format!(
+                "`{MARKER}` beside the blobs has changed: `cadmill adopt` was run while this process \
+                 worked. Stop it, and start it again if the blobs are its database's."
+            ),
+            Marker::Unreadable(error) => format!(
+                "`{MARKER}` beside the blobs cannot be read ({error}); check their disk, then stop all \
+                 processes and run `cadmill adopt`."
+            ),
+            Marker::Missing => format!(
+                "`{MARKER}` is gone from beside the blobs; check that their disk is mounted, or that \
+                 the bucket is the same as before."
+            ),
+        };
+        Err(Failure::new(FailureCode::Storage, detail))
+    }
+
+    /// The same, before something is stored.
+    pub(super) async fn check_before_storing(&self) -> Result<(), Failure> {
+        let is_trusted = |(_, seen): (Owner, Instant)| seen.elapsed() < TRUST;
+        if self.folder.is_none() && self.expected.get().is_some_and(is_trusted) {
             return Ok(());
         }
-        let detail = format!(
-            "`{MARKER}` is gone from beside the blobs; check that their disk is mounted, or that the \
-             bucket is the same as before."
-        );
-        Err(Failure::new(FailureCode::Storage, detail))
+        self.check_marker().await
     }
 
     /// Marks blobs that bear no marker. False if another process has just marked them.
@@ -70,10 +125,12 @@ impl ObjectBlobs {
     /// # Errors
     /// `storage` or `disk_full` if the marker cannot be written.
     pub async fn mark(&self, owner: Owner) -> Result<bool, Failure> {
-        let mode = PutMode::Create;
-        match self.write_marker(owner, mode).await {
+        if let Some(folder) = &self.folder {
+            return mark_folder(folder, owner, false).await;
+        }
+        match self.put_marker(owner, PutMode::Create).await {
             Err(Error::AlreadyExists { .. }) => Ok(false),
-            Ok(()) => self.sync_marker().await.map(|()| true),
+            Ok(()) => Ok(true),
             // Some stores cannot write on a condition, and each says so in its own way.
             Err(_) => self.mark_again(owner).await.map(|()| true),
         }
@@ -84,9 +141,11 @@ impl ObjectBlobs {
     /// # Errors
     /// `storage` or `disk_full` if the marker cannot be written.
     pub async fn mark_again(&self, owner: Owner) -> Result<(), Failure> {
-        let written = self.write_marker(owner, PutMode::Overwrite).await;
-        written.map_err(|error| failure("Marking the blobs", &error))?;
-        self.sync_marker().await
+        if let Some(folder) = &self.folder {
+            return mark_folder(folder, owner, true).await.map(drop);
+        }
+        let written = self.put_marker(owner, PutMode::Overwrite).await;
+        written.map_err(|error| failure("Marking the blobs", &error))
     }
 
     /// Whether there is no blob at all.
@@ -104,22 +163,30 @@ impl ObjectBlobs {
         Ok(true)
     }
 
-    async fn write_marker(&self, owner: Owner, mode: PutMode) -> Result<(), Error> {
-        let json = serde_json::to_vec(&owner).map_err(|error| Error::Generic {
-            store: "marker",
-            source: error.into(),
-        })?;
+    async fn put_marker(&self, owner: Owner, mode: PutMode) -> Result<(), Error> {
         let options = PutOptions::from(mode);
+        let marker = in_json(owner).into();
         let key = Key::from(MARKER);
-        self.store.put_opts(&key, json.into(), options).await?;
-        Ok(())
+        self.store.put_opts(&key, marker, options).await.map(drop)
     }
+}
 
-    async fn sync_marker(&self) -> Result<(), Failure> {
-        let Some(folder) = &self.folder else {
-            return Ok(());
-        };
-        let synced = folder.sync_file(MARKER).await;
-        synced.map_err(|error| Failure::writing("whose the blobs are", &error))
-    }
+/// Writes the marker of a folder, so that a power cut leaves the old one or the new one, and no part.
+/// False if there is one that may not be replaced.
+async fn mark_folder(folder: &Folder, owner: Owner, replaces: bool) -> Result<bool, Failure> {
+    let key = Key::from(MARKER);
+    let written = async {
+        let staged = folder.stage_bytes(in_json(owner).into()).await?;
+        if replaces {
+            folder.publish(staged, &key).await.map(|()| true)
+        } else {
+            folder.publish_new(staged, &key).await
+        }
+    };
+    let written = written.await;
+    written.map_err(|error| Failure::writing("whose the blobs are", &error))
+}
+
+fn in_json(owner: Owner) -> Vec<u8> {
+    json!(owner).to_string().into_bytes()
 }

@@ -17,7 +17,7 @@ mod upload;
 use std::{
     ops::Range,
     path::{Path, PathBuf},
-    sync::{Arc, atomic::AtomicBool},
+    sync::Arc,
     time::Duration,
 };
 
@@ -42,14 +42,16 @@ use tokio::{
 };
 use uuid::Uuid;
 
+pub(crate) use self::marker::MARKER;
 pub use self::{
     folder::make_folder,
-    marker::Owner,
+    marker::{Marker, Owner},
     sweep::{MAX_UNRELEASED, Sweep, SweepOptions},
 };
 use self::{
     folder::{Folder, StageError, blocking},
     keys::key_of,
+    marker::Expected,
     pieces::pieces,
     upload::{FolderUpload, ObjectUpload},
 };
@@ -72,8 +74,8 @@ pub struct ObjectBlobs {
     /// The same store, through which each object is asked to be deleted once at most.
     deleting: Arc<dyn ObjectStore>,
     folder: Option<Folder>,
-    /// Whether they were found to be those of the database.
-    is_owned: Arc<AtomicBool>,
+    /// Whose they must be, once they were found to be those of the database.
+    expected: Arc<Expected>,
     #[cfg(feature = "s3")]
     bucket: Option<signed::Bucket>,
 }
@@ -106,7 +108,7 @@ impl ObjectBlobs {
             deleting: store.clone(),
             store,
             folder: None,
-            is_owned: Arc::default(),
+            expected: Arc::default(),
             #[cfg(feature = "s3")]
             bucket: None,
         }
@@ -197,6 +199,7 @@ impl ObjectBlobs {
 #[async_trait]
 impl Blobs for ObjectBlobs {
     async fn put_copy(&self, bytes: Bytes, copy: BlobCopy) -> Result<Blob, Failure> {
+        self.check_before_storing().await?;
         let blob = Blob::of(&bytes);
         let what = format!("the blob {}", blob.sha256);
         let key = key_of(blob.sha256, copy);
@@ -216,6 +219,7 @@ impl Blobs for ObjectBlobs {
     }
 
     async fn put_file_copy(&self, path: &Path, blob: Blob, copy: BlobCopy) -> Result<(), Failure> {
+        self.check_before_storing().await?;
         let key = key_of(blob.sha256, copy);
         if let Some(folder) = &self.folder {
             return put_file_in(folder, path, &blob, &key).await;
@@ -272,9 +276,10 @@ impl Blobs for ObjectBlobs {
     }
 
     async fn begin(&self) -> Result<Box<dyn BlobUpload>, Failure> {
+        self.check_before_storing().await?;
         Ok(match &self.folder {
-            Some(folder) => Box::new(FolderUpload::begin(folder.clone())?),
-            None => Box::new(ObjectUpload::begin(self.store.clone()).await?),
+            Some(folder) => Box::new(FolderUpload::begin(self.clone(), folder.clone())?),
+            None => Box::new(ObjectUpload::begin(self.clone()).await?),
         })
     }
 

@@ -15,7 +15,7 @@ use tracing::warn;
 use super::{
     INCOMING, ObjectBlobs, PROBES, failure,
     keys::{COPIES, PREFIX, copy_at, key_of, other_copies},
-    marker::Owner,
+    marker::{Marker, Owner},
 };
 
 /// How many blobs are looked at, or decided about, at once.
@@ -102,7 +102,8 @@ impl ObjectBlobs {
     }
 
     async fn check_owner(&self, expected: Option<Owner>) -> Result<(), Failure> {
-        if self.owner().await? == expected {
+        let found = self.marker().await?;
+        if found == expected.map_or(Marker::Missing, Marker::Owner) {
             return Ok(());
         }
         let detail =

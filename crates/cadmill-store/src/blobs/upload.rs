@@ -1,12 +1,12 @@
 //! Bytes that come in pieces: they are written under a name of their own while they are hashed, and
 //! renamed to their hash when all of them are there.
 
-use std::{io::Write as _, mem, sync::Arc};
+use std::{io::Write as _, mem};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use cadmill_domain::{Blob, BlobCopy, BlobUpload, ContentHash, Failure, FailureCode};
-use object_store::{ObjectStore, ObjectStoreExt as _, WriteMultipart, path::Path as Key};
+use object_store::{ObjectStoreExt as _, WriteMultipart, path::Path as Key};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 use tokio::runtime::Handle;
@@ -14,7 +14,7 @@ use tracing::warn;
 use uuid::Uuid;
 
 use super::{
-    CHUNK, INCOMING, PARTS, failure,
+    CHUNK, INCOMING, ObjectBlobs, PARTS, failure,
     folder::{Folder, Staged, blocking},
     keys::key_of,
 };
@@ -22,7 +22,7 @@ use super::{
 /// An upload into an object store. The writer is gone once it was closed.
 #[derive(Debug)]
 pub(super) struct ObjectUpload {
-    store: Arc<dyn ObjectStore>,
+    blobs: ObjectBlobs,
     incoming: Key,
     writer: Option<WriteMultipart>,
     hasher: Sha256,
@@ -30,12 +30,12 @@ pub(super) struct ObjectUpload {
 }
 
 impl ObjectUpload {
-    pub(super) async fn begin(store: Arc<dyn ObjectStore>) -> Result<Self, Failure> {
+    pub(super) async fn begin(blobs: ObjectBlobs) -> Result<Self, Failure> {
         let incoming = Key::from(format!("{INCOMING}/{}", Uuid::now_v7()));
-        let upload = store.put_multipart(&incoming).await;
+        let upload = blobs.store.put_multipart(&incoming).await;
         let upload = upload.map_err(|error| failure("Beginning an upload", &error))?;
         Ok(Self {
-            store,
+            blobs,
             incoming,
             writer: Some(WriteMultipart::new(upload)),
             hasher: Sha256::new(),
@@ -68,14 +68,15 @@ impl BlobUpload for ObjectUpload {
         let writer = self.writer.take().ok_or_else(closed)?;
         let finished = writer.finish().await;
         finished.map_err(|error| failure("Ending an upload", &error))?;
+        self.blobs.check_before_storing().await?;
         let blob = self.written();
-        let named = self
-            .store
+        let store = &self.blobs.store;
+        let named = store
             .rename(&self.incoming, &key_of(blob.sha256, copy))
             .await;
         if let Err(error) = named {
             // What is left is swept; that it cannot be removed now is no new failure.
-            drop(self.store.delete(&self.incoming).await);
+            drop(store.delete(&self.incoming).await);
             let what = format!("Writing the blob {}", blob.sha256);
             return Err(failure(&what, &error));
         }
@@ -105,6 +106,7 @@ impl Drop for ObjectUpload {
 /// An upload into a folder. The file is gone once writing it has failed; it is removed when dropped.
 #[derive(Debug)]
 pub(super) struct FolderUpload {
+    blobs: ObjectBlobs,
     folder: Folder,
     file: Option<NamedTempFile>,
     /// What is not yet in the file.
@@ -114,9 +116,10 @@ pub(super) struct FolderUpload {
 }
 
 impl FolderUpload {
-    pub(super) fn begin(folder: Folder) -> Result<Self, Failure> {
+    pub(super) fn begin(blobs: ObjectBlobs, folder: Folder) -> Result<Self, Failure> {
         let file = folder.begin().map_err(|error| writing(&error))?;
         Ok(Self {
+            blobs,
             folder,
             file: Some(file),
             pending: Vec::new(),
@@ -163,6 +166,7 @@ impl BlobUpload for FolderUpload {
     async fn finish_copy(mut self: Box<Self>, copy: BlobCopy) -> Result<Blob, Failure> {
         self.flush().await?;
         let file = self.file.take().ok_or_else(closed)?;
+        self.blobs.check_before_storing().await?;
         let blob = self.written();
         let staged = blocking(move || Staged::of(file));
         let published = async {

@@ -1,16 +1,17 @@
 //! Whose blobs are swept, when a sweep asks first, and requests of commands.
 
-use std::{sync::Arc, time::Duration};
+use std::{fs::DirEntry, path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blobs as _, CadFiles as _, Clock as _, FailureCode, NewCadFile, SweepId, SystemClock,
-    WorkerName, contract, fakes::ManualClock, keep_bytes, report_blob_loss,
+    BlobCopy, BlobUpload, Blobs as _, CadFiles as _, Clock as _, FailureCode, NewCadFile, SweepId,
+    SystemClock, WorkerName, contract, fakes::ManualClock, keep_bytes, report_blob_loss,
 };
 use cadmill_store::{
-    Database, LocalDoorbell, MaintenanceKind, MaintenanceState, ObjectBlobs, OwnershipError, Store,
-    Sweep, SweepOptions,
+    Database, LocalDoorbell, MaintenanceKind, MaintenanceState, Marker, ObjectBlobs, Owner,
+    OwnershipError, Store, Sweep, SweepOptions,
 };
 use chrono::TimeDelta;
+use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
 use crate::open;
@@ -41,6 +42,46 @@ impl Beside {
             folder,
         }
     }
+
+    /// As a process opens the blobs when it starts.
+    fn open(&self) -> ObjectBlobs {
+        ObjectBlobs::in_folder(&self.folder.path().join("blobs")).unwrap()
+    }
+
+    fn marker(&self) -> PathBuf {
+        self.folder.path().join("blobs/cadmill-owner.json")
+    }
+
+    /// Leaves an empty folder where the blobs were, as if their disk were not mounted.
+    fn unmount(&self) {
+        let folder = self.folder.path().join("blobs");
+        std::fs::rename(&folder, self.folder.path().join("disk")).unwrap();
+        std::fs::create_dir(folder).unwrap();
+    }
+
+    /// Brings back what was there before, and whatever lies below it is lost.
+    fn mount(&self) {
+        let folder = self.folder.path().join("blobs");
+        std::fs::remove_dir_all(&folder).unwrap();
+        std::fs::rename(self.folder.path().join("disk"), folder).unwrap();
+    }
+
+    /// What lies where the disk should be mounted.
+    fn left_below(&self) -> Vec<String> {
+        let entries = std::fs::read_dir(self.folder.path().join("blobs")).unwrap();
+        let name = |entry: std::io::Result<DirEntry>| {
+            entry.unwrap().file_name().to_string_lossy().into_owned()
+        };
+        entries.map(name).collect()
+    }
+
+    /// Has the own database do something by another connection.
+    async fn execute(&self, sql: &str) {
+        let database = self.folder.path().join("cadmill.db");
+        let url = format!("sqlite://{}", database.display());
+        let connection = sea_orm::Database::connect(url).await.unwrap();
+        connection.execute_unprepared(sql).await.unwrap();
+    }
 }
 
 #[tokio::test]
@@ -51,7 +92,7 @@ async fn blobs_belong_to_the_first_database_that_works_with_them() {
     } = &beside;
     let owner = own.own_blobs(blobs).await.unwrap();
     assert_eq!(own.own_blobs(blobs).await.unwrap(), owner, "a second start");
-    assert_eq!(blobs.owner().await.unwrap(), Some(owner));
+    assert_eq!(blobs.marker().await.unwrap(), Marker::Owner(owner));
     let refused = other.own_blobs(blobs).await.unwrap_err();
     assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
     let text = refused.to_string();
@@ -69,27 +110,23 @@ async fn nothing_is_lost_where_the_blobs_are_no_longer_those_that_were_owned() {
     };
     own.add(new, None).await.unwrap();
     own.own_blobs(blobs).await.unwrap();
-    let folder = beside.folder.path().join("blobs");
-    let aside = beside.folder.path().join("aside");
     let report = async || {
         let failure = blobs.get(&source).await.unwrap_err();
         assert_eq!(failure.code, FailureCode::BlobMissing);
         let finder = WorkerName::new("verify");
         report_blob_loss(blobs, own, &source, failure, &finder).await
     };
-    // As if the disk were not mounted.
-    std::fs::rename(&folder, &aside).unwrap();
-    std::fs::create_dir(&folder).unwrap();
+    beside.unmount();
     let failure = report().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Storage);
     assert!(failure.detail.contains("mounted"), "{failure}");
     assert!(blobs.probe().await.is_err(), "it is not ready, either");
 
-    std::fs::remove_dir_all(&folder).unwrap();
-    std::fs::rename(&aside, &folder).unwrap();
+    beside.mount();
     blobs.get(&source).await.unwrap();
     let hash = source.sha256.to_string();
-    let path = folder.join("sha256").join(&hash[..2]).join(hash);
+    let path = beside.folder.path().join("blobs/sha256");
+    let path = path.join(&hash[..2]).join(hash);
     std::fs::remove_file(path).unwrap();
     assert_eq!(report().await.unwrap().sources, 1, "now it is lost");
 }
@@ -105,8 +142,8 @@ async fn an_empty_database_beside_blobs_is_refused_and_may_adopt_them() {
         "{refused}"
     );
     assert_eq!(
-        blobs.owner().await.unwrap(),
-        None,
+        blobs.marker().await.unwrap(),
+        Marker::Missing,
         "it is not marked either"
     );
     let adopted = own.adopt_blobs(blobs).await.unwrap();
@@ -114,22 +151,171 @@ async fn an_empty_database_beside_blobs_is_refused_and_may_adopt_them() {
 }
 
 #[tokio::test]
-async fn an_empty_blob_store_beside_a_database_with_files_is_refused_and_may_be_adopted() {
+async fn a_first_start_beside_an_empty_blob_store_is_refused_if_there_are_files() {
     let beside = Beside::new().await;
     let Beside { blobs, own, .. } = &beside;
-    let before = own.own_blobs(blobs).await.unwrap();
     add(own, blobs, "bracket").await;
-    let folder = beside.folder.path().join("blobs");
-    // As a process finds it that starts while the disk is not mounted.
-    std::fs::remove_dir_all(&folder).unwrap();
-    let unmounted = ObjectBlobs::in_folder(&folder).unwrap();
-    let refused = own.own_blobs(&unmounted).await.unwrap_err();
+    beside.unmount();
+    let refused = own.own_blobs(blobs).await.unwrap_err();
     assert!(matches!(refused, OwnershipError::EmptyBlobs), "{refused}");
     assert!(refused.to_string().contains("cadmill adopt"), "{refused}");
-    assert_eq!(unmounted.owner().await.unwrap(), None, "it is not marked");
-    let adopted = own.adopt_blobs(&unmounted).await.unwrap();
-    assert_eq!(adopted.generation, before.generation + 1);
-    assert_eq!(own.own_blobs(&unmounted).await.unwrap(), adopted);
+    assert_eq!(beside.left_below(), [""; 0], "nothing is written");
+    let adopted = own.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
+}
+
+#[tokio::test]
+async fn a_database_that_has_owned_blobs_marks_none_by_itself() {
+    for is_stray in [false, true] {
+        let beside = Beside::new().await;
+        let Beside { blobs, own, .. } = &beside;
+        let before = own.own_blobs(blobs).await.unwrap();
+        add(own, blobs, "bracket").await;
+        beside.unmount();
+        // As a process finds it that starts while the disk is not mounted.
+        let unmounted = beside.open();
+        if is_stray {
+            unmounted.put(b"a stray upload".to_vec()).await.unwrap();
+        }
+        let refused = own.own_blobs(&unmounted).await.unwrap_err();
+        assert!(matches!(refused, OwnershipError::NoMarker), "{refused}");
+        assert!(refused.to_string().contains("cadmill adopt"), "{refused}");
+        assert_eq!(unmounted.marker().await.unwrap(), Marker::Missing);
+
+        beside.mount();
+        assert_eq!(own.own_blobs(&beside.open()).await.unwrap(), before);
+        beside.unmount();
+        let adopted = own.adopt_blobs(&unmounted).await.unwrap();
+        assert_eq!(adopted.generation, before.generation + 1);
+        assert_eq!(own.own_blobs(&unmounted).await.unwrap(), adopted);
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_stored_where_the_marker_is_missing_or_another() {
+    let beside = Beside::new().await;
+    let Beside {
+        blobs, own, other, ..
+    } = &beside;
+    own.own_blobs(blobs).await.unwrap();
+    let file = beside.folder.path().join("part.step");
+    std::fs::write(&file, "a part").unwrap();
+    let begun = async || {
+        let mut upload = blobs.begin().await.unwrap();
+        upload
+            .write(b"begun before".as_slice().into())
+            .await
+            .unwrap();
+        upload
+    };
+    let refused = async |upload: Box<dyn BlobUpload>, expected: &str| {
+        let hashed = blobs.hash_file(&file).await.unwrap();
+        for failure in [
+            blobs.put(b"a source".to_vec()).await.unwrap_err(),
+            blobs
+                .put_file_copy(&file, hashed, BlobCopy::FIRST)
+                .await
+                .unwrap_err(),
+            blobs.begin().await.err().unwrap(),
+            upload.finish_copy(BlobCopy::FIRST).await.unwrap_err(),
+        ] {
+            assert_eq!(failure.code, FailureCode::Storage);
+            assert!(failure.detail.contains(expected), "{failure}");
+        }
+    };
+    let upload = begun().await;
+    beside.unmount();
+    refused(upload, "mounted").await;
+    assert_eq!(beside.left_below(), [""; 0], "nothing lies below the disk");
+    beside.mount();
+    blobs.put(b"a source".to_vec()).await.unwrap();
+
+    let upload = begun().await;
+    std::fs::write(beside.marker(), "").unwrap();
+    refused(upload, "cannot be read").await;
+    own.adopt_blobs(blobs).await.unwrap();
+    own.own_blobs(blobs).await.unwrap();
+    let upload = begun().await;
+    other.adopt_blobs(blobs).await.unwrap();
+    refused(upload, "cadmill adopt").await;
+}
+
+#[tokio::test]
+async fn a_torn_marker_is_refused_and_replaced_by_adopting() {
+    let whole = {
+        let beside = Beside::new().await;
+        beside.own.own_blobs(&beside.blobs).await.unwrap();
+        std::fs::read(beside.marker()).unwrap()
+    };
+    for torn in [&[][..], &whole[..20], b"\0\0\0\0", b"{}"] {
+        let beside = Beside::new().await;
+        let Beside { blobs, own, .. } = &beside;
+        let before = own.own_blobs(blobs).await.unwrap();
+        std::fs::write(beside.marker(), torn).unwrap();
+        let refused = own.own_blobs(blobs).await.unwrap_err();
+        assert!(
+            matches!(refused, OwnershipError::UnreadableMarker(_)),
+            "{refused}"
+        );
+        assert!(refused.to_string().contains("cadmill adopt"), "{refused}");
+        let adopted = own.adopt_blobs(blobs).await.unwrap();
+        assert_eq!(adopted.generation, before.generation + 1);
+        assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
+    }
+}
+
+#[tokio::test]
+async fn what_a_process_began_to_mark_is_marked_by_the_next() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    let owner = own.own_blobs(blobs).await.unwrap();
+    // It had made its row, and then written the marker as well.
+    for has_marked in [false, true] {
+        beside.execute("UPDATE deployment SET generation = 0").await;
+        if !has_marked {
+            std::fs::remove_file(beside.marker()).unwrap();
+        }
+        assert_eq!(own.check_blobs(blobs).await.unwrap(), None);
+        assert_eq!(own.own_blobs(blobs).await.unwrap(), owner);
+        assert_eq!(own.check_blobs(blobs).await.unwrap(), Some(owner));
+    }
+}
+
+#[tokio::test]
+async fn processes_that_start_at_once_agree() {
+    let beside = Beside::new().await;
+    let Beside { blobs, other, .. } = &beside;
+    let starts = (0..16).map(|_| other.own_blobs(blobs));
+    let owners = futures_util::future::join_all(starts).await;
+    let owners: Vec<Owner> = owners.into_iter().map(Result::unwrap).collect();
+    assert!(owners.iter().all(|owner| *owner == owners[0]), "{owners:?}");
+}
+
+#[tokio::test]
+async fn of_two_restores_of_one_backup_the_later_owns_the_blobs() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    own.own_blobs(blobs).await.unwrap();
+    let restore = async |name: &str| {
+        let folder = beside.folder.path().join(name);
+        std::fs::create_dir(&folder).unwrap();
+        let copy = format!("VACUUM INTO '{}'", folder.join("cadmill.db").display());
+        beside.execute(&copy).await;
+        store(open::sqlite_in(&folder).await, &beside.clock).await
+    };
+    let (first, second) = (restore("first").await, restore("second").await);
+    let of_first = first.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(first.own_blobs(blobs).await.unwrap(), of_first);
+    let of_second = second.adopt_blobs(blobs).await.unwrap();
+    assert!(of_first.generation < of_second.generation);
+    assert_eq!(second.own_blobs(blobs).await.unwrap(), of_second);
+    for copy in [own, &first] {
+        let refused = copy.own_blobs(blobs).await.unwrap_err();
+        assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
+    }
+    // The marker of the first restore comes back with a copy of its blobs.
+    blobs.mark_again(of_first).await.unwrap();
+    second.own_blobs(blobs).await.unwrap_err();
 }
 
 #[tokio::test]
@@ -138,7 +324,7 @@ async fn a_database_with_files_adopts_blobs_without_a_marker() {
     let Beside { blobs, own, .. } = &beside;
     add(own, blobs, "bracket").await;
     let owner = own.own_blobs(blobs).await.unwrap();
-    assert_eq!(blobs.owner().await.unwrap(), Some(owner));
+    assert_eq!(blobs.marker().await.unwrap(), Marker::Owner(owner));
 }
 
 #[tokio::test]
@@ -149,10 +335,8 @@ async fn adopting_refuses_every_other_copy() {
     } = &beside;
     let first = own.own_blobs(blobs).await.unwrap();
     let adopted = own.adopt_blobs(blobs).await.unwrap();
-    assert_eq!(
-        (adopted.id, adopted.generation),
-        (first.id, first.generation + 1)
-    );
+    assert_eq!(adopted.generation, first.generation + 1);
+    assert_ne!(adopted.id, first.id);
     assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
     // As an older copy of the database would find it.
     blobs.mark_again(first).await.unwrap();

@@ -13,7 +13,7 @@ use cadmill_domain::{
     contract::blobs::another_length_is_told_at_once, report_blob_loss,
 };
 use cadmill_servers::{Proxy, create_bucket, shared};
-use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, Store};
+use cadmill_store::{Database, LocalDoorbell, Marker, ObjectBlobs, Store};
 use object_store::aws::AmazonS3Builder;
 use uuid::Uuid;
 
@@ -169,7 +169,7 @@ async fn a_bucket_bears_the_marker_of_its_database() {
     let blobs = open_new_bucket();
     let [first, second] = [open_store().await, open_store().await];
     let owner = first.own_blobs(&blobs).await.unwrap();
-    assert_eq!(blobs.owner().await.unwrap(), Some(owner));
+    assert_eq!(blobs.marker().await.unwrap(), Marker::Owner(owner));
     assert!(!blobs.mark(owner).await.unwrap(), "it is marked already");
     second.own_blobs(&blobs).await.unwrap_err();
     let adopted = second.adopt_blobs(&blobs).await.unwrap();

@@ -168,6 +168,7 @@ impl World {
         answers: &[Answer],
         rows: &Snapshot,
     ) -> Option<Side> {
+        let before = self.model.snapshot().await;
         for order in orders(acts.len()) {
             let model = self.model.fork(&self.clock);
             let mut agrees = true;
@@ -176,6 +177,10 @@ impl World {
                 // Whoever claims does not wait for one who is just at another row of the file.
                 let gave_way = acts.len() > 1 && *answer == Answer::Claimed(None);
                 agrees = agrees && (gave_way || model.apply(&acts[index]).await == *answer);
+            }
+            if agrees && acts.len() > 1 {
+                // A publication ends no wait of a row that another transaction holds.
+                model.keep_waits(&before, rows).await;
             }
             if agrees && model.snapshot().await == *rows {
                 return Some(model);

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use cadmill_domain::{
     Blob, CadFile, CadFileId, CadFileQuery, Claim, Conditions, ContentHash, Count, Failure,
     FailureCode, HandBack, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
-    MediaKind, MediaState, NewCadFile, NewMediaAsset, Priority, Product, Progress, Published,
-    QueueDepth, QueuedWork, Recipe, Request, Requester, Row, StoreError, TaskKind, TaskPayload,
-    WorkQuery, WorkerName,
+    MediaKind, MediaState, Moment, NewCadFile, NewMediaAsset, Priority, Product, Progress,
+    Published, QueueDepth, QueuedWork, Recipe, Request, Requester, Row, RowState, StoreError,
+    TaskKind, TaskPayload, WorkQuery, WorkerName,
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
 };
@@ -310,6 +310,21 @@ impl Side {
         states.collect()
     }
 
+    /// Lets rows wait that waited before and still do in the database.
+    pub(crate) async fn keep_waits(&self, before: &Snapshot, after: &Snapshot) {
+        let waited = before.waits();
+        for (work, until) in after.waits() {
+            if waited.contains(&(work, until)) {
+                let work = self.work(work.0, work.1);
+                self.deployment
+                    .ledger
+                    .put_off(&[work], until)
+                    .await
+                    .unwrap();
+            }
+        }
+    }
+
     /// All claims that are open.
     pub(crate) async fn open_tickets(&self) -> Vec<Ticket> {
         self.overview().await.running
@@ -385,6 +400,17 @@ impl Side {
             || MediaAssetId::from_uuid(uuid::Uuid::max()),
             |asset| asset.id,
         )
+    }
+}
+
+impl Snapshot {
+    /// The rows that are in the queue and wait, and until when.
+    fn waits(&self) -> Vec<((usize, TaskKind), Moment)> {
+        let rows = self.rows.iter();
+        let queued = rows.filter(|(_, _, row, _)| row.state == RowState::Queued);
+        queued
+            .filter_map(|(file, kind, row, _)| Some(((*file, *kind), row.not_before?)))
+            .collect()
     }
 }
 
