@@ -199,6 +199,16 @@ impl Problem {
         }
     }
 
+    /// What happened in this case.
+    pub(crate) fn detail(&self) -> &str {
+        &self.detail
+    }
+
+    /// Whether the log tells of it already.
+    pub(crate) const fn was_logged(&self) -> bool {
+        matches!(self.code, Code::NotReady | Code::BytesLost)
+    }
+
     /// The problem of an answer that has nothing but a status.
     pub(crate) fn of_status(status: StatusCode) -> Self {
         let code = match status {

@@ -92,8 +92,10 @@ fn written(mut response: Response, id: &str) -> Response {
 fn log(problem: &Problem) {
     let code = problem.code();
     let cause = problem.cause().map(|cause| sentence(cause));
-    let cause = cause.as_deref().unwrap_or("No cause is known.");
+    let cause = cause.as_deref().unwrap_or(problem.detail());
     match problem.status() {
+        // Where it was found, it was logged with all that is known.
+        _ if problem.was_logged() => debug!(problem.code = code, "{cause}"),
         StatusCode::INTERNAL_SERVER_ERROR => error!(problem.code = code, "{cause}"),
         StatusCode::SERVICE_UNAVAILABLE => warn!(problem.code = code, "{cause}"),
         _ => debug!(problem.code = code, "The request was refused."),

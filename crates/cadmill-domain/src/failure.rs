@@ -111,8 +111,8 @@ catalogue! {
         "Give it more memory (`--memory`) or a coarser recipe (`--recipe draft`).";
     /// The kernel's process was killed from outside.
     KernelKilled = "kernel_killed", Later,
-        "The geometry kernel was killed by something else, most likely because the machine ran out of memory.",
-        "Give the machine more memory or a worker fewer `slots`; it is tried again by itself, a few times.";
+        "The geometry kernel was ended from outside: by a person, or by the system because memory ran out.",
+        "It is tried again by itself, a few times; if memory ran out, give the machine more, or a worker fewer `slots`.";
     /// The kernel refused the file with an error.
     KernelError = "kernel_error", Coarser,
         "The geometry kernel could not translate this file.",

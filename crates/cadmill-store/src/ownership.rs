@@ -70,6 +70,14 @@ pub enum OwnershipError {
     Blobs(#[from] Failure),
 }
 
+impl OwnershipError {
+    /// Whether database and blobs do not belong together; if not, one of them did not answer.
+    #[must_use]
+    pub const fn is_refusal(&self) -> bool {
+        !matches!(self, Self::Store(_) | Self::Blobs(_))
+    }
+}
+
 impl Store {
     /// Checks that these blobs are those of this database. Blobs that bear no marker are marked if the
     /// database has never marked any, and there are both files and blobs, or neither.

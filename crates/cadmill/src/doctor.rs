@@ -8,7 +8,7 @@ use cadmill_domain::{
     Recipe, Tessellation, TessellationRequest, Tessellator as _, sentence,
 };
 use cadmill_pipeline::ProcessTessellator;
-use cadmill_store::{Database, DurabilityRisk};
+use cadmill_store::{Database, DurabilityRisk, OpenError};
 
 use crate::{
     checks,
@@ -31,6 +31,8 @@ const CUBE_VOLUME: f64 = 1000.0;
 const LITTLE_SPACE: u64 = 200 << 20;
 /// Below this the kernel cannot do much.
 const LITTLE_MEMORY: u64 = 1 << 30;
+/// The check of the blobs.
+const BLOBS: &str = "blobs";
 /// How long the cube may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -207,6 +209,10 @@ async fn pipeline(config: Config) -> Vec<Check> {
     let database = store.as_ref().ok().map(|(_, database)| database.clone());
     let lock = deployment::open_lock(&config, &machine::process_name()).await;
     let blobs = deployment::open_blobs(&config);
+    let refused = match (&store, &blobs) {
+        (Ok((store, _)), Ok(blobs)) => store.check_blobs(blobs).await.err(),
+        _ => None,
+    };
     let opened: [(_, _, Result<Arc<dyn HealthCheck>>); 3] = [
         (
             "database",
@@ -222,7 +228,7 @@ async fn pipeline(config: Config) -> Vec<Check> {
             lock.map(checks::of_lock),
         ),
         (
-            "blobs",
+            BLOBS,
             match config.blob_url {
                 Some(_) => {
                     "Check `blob_url`, that the bucket is there, and that the keys in `AWS_…` may write."
@@ -236,6 +242,16 @@ async fn pipeline(config: Config) -> Vec<Check> {
     ];
     let mut checked = Vec::new();
     for (what, remedy, opened) in opened {
+        if what == BLOBS
+            && let Some(refused) = &refused
+            && refused.is_refusal()
+        {
+            // Nothing is written there to try it: it may be where a disk should be mounted.
+            let problem = format!("Refused: {refused}.");
+            let remedy = "docs/operations.md says more under \"Whose the blobs are\".".to_owned();
+            checked.push(Check::new(what, Err((problem, remedy))));
+            continue;
+        }
         let found = match opened {
             Ok(check) => check.check().await.map_err(|failure| {
                 let is_damage = failure.code == FailureCode::DatabaseDamaged;
@@ -246,7 +262,18 @@ async fn pipeline(config: Config) -> Vec<Check> {
                 };
                 (failure.to_string(), remedy)
             }),
-            Err(error) => Err((format!("{error:#}."), remedy)),
+            Err(error) => {
+                let is_outdated = matches!(
+                    error.downcast_ref(),
+                    Some(OpenError::Behind(_) | OpenError::Newer(_))
+                );
+                let remedy = if is_outdated {
+                    "Then run `cadmill doctor` again."
+                } else {
+                    remedy
+                };
+                Err((format!("{error:#}."), remedy))
+            }
         };
         let found = found.map(|()| "works".to_owned());
         let found = found.map_err(|(problem, remedy)| (problem, remedy.to_owned()));

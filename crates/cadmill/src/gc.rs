@@ -14,7 +14,7 @@ use crate::{
     exit::{Exit, Failed},
     interrupt::Interrupt,
     machine,
-    maintenance::{GcArguments, Maintenance, NOTE_EVERY, needs_confirmation},
+    maintenance::{GcArguments, MIN_AGE_HOURS, Maintenance, NOTE_EVERY, needs_confirmation},
     output,
 };
 
@@ -41,7 +41,7 @@ pub(crate) fn run(arguments: &CliArguments) -> Result<Exit> {
         } else if swept.unconfirmed == 0 {
             let Sweep { seen, removed, .. } = swept;
             output::line(&format!(
-                "removed {removed} of {}",
+                "removed {removed} of {}; unused ones are kept for {MIN_AGE_HOURS} hours",
                 output::counted(seen, "blob")
             ))?;
         }

@@ -72,7 +72,11 @@ impl Interrupt {
         tokio::select! {
             ended = work => Some(ended),
             () = overdue => {
-                warn!("something did not end in time and was dropped");
+                warn!(
+                    limit_s = limit.as_secs_f64(),
+                    "work or requests did not end in time after the signal and are dropped; unfinished \
+                     work is recovered by the next start"
+                );
                 None
             }
         }

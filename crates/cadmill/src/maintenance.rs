@@ -7,9 +7,7 @@ use anyhow::Result;
 use cadmill_domain::SweepId;
 use cadmill_lock::{DedupLock, Exclusive, Held, LockKey, run_exclusive};
 use cadmill_pipeline::{Verified, Verifier};
-use cadmill_store::{
-    MAX_UNRELEASED, MaintenanceKind, MaintenanceRequest, OwnershipError, Sweep, SweepOptions,
-};
+use cadmill_store::{MAX_UNRELEASED, MaintenanceKind, MaintenanceRequest, Sweep, SweepOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
@@ -25,7 +23,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) const NOTE_EVERY: Duration = Duration::from_secs(5);
 /// What is being stored is younger than this; and a copy of blobs may be so much younger than that of
 /// the database, in hours.
-const MIN_AGE_HOURS: i64 = 24;
+pub(crate) const MIN_AGE_HOURS: i64 = 24;
 /// Held by the process that sweeps.
 const SWEEP_LOCK: &str = "blob_sweep_lock";
 
@@ -168,7 +166,7 @@ impl Maintenance<'_> {
         let Deployment { store, blobs, .. } = self.deployment;
         let owned = store.own_blobs(blobs).await;
         if let Err(error) = &owned
-            && !matches!(error, OwnershipError::Store(_) | OwnershipError::Blobs(_))
+            && error.is_refusal()
         {
             error!("nothing is swept: {error}");
         }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use cadmill_domain::{
-    CadFile, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
+    CadFile, CadFiles, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
     PipelineLog as _, Row, RowState, TaskKind, TaskPayload,
 };
 use serde_json::json;
@@ -46,7 +46,9 @@ async fn all(deployment: &Deployment, as_json: bool) -> Result<Exit> {
     }
     output::line(&table(&counts))?;
     for (work, failure) in failures.iter().take(FAILURES) {
-        output::line(&told(*work, failure))?;
+        let file = CadFiles::get(&*deployment.store, work.cad_file_id).await?;
+        let name = file.map_or_else(String::new, |file| format!(" ({})", plain(&file.name)));
+        output::line(&described(*work, &name, failure))?;
     }
     if failures.len() > FAILURES {
         output::line("… and more failures")?;
@@ -80,9 +82,9 @@ fn table(counts: &[Count]) -> String {
     format!("{:<14}{head}{}", "", TaskKind::ALL.map(row).concat())
 }
 
-fn told(work: TaskPayload, failure: &Failure) -> String {
-    let failure_text = plain(&failure.to_string());
-    format!("{work}: {failure_text} {}", failure.code.remedy())
+fn described(work: TaskPayload, name: &str, failure: &Failure) -> String {
+    let (code, text) = (failure.code, plain(&failure.to_string()));
+    format!("{work}{name}: {code}: {text} {}", code.remedy())
 }
 
 async fn one(deployment: &Deployment, called: &str, as_json: bool) -> Result<Exit> {

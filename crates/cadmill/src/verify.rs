@@ -65,7 +65,10 @@ fn report(arguments: &CliArguments, verified: &Verified) -> Result<()> {
             "media made again {media}, files without their source {sources}, sources found again {found}"
         ))?;
     } else if !verified.is_whole() {
-        output::line("`cadmill verify --repair` lets the media be made again.")?;
+        output::line(
+            "`cadmill verify --repair` lets lost media be made again, and marks files whose source is \
+             lost.",
+        )?;
     }
     if *sources > 0 {
         output::line("Upload the files without their source again; `cadmill status` lists them.")?;

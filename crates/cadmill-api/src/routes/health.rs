@@ -89,13 +89,11 @@ async fn readyz(State(state): State<Health>) -> Result<Json<HealthDto>, Problem>
     let results = join_all(checks).await;
     let named = state.checks.iter().map(|check| check.name());
     let failing = named.clone().zip(results).filter_map(|(name, works)| {
-        // What does not pass by itself is said; the rest is in the log.
-        match works.err()? {
-            Some(FailureCode::DatabaseDamaged) => {
-                Some(format!("{name} ({})", FailureCode::DatabaseDamaged))
-            }
-            _ => Some(name.to_owned()),
-        }
+        // The details are in the log, since everybody may ask here.
+        Some(match works.err()? {
+            Some(code) => format!("{name} ({code}): {} {}", code.sentence(), code.remedy()),
+            None => format!("{name}: The check took too long."),
+        })
     });
     let failing: Vec<_> = failing.collect();
     if failing.is_empty() {
@@ -104,7 +102,7 @@ async fn readyz(State(state): State<Health>) -> Result<Json<HealthDto>, Problem>
             checks: named.collect(),
         }));
     }
-    let detail = format!("This does not work: {}.", failing.join(", "));
+    let detail = failing.join(" ");
     Err(Problem::new(Code::NotReady, detail))
 }
 

@@ -44,7 +44,14 @@ async fn readiness_names_what_fails_and_nothing_else() {
     let answer = harness.get("", "/readyz").await;
     assert_eq!(began.elapsed().as_secs(), 2, "the checks run side by side");
     let problem = answer.is_problem(503, "not_ready");
-    assert_eq!(problem["detail"], "This does not work: blobs, locks, slow.");
+    let storage = FailureCode::Storage;
+    let blobs = format!(
+        "blobs (storage): {} {}",
+        storage.sentence(),
+        storage.remedy()
+    );
+    let slow = "locks: The check took too long. slow: The check took too long.";
+    assert_eq!(problem["detail"], format!("{blobs} {slow}"));
     assert!(!problem.to_string().contains("10.0.0.7"));
     assert_eq!(answer.header("retry-after"), "5");
     harness.get("", "/healthz").await.is_ok();

@@ -33,6 +33,7 @@ mod start;
 mod syscalls;
 mod taken_over;
 mod terminated;
+mod unmounted;
 mod wakes;
 pub(crate) mod workers;
 mod write_order;
