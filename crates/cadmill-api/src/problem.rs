@@ -36,7 +36,7 @@ macro_rules! catalogue {
                 match self { $(Self::$variant => StatusCode::$status,)+ }
             }
 
-            const fn title(self) -> &'static str {
+            pub(crate) const fn title(self) -> &'static str {
                 match self { $(Self::$variant => $title,)+ }
             }
 
@@ -131,7 +131,7 @@ catalogue! {
         "The database is damaged.", "Ask the operator of the service to restore it from its backup.";
     /// The blob store is away or full.
     StorageAway = "storage_away", SERVICE_UNAVAILABLE,
-        "The blob store does not answer.", "Try again later.";
+        "The blob store cannot be used.", "Try again later; its operator finds the reason in the log.";
     /// The lock store is away.
     LockAway = "lock_away", SERVICE_UNAVAILABLE,
         "The lock store does not answer.", "Try again later.";
@@ -304,8 +304,12 @@ impl From<StoreError> for Problem {
 /// What a blob store says, or the database that keeps blobs from being swept.
 impl From<Failure> for Problem {
     fn from(failure: Failure) -> Self {
-        if failure.code == FailureCode::Database {
-            let code = Code::DatabaseAway;
+        let of_database = match failure.code {
+            FailureCode::Database => Some(Code::DatabaseAway),
+            FailureCode::DatabaseDamaged => Some(Code::DatabaseDamaged),
+            _ => None,
+        };
+        if let Some(code) = of_database {
             return Self::new(code, code.title()).because(failure);
         }
         let detail = match failure.code {

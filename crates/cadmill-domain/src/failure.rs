@@ -234,7 +234,8 @@ pub fn sentence(error: &dyn std::error::Error) -> String {
         .join(": ");
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
-    first.chain(letters).chain(['.']).collect()
+    let stop = (!text.ends_with('.')).then_some('.');
+    first.chain(letters).chain(stop).collect()
 }
 
 #[cfg(test)]

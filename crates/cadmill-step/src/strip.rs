@@ -104,7 +104,8 @@ impl Visitor for Finder {
     fn reference(&mut self, _id: InstanceId) {}
 
     fn record(&mut self, record: &Record<'_>) {
-        if record.section == Section::Header {
+        // Instances count as such wherever they are, also between those of the header.
+        if record.id.is_none() {
             self.unwanted = names_a_population(record.keyword);
             return;
         }

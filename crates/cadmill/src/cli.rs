@@ -6,7 +6,6 @@ use anyhow::Result;
 use cadmill_domain::{MediaKind, Recipe, RecipeError, Role};
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
-use serde::Deserialize;
 
 use crate::{config::Config, quantity, traces::Endpoint};
 
@@ -121,7 +120,7 @@ pub(crate) struct ConvertArguments {
     pub(crate) timeout: Duration,
     /// How much memory the tessellator may use for one file, for example 4GiB [default: three
     /// quarters of the machine's, shared by the jobs].
-    #[arg(long, value_name = "SIZE", value_parser = quantity::bytes)]
+    #[arg(long, value_name = "SIZE", value_parser = quantity::memory)]
     pub(crate) memory: Option<u64>,
     /// Refuses every file where the system does not offer the tessellator's whole sandbox.
     #[arg(long)]
@@ -160,8 +159,7 @@ impl RecipeArguments {
     }
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, ValueEnum)]
 pub(crate) enum NamedRecipe {
     /// Four times coarser than standard.
     Draft,

@@ -14,6 +14,7 @@ use std::{
 use anyhow::Result;
 use axum::http::HeaderValue;
 use cadmill_domain::{Making, MediaKind};
+use clap::ValueEnum as _;
 use config::{Environment, File, FileFormat};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -79,6 +80,7 @@ pub(crate) struct Config {
     /// What is wakened by.
     pub(crate) wake: Wake,
     /// How finely canonical scenes are made.
+    #[serde(deserialize_with = "recipe")]
     pub(crate) recipe: NamedRecipe,
     /// Which media are made of each canonical scene.
     pub(crate) media: Vec<MediaKind>,
@@ -88,7 +90,7 @@ pub(crate) struct Config {
     #[serde(deserialize_with = "duration")]
     pub(crate) timeout: Duration,
     /// How much memory it may use for one file, in bytes.
-    #[serde(deserialize_with = "bytes")]
+    #[serde(deserialize_with = "memory")]
     pub(crate) memory: Option<u64>,
     /// Whether files are refused where the system does not offer the tessellator's whole sandbox.
     pub(crate) require_sandbox: bool,
@@ -325,12 +327,19 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
     quantity::duration(&text).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
 }
 
-fn bytes<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+fn memory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     let text = String::deserialize(deserializer)?;
-    let bytes = quantity::bytes(&text);
-    bytes
-        .map(Some)
-        .map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+    let memory = quantity::memory(&text).map(Some);
+    memory.map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
+}
+
+fn recipe<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NamedRecipe, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let recipe = NamedRecipe::from_str(&text, true);
+    recipe.map_err(|_| {
+        let error = format!("`{text}` is no recipe; write draft, standard or fine");
+        D::Error::custom(error)
+    })
 }
 
 fn bytes_or_off<'de, D: Deserializer<'de>>(
@@ -349,8 +358,8 @@ fn some_duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Du
 }
 
 fn limit<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
-    let limit = bytes(deserializer)?;
-    limit.ok_or_else(|| D::Error::custom("a size is missing"))
+    let text = String::deserialize(deserializer)?;
+    quantity::bytes(&text).map_err(|error| D::Error::custom(format!("`{text}`: {error}")))
 }
 
 fn origins<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<HeaderValue>, D::Error> {

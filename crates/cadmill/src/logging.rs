@@ -18,14 +18,19 @@ pub(crate) struct Logging {
 impl Logging {
     /// Starts it.
     pub(crate) fn start(self, traces: Option<&Traces>) {
+        let wanted = std::env::var("CADMILL_LOG").unwrap_or_default();
+        let parsed = (!wanted.is_empty()).then(|| EnvFilter::try_new(&wanted));
         let level = match self.verbosity {
             0 => "warn",
             1 => "info",
             2 => "debug",
             _ => "trace",
         };
-        let filter =
-            EnvFilter::try_from_env("CADMILL_LOG").unwrap_or_else(|_| EnvFilter::new(level));
+        let (filter, unusable) = match parsed {
+            Some(Ok(filter)) => (filter, None),
+            Some(Err(error)) => (EnvFilter::new(level), Some(error)),
+            None => (EnvFilter::new(level), None),
+        };
         let lines = fmt::layer().with_writer(std::io::stderr);
         let lines = if self.as_json {
             lines.json().flatten_event(true).boxed()
@@ -38,6 +43,10 @@ impl Logging {
             .with(lines.with_filter(filter))
             .with(traces.map(Traces::layer))
             .init();
+        if let Some(error) = unusable {
+            let error: &dyn std::error::Error = &error;
+            tracing::warn!(error, "`CADMILL_LOG` cannot be used; {level} is logged");
+        }
     }
 }
 

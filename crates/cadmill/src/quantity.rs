@@ -47,6 +47,18 @@ pub(crate) fn bytes(text: &str) -> Result<u64, String> {
     Ok(bytes as u64)
 }
 
+/// The least memory that a tessellator can start and say what is wrong in, in bytes.
+const MIN_MEMORY: u64 = 32 << 20;
+
+/// How much memory a tessellator may use.
+pub(crate) fn memory(text: &str) -> Result<u64, String> {
+    let bytes = bytes(text)?;
+    if bytes < MIN_MEMORY {
+        return Err("it must be at least 32MiB; below 400MiB most files fail".to_owned());
+    }
+    Ok(bytes)
+}
+
 fn quantity(text: &str, units: &[(&str, f64)]) -> Result<f64, String> {
     let text = text.trim();
     let digits = text.find(|c: char| !(c.is_ascii_digit() || c == '.'));

@@ -91,7 +91,7 @@ async fn readyz(State(state): State<Health>) -> Result<Json<HealthDto>, Problem>
     let failing = named.clone().zip(results).filter_map(|(name, works)| {
         // The details are in the log, since everybody may ask here.
         Some(match works.err()? {
-            Some(code) => format!("{name} ({code}): {} {}", code.sentence(), code.remedy()),
+            Some(code) => format!("{name} ({code}): {}", sentence_of(code)),
             None => format!("{name}: The check took too long."),
         })
     });
@@ -104,6 +104,15 @@ async fn readyz(State(state): State<Health>) -> Result<Json<HealthDto>, Problem>
     }
     let detail = failing.join(" ");
     Err(Problem::new(Code::NotReady, detail))
+}
+
+/// What a failed check means. The catalogue's sentences for these two are about work that failed.
+const fn sentence_of(code: FailureCode) -> &'static str {
+    match code {
+        FailureCode::Storage => Code::StorageAway.title(),
+        FailureCode::LockLost => Code::LockAway.title(),
+        code => code.sentence(),
+    }
 }
 
 /// Whether it works, and if it failed by a code, which.

@@ -44,14 +44,9 @@ async fn readiness_names_what_fails_and_nothing_else() {
     let answer = harness.get("", "/readyz").await;
     assert_eq!(began.elapsed().as_secs(), 2, "the checks run side by side");
     let problem = answer.is_problem(503, "not_ready");
-    let storage = FailureCode::Storage;
-    let blobs = format!(
-        "blobs (storage): {} {}",
-        storage.sentence(),
-        storage.remedy()
-    );
-    let slow = "locks: The check took too long. slow: The check took too long.";
-    assert_eq!(problem["detail"], format!("{blobs} {slow}"));
+    let expected = "blobs (storage): The blob store cannot be used. locks: The check took too long. \
+                    slow: The check took too long.";
+    assert_eq!(problem["detail"], expected);
     assert!(!problem.to_string().contains("10.0.0.7"));
     assert_eq!(answer.header("retry-after"), "5");
     harness.get("", "/healthz").await.is_ok();

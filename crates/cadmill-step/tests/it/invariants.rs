@@ -82,6 +82,15 @@ fn byte_by_byte_is_the_same() {
     }
 }
 
+#[test]
+fn instances_among_those_of_the_header() {
+    for record in ["DOCUMENT_FILE('a','b')", "(DOCUMENT('d')X('e'))"] {
+        let file = format!("ISO-10303-21;HEADER;#1={record};ENDSEC;DATA;#2=FACE();ENDSEC;");
+        check(file.as_bytes(), &[1]);
+        check(file.as_bytes(), &[40]);
+    }
+}
+
 /// Bytes that mean something to the lexer are more telling than others.
 fn telling_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
