@@ -35,6 +35,9 @@ impl ExternalNames {
     pub fn find(reader: impl Read) -> Result<Self, StepError> {
         let mut finder = Finder::default();
         scan(&mut Source::new(reader), &mut finder)?;
+        // A section that nothing ended but the end of the file.
+        let open = finder.section.map(|start| start..finder.last);
+        finder.spans.extend(open);
         Ok(Self {
             spans: finder.spans,
         })
@@ -82,6 +85,8 @@ struct Finder {
     section: Option<u64>,
     /// Whether the current statement is left out.
     unwanted: bool,
+    /// Where the last statement ended.
+    last: u64,
 }
 
 impl Visitor for Finder {
@@ -128,6 +133,7 @@ impl Visitor for Finder {
     }
 
     fn statement(&mut self, bytes: Range<u64>) {
+        self.last = bytes.end;
         let begun = self.begun.take();
         let unwanted = std::mem::take(&mut self.unwanted);
         match (begun, self.section) {

@@ -70,6 +70,7 @@ impl Lexer {
             (TextLine::Space, Some(b'=')) => {
                 let began = self.candidate;
                 self.give_up(chunk);
+                visitor.statement(self.began_at..self.candidate_at);
                 self.begin(next);
                 self.began = began;
                 self.began_at = self.candidate_at;

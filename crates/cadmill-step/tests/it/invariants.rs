@@ -91,6 +91,19 @@ fn instances_among_those_of_the_header() {
     }
 }
 
+#[test]
+fn sections_that_are_not_begun_or_ended_as_they_should_be() {
+    for section in [
+        "ANCHOR;",
+        "REFERENCE';\n#900=<a.step#b>;\nENDSEC;DATA;",
+        "ANCHOR';\n#3=X();",
+    ] {
+        let file = format!("ISO-10303-21;DATA;#2=FACE();{section}END-ISO-10303-21;");
+        check(file.as_bytes(), &[1]);
+        check(file.as_bytes(), &[40]);
+    }
+}
+
 /// Bytes that mean something to the lexer are more telling than others.
 fn telling_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
