@@ -143,8 +143,8 @@ catalogue! {
         "Free some space, then run it again.";
     /// Writing failed.
     Storage = "storage", Later,
-        "The result cannot be written.",
-        "Check that the folder exists and that you may write into it.";
+        "The folder or the blob store cannot be used.",
+        "Check that the folder or the bucket is there, that its disk is mounted, and that it may be read and written.";
     /// Bytes that were stored are gone.
     BlobMissing = "blob_missing", Later,
         "Stored bytes are missing.",
@@ -171,7 +171,7 @@ catalogue! {
         "Check that the lock store (Redis) runs; the work is tried again by itself.";
     /// The worker died while it was at this work, too often.
     WorkerCrash = "worker_crash", Never,
-        "The worker died again and again while it was at this file.",
+        "The worker ended three times while it was at this file: the file kills it, or the machine was stopped.",
         "Look at the log of the workers and at the memory they may use, then `cadmill retry`.";
     /// There is no canonical scene to derive a medium from.
     NoScene = "no_scene", Never,

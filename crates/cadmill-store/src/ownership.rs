@@ -62,6 +62,12 @@ pub enum OwnershipError {
         /// What the database says.
         database: Option<Owner>,
     },
+    /// The blobs were adopted after this process had begun to work with them.
+    #[error(
+        "`cadmill adopt` was run while this process worked; stop it, and start it again if the blobs \
+         are its database's"
+    )]
+    AdoptedMeanwhile,
     /// The database failed.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,8 +95,11 @@ impl Store {
             Some(owner) => owner,
             None => self.mark_blobs(blobs).await?,
         };
-        blobs.expect_owner(owner);
-        Ok(owner)
+        if blobs.expect_owner(owner) {
+            Ok(owner)
+        } else {
+            Err(OwnershipError::AdoptedMeanwhile)
+        }
     }
 
     /// The same, but marks nothing: none if the blobs bear no marker yet and may be marked.
@@ -172,7 +181,7 @@ impl Store {
             id: DeploymentId::generate(&*self.clock),
             generation: own.generation.max(marked) + 1,
         };
-        let sql = "UPDATE deployment SET id = $1, generation = $2 \
+        let sql = "UPDATE deployment SET id = $1, generation = $2, sweep = NULL \
                    WHERE id = $3 AND generation = $4";
         let values = [
             owner.id.as_uuid().into(),
@@ -187,6 +196,18 @@ impl Store {
         }
         blobs.mark_again(owner).await?;
         Ok(owner)
+    }
+
+    /// Whether a sweep must ask before it removes anything that was not released: since `owner`
+    /// adopted the blobs, none was confirmed or had nothing to ask. Blobs may be newer than a database
+    /// that was restored.
+    ///
+    /// # Errors
+    /// If the database does not answer.
+    pub async fn is_swept_with_care(&self, owner: Owner) -> Result<bool, StoreError> {
+        let is_first = owner.generation <= first(owner).generation;
+        let last = self.last_sweep().await?;
+        Ok(!is_first && last.is_none_or(|last| last.unconfirmed > 0))
     }
 
     /// Whether the last sweep was begun longer ago than `every`.

@@ -196,6 +196,16 @@ async fn look_at_sandbox(tessellator: &ProcessTessellator, is_required: bool) ->
     Ok(())
 }
 
+/// Checks that there is a database in the data folder, where there should be one.
+pub(crate) fn require_database(config: &Config) -> Result<()> {
+    if !is_embedded(config) || config.data_dir.join(DATABASE).is_file() {
+        return Ok(());
+    }
+    let folder = config.data_dir.display();
+    let text = format!("there is no database in `{folder}`; name the data folder by `--data-dir`");
+    Err(Failed(text).into())
+}
+
 /// Brings the tables to the newest version.
 pub(crate) async fn migrate(config: &Config) -> Result<()> {
     Ok(open_database(config, SessionTimeouts::UNLIMITED)

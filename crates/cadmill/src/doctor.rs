@@ -104,6 +104,9 @@ pub(crate) fn run(arguments: &DoctorArguments) -> Result<Exit> {
         disk("scratch", &std::env::temp_dir()),
         disk("output", &arguments.output),
     ];
+    if config.data_dir.is_dir() {
+        checks.push(disk("data", &config.data_dir));
+    }
     checks.extend(runtime.block_on(pipeline(config)));
     for check in &checks {
         output::line(&check.to_string())?;
@@ -254,8 +257,11 @@ async fn pipeline(config: Config) -> Vec<Check> {
         }
         let found = match opened {
             Ok(check) => check.check().await.map_err(|failure| {
-                let is_damage = failure.code == FailureCode::DatabaseDamaged;
-                let remedy = if is_damage {
+                let is_known = matches!(
+                    failure.code,
+                    FailureCode::DatabaseDamaged | FailureCode::DiskFull
+                );
+                let remedy = if is_known {
                     failure.code.remedy()
                 } else {
                     remedy
@@ -335,7 +341,8 @@ fn disk(what: &'static str, folder: &Path) -> Check {
     let found = match found {
         Err(error) => Err((
             format!("Nothing can be written into `{name}`: {error}."),
-            "Check that the folder exists and its permissions, or name another (`TMPDIR`, `-o`)."
+            "Check that the folder exists and its permissions, or name another (`TMPDIR`, `-o`, \
+             `--data-dir`)."
                 .to_owned(),
         )),
         Ok(free) if free < LITTLE_SPACE => Err((

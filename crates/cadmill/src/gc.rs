@@ -6,11 +6,12 @@ use anyhow::{Context as _, Result, bail};
 use cadmill_store::{MaintenanceId, MaintenanceKind, MaintenanceRequest, MaintenanceState, Sweep};
 use serde::Serialize;
 use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     cli::{AdoptArguments, GcArguments as CliArguments},
     config::Config,
-    deployment::Deployment,
+    deployment::{self, Deployment},
     exit::{Exit, Failed},
     interrupt::Interrupt,
     machine,
@@ -56,6 +57,7 @@ pub(crate) fn adopt(arguments: &AdoptArguments) -> Result<Exit> {
     let config = Config::load(&arguments.deployment)?;
     let runtime = machine::runtime()?;
     runtime.block_on(async {
+        deployment::require_database(&config)?;
         let mut deployment = Deployment::open(config).await?;
         // No server works meanwhile with what is adopted.
         if deployment.is_embedded() && !deployment.try_to_work("`cadmill adopt`") {
@@ -68,6 +70,15 @@ pub(crate) fn adopt(arguments: &AdoptArguments) -> Result<Exit> {
             "The blobs are those of this database now: deployment {}, generation {}.",
             owner.id, owner.generation
         ))?;
+        let (blobs, unused) = deployment.blobs.count_unused(&*deployment.store).await?;
+        if unused > 0 {
+            output::line(&format!(
+                "{unused} of {} belong to no file or medium of this database. If it should know them, it \
+                 is too old; they are removed only by `cadmill gc --yes`.",
+                output::counted(blobs, "blob")
+            ))?;
+        }
+        output::line("`cadmill verify` says which blobs are missing.")?;
         Ok(Exit::Ok)
     })
 }
@@ -104,7 +115,7 @@ pub(crate) async fn ask(
             asked_at.elapsed() >= MAX_WAIT
         };
         let wait = async {
-            if !may_answer || !answer(deployment, id).await? {
+            if !may_answer || !answer(deployment, id, &interrupt.token()).await? {
                 tokio::time::sleep(LOOK_EVERY).await;
             }
             Ok::<_, anyhow::Error>(())
@@ -120,7 +131,11 @@ pub(crate) async fn ask(
 }
 
 /// Answers a request in this process, unless another one is at it.
-async fn answer(deployment: &Deployment, id: MaintenanceId) -> Result<bool> {
+async fn answer(
+    deployment: &Deployment,
+    id: MaintenanceId,
+    stop: &CancellationToken,
+) -> Result<bool> {
     let worker = machine::process_name();
     let taken = deployment.store.take_maintenance(&worker, Some(id)).await?;
     let Some(request) = taken else {
@@ -131,6 +146,7 @@ async fn answer(deployment: &Deployment, id: MaintenanceId) -> Result<bool> {
         deployment,
         lock: &lock,
         worker: &worker,
+        stop,
     };
     maintenance.answer(&request).await?;
     Ok(true)

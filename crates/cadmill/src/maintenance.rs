@@ -7,10 +7,11 @@ use anyhow::Result;
 use cadmill_domain::SweepId;
 use cadmill_lock::{DedupLock, Exclusive, Held, LockKey, run_exclusive};
 use cadmill_pipeline::{Verified, Verifier};
-use cadmill_store::{MAX_UNRELEASED, MaintenanceKind, MaintenanceRequest, Sweep, SweepOptions};
+use cadmill_store::{MaintenanceKind, MaintenanceRequest, Sweep, SweepOptions};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::deployment::Deployment;
@@ -48,13 +49,15 @@ pub(crate) struct Maintenance<'a> {
     pub(crate) lock: &'a Arc<dyn DedupLock>,
     /// Which process this is.
     pub(crate) worker: &'a str,
+    /// What ends it; a sweep then stops, and its lock is released.
+    pub(crate) stop: &'a CancellationToken,
 }
 
 impl Maintenance<'_> {
-    /// Goes on for ever.
+    /// Goes on until it is stopped.
     pub(crate) async fn run(self) {
         let mut is_away = false;
-        loop {
+        while !self.stop.is_cancelled() {
             match self.look().await {
                 Ok(()) => is_away = false,
                 Err(error) if is_away => debug!("maintenance failed again: {error:#}"),
@@ -63,7 +66,8 @@ impl Maintenance<'_> {
                     warn!("maintenance failed, it is tried again: {error:#}");
                 }
             }
-            tokio::time::sleep(LOOK_EVERY).await;
+            let pause = tokio::time::sleep(LOOK_EVERY);
+            self.stop.run_until_cancelled(pause).await;
         }
     }
 
@@ -80,7 +84,8 @@ impl Maintenance<'_> {
         let swept = run_exclusive(self.lock, &key, lease, async |_| {
             // Others that looked at the same time have the lock later, and find it begun.
             if store.begin_sweep(SWEEP_EVERY).await? {
-                self.sweep(GcArguments::default()).await?;
+                let swept = self.sweep(GcArguments::default());
+                self.stop.run_until_cancelled(swept).await.transpose()?;
             }
             Ok::<_, anyhow::Error>(())
         });
@@ -109,6 +114,10 @@ impl Maintenance<'_> {
             answer = self.answer_to(request, &progress) => answer,
             () = noting => return Ok(()),
         };
+        if self.stop.is_cancelled() {
+            // It is not answered, so another process takes it.
+            return Ok(());
+        }
         let answer = answer.map_err(|error| format!("{error:#}"));
         store
             .answer_maintenance(request.id, self.worker, answer)
@@ -127,14 +136,15 @@ impl Maintenance<'_> {
                 let key = LockKey::new(SWEEP_LOCK);
                 // A sweep that is under way ends first.
                 let held = Held::acquire(self.lock, &key, self.deployment.config.lease).await?;
-                let swept = self.sweep(arguments).await?;
-                drop(held);
-                Ok(serde_json::to_value(swept)?)
+                let swept = self.stop.run_until_cancelled(self.sweep(arguments)).await;
+                held.release().await;
+                Ok(serde_json::to_value(swept.transpose()?)?)
             }
             MaintenanceKind::Verify => {
                 let arguments = serde_json::from_value(request.arguments.clone())?;
-                let verified = self.verify(arguments, progress).await?;
-                Ok(serde_json::to_value(verified)?)
+                let verified = self.verify(arguments, progress);
+                let verified = self.stop.run_until_cancelled(verified).await;
+                Ok(serde_json::to_value(verified.transpose()?)?)
             }
         }
     }
@@ -170,7 +180,7 @@ impl Maintenance<'_> {
         {
             error!("nothing is swept: {error}");
         }
-        let owner = Some(owned?);
+        let owner = owned?;
         let clock = &*self.deployment.clock;
         let a_day_ago = clock.now() - chrono::TimeDelta::hours(MIN_AGE_HOURS);
         let options = SweepOptions {
@@ -178,7 +188,8 @@ impl Maintenance<'_> {
             older_than: a_day_ago,
             unfinished_before: a_day_ago,
             is_confirmed: arguments.is_confirmed,
-            owner,
+            is_careful: store.is_swept_with_care(owner).await?,
+            owner: Some(owner),
         };
         let swept = blobs.sweep(&**store, options).await?;
         store.end_sweep(&swept).await?;
@@ -205,8 +216,8 @@ impl Maintenance<'_> {
 pub(crate) fn needs_confirmation(swept: &Sweep) -> String {
     format!(
         "nothing was removed: {} of {} blobs have no file or medium in the database, though none of \
-         these was deleted; more than {MAX_UNRELEASED} and a tenth of all are removed only on \
-         demand. Check that the database is the newest one, then run `cadmill gc --yes`",
+         these was deleted; so many, or any after `cadmill adopt`, are removed only on demand. Check \
+         that the database is the newest one, then run `cadmill gc --yes`",
         swept.unconfirmed, swept.seen
     )
 }

@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_lock::{DedupLock, LockKey, run_exclusive};
 use cadmill_pipeline::{Records, Verifier};
+use tokio_util::sync::CancellationToken;
 use tracing::debug;
 
 use crate::deployment::Deployment;
@@ -14,10 +15,15 @@ const LOCK: &str = "blob_scrub_lock";
 /// How often the other processes try to get it.
 const TRY_EVERY: Duration = Duration::from_secs(30);
 
-/// Goes on for ever.
-pub(crate) async fn run(deployment: &Deployment, records: &Records, lock: &Arc<dyn DedupLock>) {
+/// Goes on until `stop`, and then releases the lock.
+pub(crate) async fn run(
+    deployment: &Deployment,
+    records: &Records,
+    lock: &Arc<dyn DedupLock>,
+    stop: &CancellationToken,
+) {
     let Some(rate) = deployment.config.scrub_rate else {
-        return std::future::pending().await;
+        return;
     };
     let verifier = Verifier {
         records: records.clone(),
@@ -27,11 +33,12 @@ pub(crate) async fn run(deployment: &Deployment, records: &Records, lock: &Arc<d
         rate: Some(rate),
     };
     let key = LockKey::new(LOCK);
-    loop {
+    while !stop.is_cancelled() {
         let scrubbed = run_exclusive(lock, &key, deployment.config.lease, async |lost| {
             tokio::select! {
                 () = verifier.scrub() => {}
                 () = lost.cancelled() => {}
+                () = stop.cancelled() => {}
             }
         });
         if let Err(error) = scrubbed.await {
@@ -41,6 +48,7 @@ pub(crate) async fn run(deployment: &Deployment, records: &Records, lock: &Arc<d
                 "the lock store does not answer, so nothing is scrubbed"
             );
         }
-        tokio::time::sleep(TRY_EVERY).await;
+        stop.run_until_cancelled(tokio::time::sleep(TRY_EVERY))
+            .await;
     }
 }

@@ -27,6 +27,9 @@ const WORK_ENDS_WITHIN: Duration = Duration::from_millis(1_800);
 /// How long the last traces may take after that: two seconds in all.
 const TRACES_WITHIN: Duration = Duration::from_millis(200);
 
+/// How long sweep and scrub may take to release their locks.
+const LOCKS_WITHIN: Duration = Duration::from_millis(500);
+
 /// The API and the workers in one process.
 pub(crate) fn serve(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
     let config = arguments.config()?;
@@ -150,12 +153,23 @@ async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToke
         deployment,
         lock: &mill.lock,
         worker: mill.settings.worker.as_str(),
+        stop,
     };
-    tokio::select! {
-        () = worker.run(stop.clone()) => {}
-        () = maintenance.run() => {}
-        () = scrub::run(deployment, &mill.records, &mill.lock) => {}
-    }
+    let beside = async {
+        let scrub = scrub::run(deployment, &mill.records, &mill.lock, stop);
+        tokio::join!(maintenance.run(), scrub)
+    };
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(LOCKS_WITHIN).await;
+    };
+    let beside = async {
+        tokio::select! {
+            _ = beside => {}
+            () = overdue => {}
+        }
+    };
+    tokio::join!(worker.run(stop.clone()), beside);
     Ok(())
 }
 

@@ -64,10 +64,16 @@ fn report(arguments: &CliArguments, verified: &Verified) -> Result<()> {
         output::line(&format!(
             "media made again {media}, files without their source {sources}, sources found again {found}"
         ))?;
-    } else if !verified.is_whole() {
+    } else if missing + damaged > 0 {
         output::line(
             "`cadmill verify --repair` lets lost media be made again, and marks files whose source is \
              lost.",
+        )?;
+    }
+    if *unreadable > 0 {
+        output::line(
+            "Check the disk and the permissions of what cannot be read; the log of the process that \
+             verified says why.",
         )?;
     }
     if *sources > 0 {

@@ -17,7 +17,7 @@ use sha2::{Digest as _, Sha256};
 use tempfile::{NamedTempFile, PathPersistError, TempPath};
 use tokio::task::spawn_blocking;
 
-use super::{CHUNK, INCOMING, folder_sync::FolderSync};
+use super::{CHUNK, INCOMING, folder_sync::FolderSync, keys::PREFIX};
 
 /// What others may do with a blob is decided by the umask.
 const FILE_MODE: u32 = 0o666;
@@ -49,6 +49,20 @@ impl Folder {
 
     pub(super) fn path(&self) -> &Path {
         &self.root
+    }
+
+    /// Whether any blob is there, or was: the folders that blobs are spread over stay.
+    pub(super) fn holds_anything(&self) -> bool {
+        let entries = fs::read_dir(self.root.join(PREFIX));
+        entries.is_ok_and(|mut entries| entries.next().is_some())
+    }
+
+    /// Whether the names of blobs can be read, if there are any.
+    pub(super) fn can_be_read(&self) -> io::Result<()> {
+        match fs::read_dir(self.root.join(PREFIX)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// A new file for bytes that come in pieces.

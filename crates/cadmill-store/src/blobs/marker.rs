@@ -79,9 +79,17 @@ impl ObjectBlobs {
         }
     }
 
-    /// From now on the blobs must bear the marker of this owner whenever something is stored.
-    pub(crate) fn expect_owner(&self, owner: Owner) {
-        self.expected.seen(owner);
+    /// From now on the blobs must bear the marker of this owner whenever something is stored. False
+    /// if they already must bear another one: they were adopted while this process ran.
+    pub(crate) fn expect_owner(&self, owner: Owner) -> bool {
+        let is_other = self
+            .expected
+            .get()
+            .is_some_and(|(expected, _)| expected != owner);
+        if !is_other {
+            self.expected.seen(owner);
+        }
+        !is_other
     }
 
     /// Checks that blobs which bore a marker still bear the same. If not, they are not those that were
@@ -118,6 +126,21 @@ impl ObjectBlobs {
             return Ok(());
         }
         self.check_marker().await
+    }
+
+    /// Checks, where one blob is missing, that the folder of all of them holds anything. If not, none
+    /// of them counts as lost: a disk is not mounted there.
+    pub(super) fn check_others(&self) -> Result<(), Failure> {
+        match &self.folder {
+            Some(folder) if self.expected.get().is_some() && !folder.holds_anything() => {
+                let detail = format!(
+                    "`{PREFIX}` beside `{MARKER}` is empty or missing; check that its disk is mounted, \
+                     or put the blobs back from a backup."
+                );
+                Err(Failure::new(FailureCode::Storage, detail))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Marks blobs that bear no marker. False if another process has just marked them.

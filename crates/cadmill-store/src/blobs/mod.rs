@@ -169,6 +169,19 @@ impl ObjectBlobs {
         }
     }
 
+    /// A failure to read a blob, which may be missing.
+    fn reading_failed(&self, what: &str, error: &Error) -> Failure {
+        let failure = failure(what, error);
+        match (error, self.check_others()) {
+            (Error::NotFound { .. }, Ok(())) => Failure {
+                code: FailureCode::BlobMissing,
+                ..failure
+            },
+            (Error::NotFound { .. }, Err(all_are_missing)) => all_are_missing,
+            _ => failure,
+        }
+    }
+
     /// Copies a blob; it is damaged if its bytes do not have its hash.
     async fn copy(
         &self,
@@ -177,7 +190,7 @@ impl ObjectBlobs {
     ) -> Result<(), Failure> {
         let what = format!("Reading the blob {}", blob.sha256);
         let found = keys::get(&*self.store, blob, GetOptions::default()).await;
-        let found = found.map_err(|error| reading_failed(&what, &error))?;
+        let found = found.map_err(|error| self.reading_failed(&what, &error))?;
         check_length(blob, &found.meta)?;
         let mut bytes = pieces(found);
         let mut hasher = Sha256::new();
@@ -293,7 +306,10 @@ impl Blobs for ObjectBlobs {
         let range = range.start..range.end.min(blob.bytes);
         if range.is_empty() {
             let found = keys::head(&*self.store, blob).await;
-            check_length(blob, &found.map_err(|error| reading_failed(&what, &error))?)?;
+            check_length(
+                blob,
+                &found.map_err(|error| self.reading_failed(&what, &error))?,
+            )?;
             return Ok(stream::empty().boxed());
         }
         let options = GetOptions {
@@ -307,7 +323,7 @@ impl Blobs for ObjectBlobs {
                 if let Ok(found) = keys::head(&*self.store, blob).await {
                     check_length(blob, &found)?;
                 }
-                return Err(reading_failed(&what, &error));
+                return Err(self.reading_failed(&what, &error));
             }
         };
         check_length(blob, &found.meta)?;
@@ -328,7 +344,7 @@ impl Blobs for ObjectBlobs {
         };
         let what = format!("Signing the blob {}", blob.sha256);
         let found = keys::head(&*self.store, blob).await;
-        let found = found.map_err(|error| reading_failed(&what, &error))?;
+        let found = found.map_err(|error| self.reading_failed(&what, &error))?;
         check_length(blob, &found)?;
         let signed = bucket.url(&found.location, file_name, media_type, valid_for);
         let signed = signed.await;
@@ -348,6 +364,10 @@ impl Blobs for ObjectBlobs {
 
     async fn probe(&self) -> Result<(), Failure> {
         self.check_marker().await?;
+        if let Some(folder) = self.folder.clone() {
+            let read = blocking(move || folder.can_be_read()).await;
+            read.map_err(|error| Failure::writing("the folder of the blobs", &error))?;
+        }
         let key = Key::from(format!("{PROBES}/{}", Uuid::now_v7()));
         let written = Bytes::from_static(b"cadmill");
         let put = self.store.put(&key, written.clone().into()).await;
@@ -445,18 +465,6 @@ fn check_length(blob: &Blob, found: &ObjectMeta) -> Result<(), Failure> {
         found.size
     );
     Err(Failure::new(FailureCode::BlobDamaged, detail))
-}
-
-/// A failure to read a blob, which may be missing.
-fn reading_failed(what: &str, error: &Error) -> Failure {
-    let failure = failure(what, error);
-    match error {
-        Error::NotFound { .. } => Failure {
-            code: FailureCode::BlobMissing,
-            ..failure
-        },
-        _ => failure,
-    }
 }
 
 fn failure(what: &str, error: &Error) -> Failure {

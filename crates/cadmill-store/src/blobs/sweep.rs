@@ -36,6 +36,8 @@ pub struct SweepOptions {
     pub unfinished_before: Moment,
     /// Whether it is confirmed that many blobs are removed that were not released.
     pub is_confirmed: bool,
+    /// Whether it asks before it removes any blob that was not released, however few they are.
+    pub is_careful: bool,
     /// Whose the blobs must be whenever it is decided what is removed; none if they bear no marker.
     pub owner: Option<Owner>,
 }
@@ -48,8 +50,8 @@ pub struct Sweep {
     /// Blobs that nothing refers to any more, and that were removed.
     pub removed: u64,
     /// Blobs that nothing refers to, of which neither a deletion nor a new source released any. They
-    /// are more than [`MAX_UNRELEASED`] and more than a tenth of all, so nothing was removed. 0 if
-    /// the sweep went on.
+    /// are more than [`MAX_UNRELEASED`] and more than a tenth of all, or the sweep is careful, so
+    /// nothing was removed. 0 if the sweep went on.
     pub unconfirmed: u64,
 }
 
@@ -89,7 +91,9 @@ impl ObjectBlobs {
         self.finish_removals(refs, id).await?;
         let (mut swept, candidates) = self.candidates(refs, older_than).await?;
         let unreleased = candidates.iter().filter(|found| !found.is_released).count() as u64;
-        if !options.is_confirmed && unreleased > MAX_UNRELEASED && unreleased > swept.seen / 10 {
+        let is_implausible = unreleased > MAX_UNRELEASED && unreleased > swept.seen / 10;
+        let asks = is_implausible || (options.is_careful && unreleased > 0);
+        if asks && !options.is_confirmed {
             swept.unconfirmed = unreleased;
             return Ok(swept);
         }
@@ -99,6 +103,15 @@ impl ObjectBlobs {
             swept.removed += self.remove(refs, id, batch).await?;
         }
         Ok(swept)
+    }
+
+    /// How many blobs there are, and to how many of them no row refers.
+    ///
+    /// # Errors
+    /// If the store or the database does not answer.
+    pub async fn count_unused(&self, refs: &dyn BlobRefs) -> Result<(u64, u64), Failure> {
+        let (swept, unused) = self.candidates(refs, Moment::MAX_UTC).await?;
+        Ok((swept.seen, unused.len() as u64))
     }
 
     async fn check_owner(&self, expected: Option<Owner>) -> Result<(), Failure> {

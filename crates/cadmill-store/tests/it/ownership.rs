@@ -43,7 +43,7 @@ impl Beside {
         }
     }
 
-    /// As a process opens the blobs when it starts.
+    /// As another process opens the blobs when it starts.
     fn open(&self) -> ObjectBlobs {
         ObjectBlobs::in_folder(&self.folder.path().join("blobs")).unwrap()
     }
@@ -112,7 +112,6 @@ async fn nothing_is_lost_where_the_blobs_are_no_longer_those_that_were_owned() {
     own.own_blobs(blobs).await.unwrap();
     let report = async || {
         let failure = blobs.get(&source).await.unwrap_err();
-        assert_eq!(failure.code, FailureCode::BlobMissing);
         let finder = WorkerName::new("verify");
         report_blob_loss(blobs, own, &source, failure, &finder).await
     };
@@ -124,6 +123,20 @@ async fn nothing_is_lost_where_the_blobs_are_no_longer_those_that_were_owned() {
 
     beside.mount();
     blobs.get(&source).await.unwrap();
+    // As if only a disk below were not mounted.
+    let blobs_folder = beside.folder.path().join("blobs/sha256");
+    let aside = beside.folder.path().join("aside");
+    std::fs::rename(&blobs_folder, &aside).unwrap();
+    for is_there in [false, true] {
+        let failure = report().await.unwrap_err();
+        assert_eq!(failure.code, FailureCode::Storage);
+        assert!(failure.detail.contains("mounted"), "{failure}");
+        if !is_there {
+            std::fs::create_dir(&blobs_folder).unwrap();
+        }
+    }
+    std::fs::remove_dir(&blobs_folder).unwrap();
+    std::fs::rename(&aside, &blobs_folder).unwrap();
     let hash = source.sha256.to_string();
     let path = beside.folder.path().join("blobs/sha256");
     let path = path.join(&hash[..2]).join(hash);
@@ -185,6 +198,7 @@ async fn a_database_that_has_owned_blobs_marks_none_by_itself() {
         beside.mount();
         assert_eq!(own.own_blobs(&beside.open()).await.unwrap(), before);
         beside.unmount();
+        let unmounted = beside.open();
         let adopted = own.adopt_blobs(&unmounted).await.unwrap();
         assert_eq!(adopted.generation, before.generation + 1);
         assert_eq!(own.own_blobs(&unmounted).await.unwrap(), adopted);
@@ -194,9 +208,7 @@ async fn a_database_that_has_owned_blobs_marks_none_by_itself() {
 #[tokio::test]
 async fn nothing_is_stored_where_the_marker_is_missing_or_another() {
     let beside = Beside::new().await;
-    let Beside {
-        blobs, own, other, ..
-    } = &beside;
+    let Beside { blobs, own, .. } = &beside;
     own.own_blobs(blobs).await.unwrap();
     let file = beside.folder.path().join("part.step");
     std::fs::write(&file, "a part").unwrap();
@@ -234,10 +246,11 @@ async fn nothing_is_stored_where_the_marker_is_missing_or_another() {
     std::fs::write(beside.marker(), "").unwrap();
     refused(upload, "cannot be read").await;
     own.adopt_blobs(blobs).await.unwrap();
-    own.own_blobs(blobs).await.unwrap();
-    let upload = begun().await;
-    other.adopt_blobs(blobs).await.unwrap();
-    refused(upload, "cadmill adopt").await;
+    let refusal = blobs.put(b"a source".to_vec()).await.unwrap_err();
+    assert!(refusal.detail.contains("cadmill adopt"), "{refusal}");
+    let restarted = beside.open();
+    own.own_blobs(&restarted).await.unwrap();
+    restarted.put(b"a source".to_vec()).await.unwrap();
 }
 
 #[tokio::test]
@@ -260,7 +273,7 @@ async fn a_torn_marker_is_refused_and_replaced_by_adopting() {
         assert!(refused.to_string().contains("cadmill adopt"), "{refused}");
         let adopted = own.adopt_blobs(blobs).await.unwrap();
         assert_eq!(adopted.generation, before.generation + 1);
-        assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
+        assert_eq!(own.own_blobs(&beside.open()).await.unwrap(), adopted);
     }
 }
 
@@ -305,12 +318,13 @@ async fn of_two_restores_of_one_backup_the_later_owns_the_blobs() {
     };
     let (first, second) = (restore("first").await, restore("second").await);
     let of_first = first.adopt_blobs(blobs).await.unwrap();
-    assert_eq!(first.own_blobs(blobs).await.unwrap(), of_first);
+    assert_eq!(first.own_blobs(&beside.open()).await.unwrap(), of_first);
+    let blobs = &beside.open();
     let of_second = second.adopt_blobs(blobs).await.unwrap();
     assert!(of_first.generation < of_second.generation);
     assert_eq!(second.own_blobs(blobs).await.unwrap(), of_second);
     for copy in [own, &first] {
-        let refused = copy.own_blobs(blobs).await.unwrap_err();
+        let refused = copy.own_blobs(&beside.open()).await.unwrap_err();
         assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
     }
     // The marker of the first restore comes back with a copy of its blobs.
@@ -337,13 +351,19 @@ async fn adopting_refuses_every_other_copy() {
     let adopted = own.adopt_blobs(blobs).await.unwrap();
     assert_eq!(adopted.generation, first.generation + 1);
     assert_ne!(adopted.id, first.id);
+    let refused = own.own_blobs(blobs).await.unwrap_err();
+    assert!(
+        matches!(refused, OwnershipError::AdoptedMeanwhile),
+        "{refused}"
+    );
+    let (blobs, of_other) = (&beside.open(), &beside.open());
     assert_eq!(own.own_blobs(blobs).await.unwrap(), adopted);
     // As an older copy of the database would find it.
     blobs.mark_again(first).await.unwrap();
     let refused = own.own_blobs(blobs).await.unwrap_err();
     assert!(matches!(refused, OwnershipError::OtherOwner { .. }));
-    let taken = other.adopt_blobs(blobs).await.unwrap();
-    assert_eq!(other.own_blobs(blobs).await.unwrap(), taken);
+    let taken = other.adopt_blobs(of_other).await.unwrap();
+    assert_eq!(other.own_blobs(of_other).await.unwrap(), taken);
     own.own_blobs(blobs).await.unwrap_err();
 }
 
@@ -399,6 +419,41 @@ async fn many_that_were_not_released_are_removed_only_on_demand() {
     assert_eq!((confirmed.removed, confirmed.unconfirmed), (121, 0));
     let kept = own.get(kept).await.unwrap().unwrap();
     assert!(blobs.get(&kept.source).await.is_ok());
+}
+
+#[tokio::test]
+async fn after_adopting_a_sweep_asks_before_it_removes_anything_newer() {
+    let beside = Beside::new().await;
+    let Beside { blobs, own, .. } = &beside;
+    add(own, blobs, "kept").await;
+    let first = own.own_blobs(blobs).await.unwrap();
+    assert!(!own.is_swept_with_care(first).await.unwrap());
+    let deleted = add(own, blobs, "deleted").await;
+    assert!(own.remove(deleted).await.unwrap());
+    // Of files that a restored database does not know.
+    blobs.put(b"newer".to_vec()).await.unwrap();
+    let owner = own.adopt_blobs(blobs).await.unwrap();
+    assert_eq!(blobs.count_unused(own).await.unwrap(), (3, 2));
+    for _ in 0..2 {
+        assert!(own.is_swept_with_care(owner).await.unwrap());
+        let careful = SweepOptions {
+            is_careful: true,
+            owner: Some(owner),
+            ..sweep(false)
+        };
+        let asked = blobs.sweep(own, careful).await.unwrap();
+        assert_eq!((asked.removed, asked.unconfirmed), (0, 1));
+        own.end_sweep(&asked).await.unwrap();
+    }
+    let confirmed = SweepOptions {
+        is_careful: true,
+        owner: Some(owner),
+        ..sweep(true)
+    };
+    let confirmed = blobs.sweep(own, confirmed).await.unwrap();
+    assert_eq!((confirmed.removed, confirmed.unconfirmed), (2, 0));
+    own.end_sweep(&confirmed).await.unwrap();
+    assert!(!own.is_swept_with_care(owner).await.unwrap());
 }
 
 #[tokio::test]
@@ -559,6 +614,7 @@ fn sweep(is_confirmed: bool) -> SweepOptions {
         older_than: SystemClock.now() + TimeDelta::days(1),
         unfinished_before: SystemClock.now() - TimeDelta::days(1),
         is_confirmed,
+        is_careful: false,
         owner: None,
     }
 }

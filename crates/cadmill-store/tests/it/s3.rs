@@ -151,6 +151,7 @@ async fn uploads_that_were_never_ended_are_aborted() {
         older_than: a_day_ago,
         unfinished_before: a_day_ago,
         is_confirmed: false,
+        is_careful: false,
         owner: None,
     };
     // The server says that all uploads were begun in 2010.
@@ -166,14 +167,17 @@ async fn uploads_that_were_never_ended_are_aborted() {
 
 #[tokio::test]
 async fn a_bucket_bears_the_marker_of_its_database() {
-    let blobs = open_new_bucket();
+    let bucket = format!("blobs-{}", Uuid::now_v7());
+    create_bucket(&endpoint(), &bucket).unwrap();
+    let url = format!("s3://{bucket}/cadmill");
+    let [blobs, of_second] = [open(&url), open(&url)];
     let [first, second] = [open_store().await, open_store().await];
     let owner = first.own_blobs(&blobs).await.unwrap();
     assert_eq!(blobs.marker().await.unwrap(), Marker::Owner(owner));
     assert!(!blobs.mark(owner).await.unwrap(), "it is marked already");
-    second.own_blobs(&blobs).await.unwrap_err();
-    let adopted = second.adopt_blobs(&blobs).await.unwrap();
-    assert_eq!(second.own_blobs(&blobs).await.unwrap(), adopted);
+    second.own_blobs(&of_second).await.unwrap_err();
+    let adopted = second.adopt_blobs(&of_second).await.unwrap();
+    assert_eq!(second.own_blobs(&of_second).await.unwrap(), adopted);
     first.own_blobs(&blobs).await.unwrap_err();
 }
 

@@ -141,6 +141,7 @@ fn everything() -> SweepOptions {
         older_than: SystemClock.now() + chrono::TimeDelta::days(1),
         unfinished_before: SystemClock.now() - chrono::TimeDelta::days(1),
         is_confirmed: true,
+        is_careful: false,
         owner: None,
     }
 }

@@ -160,6 +160,7 @@ fn older_than(limit: SystemTime) -> SweepOptions {
         older_than: Moment::from(limit),
         unfinished_before: Moment::from(limit),
         is_confirmed: false,
+        is_careful: false,
         owner: None,
     }
 }
