@@ -169,3 +169,30 @@ fn an_older_copy_of_the_database_is_refused_after_another_has_adopted_the_blobs(
     let imported = bench.run(&["import", "in", "--json"]).with(0).objects();
     assert_eq!(imported[0]["unchanged"], 1);
 }
+
+#[test]
+fn adopting_counts_what_the_database_does_not_know_and_the_next_sweep_asks() {
+    let bench = with_a_file();
+    let made = blobs(&bench);
+    add_strangers(&bench, 5);
+    let adopted = bench.run(&["adopt"]).with(0).stdout;
+    let expected = format!("5 of {} blobs belong to no file", made + 5);
+    assert!(adopted.contains(&expected), "{adopted}");
+    let asked = bench.run(&["gc"]).with(1).stderr;
+    assert!(asked.contains("cadmill gc --yes"), "{asked}");
+    assert_eq!(blobs(&bench), made + 5);
+    for arguments in [&["gc", "--yes"][..], &["gc"]] {
+        let removed = bench.run(arguments).with(0).stdout;
+        let expected = format!("removed 5 of {} blobs", made + 5);
+        assert!(removed.starts_with(&expected), "{removed}");
+        add_strangers(&bench, 5);
+    }
+}
+
+#[test]
+fn adopting_needs_a_database() {
+    let bench = with_a_file();
+    let refused = bench.run(&["adopt", "--data-dir", "mistyped"]).with(1);
+    assert!(refused.stderr.contains("no database"), "{}", refused.stderr);
+    assert!(!bench.path("mistyped").exists());
+}
