@@ -172,13 +172,15 @@ impl ObjectBlobs {
     /// A failure to read a blob, which may be missing.
     fn reading_failed(&self, what: &str, error: &Error) -> Failure {
         let failure = failure(what, error);
-        match (error, self.check_others()) {
-            (Error::NotFound { .. }, Ok(())) => Failure {
+        if !matches!(error, Error::NotFound { .. }) {
+            return failure;
+        }
+        match self.check_others() {
+            Ok(()) => Failure {
                 code: FailureCode::BlobMissing,
                 ..failure
             },
-            (Error::NotFound { .. }, Err(all_are_missing)) => all_are_missing,
-            _ => failure,
+            Err(none_is_there) => none_is_there,
         }
     }
 
