@@ -204,7 +204,7 @@ impl Problem {
         &self.detail
     }
 
-    /// Whether the log tells of it already.
+    /// Whether it is in the log already, from where it was found.
     pub(crate) const fn was_logged(&self) -> bool {
         matches!(self.code, Code::NotReady | Code::BytesLost)
     }

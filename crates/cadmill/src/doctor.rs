@@ -8,7 +8,7 @@ use cadmill_domain::{
     Recipe, Tessellation, TessellationRequest, Tessellator as _, sentence,
 };
 use cadmill_pipeline::ProcessTessellator;
-use cadmill_store::{Database, DurabilityRisk, OpenError};
+use cadmill_store::{Database, DurabilityRisk, OpenError, OwnershipError};
 
 use crate::{
     checks,
@@ -31,8 +31,6 @@ const CUBE_VOLUME: f64 = 1000.0;
 const LITTLE_SPACE: u64 = 200 << 20;
 /// Below this the kernel cannot do much.
 const LITTLE_MEMORY: u64 = 1 << 30;
-/// The check of the blobs.
-const BLOBS: &str = "blobs";
 /// How long the cube may take.
 const TIMEOUT: Duration = Duration::from_mins(1);
 
@@ -216,6 +214,11 @@ async fn pipeline(config: Config) -> Vec<Check> {
         (Ok((store, _)), Ok(blobs)) => store.check_blobs(blobs).await.err(),
         _ => None,
     };
+    // Nothing is written into blobs that are refused: they may be where a disk should be mounted.
+    let blobs = match refused.filter(OwnershipError::is_refusal) {
+        Some(refused) => Err(refused.into()),
+        None => blobs,
+    };
     let opened: [(_, _, Result<Arc<dyn HealthCheck>>); 3] = [
         (
             "database",
@@ -231,7 +234,7 @@ async fn pipeline(config: Config) -> Vec<Check> {
             lock.map(checks::of_lock),
         ),
         (
-            BLOBS,
+            "blobs",
             match config.blob_url {
                 Some(_) => {
                     "Check `blob_url`, that the bucket is there, and that the keys in `AWS_…` may write."
@@ -245,16 +248,6 @@ async fn pipeline(config: Config) -> Vec<Check> {
     ];
     let mut checked = Vec::new();
     for (what, remedy, opened) in opened {
-        if what == BLOBS
-            && let Some(refused) = &refused
-            && refused.is_refusal()
-        {
-            // Nothing is written there to try it: it may be where a disk should be mounted.
-            let problem = format!("Refused: {refused}.");
-            let remedy = "docs/operations.md says more under \"Whose the blobs are\".".to_owned();
-            checked.push(Check::new(what, Err((problem, remedy))));
-            continue;
-        }
         let found = match opened {
             Ok(check) => check.check().await.map_err(|failure| {
                 let is_known = matches!(
@@ -275,6 +268,8 @@ async fn pipeline(config: Config) -> Vec<Check> {
                 );
                 let remedy = if is_outdated {
                     "Then run `cadmill doctor` again."
+                } else if error.is::<OwnershipError>() {
+                    "docs/operations.md says more under \"Whose the blobs are\"."
                 } else {
                     remedy
                 };

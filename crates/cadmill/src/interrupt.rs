@@ -65,26 +65,36 @@ impl Interrupt {
         work: impl Future<Output = T>,
         limit: Duration,
     ) -> Option<T> {
-        let overdue = async {
-            self.token.cancelled().await;
-            tokio::time::sleep(limit).await;
-        };
-        tokio::select! {
-            ended = work => Some(ended),
-            () = overdue => {
-                warn!(
-                    limit_s = limit.as_secs_f64(),
-                    "work or requests did not end in time after the signal and are dropped; unfinished \
-                     work is recovered by the next start"
-                );
-                None
-            }
+        let ended = or_overdue(&self.token, work, limit).await;
+        if ended.is_none() {
+            warn!(
+                limit_s = limit.as_secs_f64(),
+                "work or requests did not end in time after the signal and are dropped; unfinished \
+                 work is recovered by the next start"
+            );
         }
+        ended
     }
 
     /// The same for the pipeline.
     pub(crate) fn cancelled(&self) -> Cancelled {
         Cancelled::when(self.token.clone().cancelled_owned())
+    }
+}
+
+/// What `work` returns; none if it does not end within `limit` after `stop`.
+pub(crate) async fn or_overdue<T>(
+    stop: &CancellationToken,
+    work: impl Future<Output = T>,
+    limit: Duration,
+) -> Option<T> {
+    let overdue = async {
+        stop.cancelled().await;
+        tokio::time::sleep(limit).await;
+    };
+    tokio::select! {
+        ended = work => Some(ended),
+        () = overdue => None,
     }
 }
 

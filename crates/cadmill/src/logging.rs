@@ -26,10 +26,9 @@ impl Logging {
             2 => "debug",
             _ => "trace",
         };
-        let (filter, unusable) = match parsed {
-            Some(Ok(filter)) => (filter, None),
-            Some(Err(error)) => (EnvFilter::new(level), Some(error)),
-            None => (EnvFilter::new(level), None),
+        let (filter, unusable) = match parsed.transpose() {
+            Ok(filter) => (filter.unwrap_or_else(|| EnvFilter::new(level)), None),
+            Err(error) => (EnvFilter::new(level), Some(error)),
         };
         let lines = fmt::layer().with_writer(std::io::stderr);
         let lines = if self.as_json {

@@ -114,10 +114,10 @@ impl Maintenance<'_> {
             answer = self.answer_to(request, &progress) => answer,
             () = noting => return Ok(()),
         };
-        if self.stop.is_cancelled() {
-            // It is not answered, so another process takes it.
+        // One that was stopped is not answered, so another process takes it.
+        let Some(answer) = answer.transpose() else {
             return Ok(());
-        }
+        };
         let answer = answer.map_err(|error| format!("{error:#}"));
         store
             .answer_maintenance(request.id, self.worker, answer)
@@ -125,11 +125,12 @@ impl Maintenance<'_> {
         Ok(())
     }
 
+    /// None if it was stopped before it had an answer.
     async fn answer_to(
         self,
         request: &MaintenanceRequest,
         progress: &watch::Sender<serde_json::Value>,
-    ) -> Result<serde_json::Value> {
+    ) -> Result<Option<serde_json::Value>> {
         match request.kind {
             MaintenanceKind::Gc => {
                 let arguments = serde_json::from_value(request.arguments.clone())?;
@@ -138,13 +139,16 @@ impl Maintenance<'_> {
                 let held = Held::acquire(self.lock, &key, self.deployment.config.lease).await?;
                 let swept = self.stop.run_until_cancelled(self.sweep(arguments)).await;
                 held.release().await;
-                Ok(serde_json::to_value(swept.transpose()?)?)
+                Ok(swept.transpose()?.map(serde_json::to_value).transpose()?)
             }
             MaintenanceKind::Verify => {
                 let arguments = serde_json::from_value(request.arguments.clone())?;
                 let verified = self.verify(arguments, progress);
                 let verified = self.stop.run_until_cancelled(verified).await;
-                Ok(serde_json::to_value(verified.transpose()?)?)
+                Ok(verified
+                    .transpose()?
+                    .map(serde_json::to_value)
+                    .transpose()?)
             }
         }
     }

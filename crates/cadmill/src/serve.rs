@@ -13,7 +13,7 @@ use crate::{
     deployment::{self, Deployment},
     exit::{Exit, Failed},
     figures,
-    interrupt::Interrupt,
+    interrupt::{Interrupt, or_overdue},
     listener,
     logging::Logging,
     machine,
@@ -26,7 +26,6 @@ use crate::{
 const WORK_ENDS_WITHIN: Duration = Duration::from_millis(1_800);
 /// How long the last traces may take after that: two seconds in all.
 const TRACES_WITHIN: Duration = Duration::from_millis(200);
-
 /// How long sweep and scrub may take to release their locks.
 const LOCKS_WITHIN: Duration = Duration::from_millis(500);
 
@@ -159,16 +158,7 @@ async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToke
         let scrub = scrub::run(deployment, &mill.records, &mill.lock, stop);
         tokio::join!(maintenance.run(), scrub)
     };
-    let overdue = async {
-        stop.cancelled().await;
-        tokio::time::sleep(LOCKS_WITHIN).await;
-    };
-    let beside = async {
-        tokio::select! {
-            _ = beside => {}
-            () = overdue => {}
-        }
-    };
+    let beside = or_overdue(stop, beside, LOCKS_WITHIN);
     tokio::join!(worker.run(stop.clone()), beside);
     Ok(())
 }

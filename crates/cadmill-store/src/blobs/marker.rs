@@ -82,14 +82,13 @@ impl ObjectBlobs {
     /// From now on the blobs must bear the marker of this owner whenever something is stored. False
     /// if they already must bear another one: they were adopted while this process ran.
     pub(crate) fn expect_owner(&self, owner: Owner) -> bool {
-        let is_other = self
-            .expected
-            .get()
-            .is_some_and(|(expected, _)| expected != owner);
-        if !is_other {
-            self.expected.seen(owner);
+        match self.expected.get() {
+            Some((expected, _)) if expected != owner => false,
+            _ => {
+                self.expected.seen(owner);
+                true
+            }
         }
-        !is_other
     }
 
     /// Checks that blobs which bore a marker still bear the same. If not, they are not those that were

@@ -368,7 +368,10 @@ impl Blobs for ObjectBlobs {
         self.check_marker().await?;
         if let Some(folder) = self.folder.clone() {
             let read = blocking(move || folder.can_be_read()).await;
-            read.map_err(|error| Failure::writing("the folder of the blobs", &error))?;
+            read.map_err(|error| {
+                let detail = format!("Reading the folder of the blobs failed: {error}.");
+                Failure::new(FailureCode::Storage, detail)
+            })?;
         }
         let key = Key::from(format!("{PROBES}/{}", Uuid::now_v7()));
         let written = Bytes::from_static(b"cadmill");

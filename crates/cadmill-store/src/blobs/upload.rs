@@ -65,10 +65,11 @@ impl BlobUpload for ObjectUpload {
     }
 
     async fn finish_copy(mut self: Box<Self>, copy: BlobCopy) -> Result<Blob, Failure> {
+        // What is refused is aborted when it is dropped.
+        self.blobs.check_before_storing().await?;
         let writer = self.writer.take().ok_or_else(closed)?;
         let finished = writer.finish().await;
         finished.map_err(|error| failure("Ending an upload", &error))?;
-        self.blobs.check_before_storing().await?;
         let blob = self.written();
         let store = &self.blobs.store;
         let named = store

@@ -59,7 +59,7 @@ impl Beside {
         std::fs::create_dir(folder).unwrap();
     }
 
-    /// Brings back what was there before, and whatever lies below it is lost.
+    /// Brings back what was there before, and removes what was stored below.
     fn mount(&self) {
         let folder = self.folder.path().join("blobs");
         std::fs::remove_dir_all(&folder).unwrap();
