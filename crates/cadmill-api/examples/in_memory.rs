@@ -6,9 +6,9 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use cadmill_api::{Access, Api, Settings, serve};
 use cadmill_domain::{
-    AccessTokens as _, Blobs as _, CadFiles as _, Ledger as _, Making, MediaKind, NewAccessToken,
-    NewCadFile, NewMediaAsset, Product, Recipe, Request, Role, SystemClock, TaskKind, TaskPayload,
-    TokenSecret, WorkerName,
+    AccessTokens as _, Blobs as _, CadFiles as _, Ledger as _, MediaKind, MediaPlan,
+    NewAccessToken, NewCadFile, NewMediaAsset, Recipe, Request, Role, SystemClock, TaskKind,
+    TaskOutput, TokenSecret, Work, WorkerName,
     fakes::{MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::MemoryLock;
@@ -25,8 +25,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         _ => Access::Tokens,
     };
     let clock = Arc::new(SystemClock);
-    let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
-    let store = MemoryStore::new(making, clock.clone());
+    let plan = MediaPlan::new(Recipe::STANDARD, MediaKind::ALL);
+    let store = MemoryStore::new(plan, clock.clone());
     let blobs = MemoryBlobs::default();
     add_sample(&store, &blobs).await?;
     let secret = TokenSecret::from_random(rand::random());
@@ -86,18 +86,18 @@ async fn add_sample(
     let products = [
         (
             TaskKind::ProcessStep,
-            Product::Step(json!({"parts": scene.parts.len()})),
+            TaskOutput::Step(json!({"parts": scene.parts.len()})),
         ),
         (
             TaskKind::Make(MediaKind::GltfGeometry),
-            Product::Asset(NewMediaAsset {
+            TaskOutput::Asset(NewMediaAsset {
                 blob: blob.into(),
                 report,
             }),
         ),
     ];
     for (kind, product) in products {
-        let work = TaskPayload {
+        let work = Work {
             cad_file_id: file.id,
             kind,
         };

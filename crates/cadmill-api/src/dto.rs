@@ -248,7 +248,7 @@ impl From<MediaStatus> for MediumDto {
             fence: status.fence.0,
             priority: status.priority.into(),
             tries: status.tries,
-            forced: status.forced,
+            forced: status.force,
             requested_at: status.requested_at,
             not_before: status.not_before,
             started_at: status.claimed_at,

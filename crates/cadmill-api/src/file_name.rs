@@ -8,7 +8,7 @@ const UNNAMED: &str = "unnamed.step";
 /// The longest name, in bytes: what every file system takes, with room for an extension.
 const LONGEST: usize = 200;
 /// Of a longer name so much of the extension is kept, in bytes.
-const LONGEST_EXTENSION: usize = 16;
+const MAX_EXTENSION: usize = 16;
 /// What is not encoded in `filename*`: `attr-char` of RFC 5987, section 3.2.1.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'!')
@@ -79,7 +79,7 @@ fn shortened(name: &str) -> std::borrow::Cow<'_, str> {
         return name.into();
     }
     let extension = name.rfind('.').map(|dot| &name[dot..]);
-    let extension = extension.filter(|extension| extension.len() <= LONGEST_EXTENSION);
+    let extension = extension.filter(|extension| extension.len() <= MAX_EXTENSION);
     let extension = extension.unwrap_or_default();
     let stem = &name[..name.floor_char_boundary(LONGEST - extension.len())];
     format!("{}{extension}", trimmed(stem)).into()

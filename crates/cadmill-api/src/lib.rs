@@ -7,10 +7,10 @@ mod dto;
 mod etag;
 mod events;
 mod extract;
-mod figures;
 mod file_name;
 mod gate;
 mod media_bytes;
+mod metrics;
 mod outline;
 mod problem;
 mod receive;
@@ -22,9 +22,10 @@ mod webhooks;
 
 pub use api::{Api, JoinTrace, RandomBytes, RenderMetrics, openapi};
 pub use events::FeedSettings;
-pub use figures::figures_router;
+pub use metrics::figures_router;
 pub use serve::serve;
 pub use settings::{Access, Settings};
 pub use webhooks::{
-    Courier, CourierError, DeliverySettings, LONGEST_URL, TargetError, TargetPolicy, deliver,
+    DeliverySettings, MAX_URL_BYTES, TargetError, TargetPolicy, WebhookClient, WebhookClientError,
+    deliver,
 };

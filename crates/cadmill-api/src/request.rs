@@ -16,7 +16,7 @@ use crate::{api::JoinTrace, problem::Problem};
 /// The header by which requests are found in the log.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
 /// A longer id is replaced.
-const LONGEST_ID: usize = 128;
+const MAX_ID_BYTES: usize = 128;
 const PROBLEM_JSON: HeaderValue = HeaderValue::from_static("application/problem+json");
 
 /// Runs a request within its span.
@@ -63,7 +63,7 @@ fn request_id(request: &Request) -> String {
     let sent = request.headers().get(REQUEST_ID);
     let sent = sent.and_then(|value| value.to_str().ok());
     let is_sound = |id: &&str| {
-        (1..=LONGEST_ID).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
+        (1..=MAX_ID_BYTES).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_graphic())
     };
     sent.filter(is_sound)
         .map_or_else(|| Uuid::now_v7().to_string(), str::to_owned)

@@ -15,9 +15,9 @@ use tracing::{debug, info, warn};
 
 /// A client that takes longer to send its headers is cut off.
 const HEADER_TIME: Duration = Duration::from_secs(10);
-const MOST_HEADERS: usize = 100;
+const MAX_HEADERS: usize = 100;
 /// The longest head of a request, in bytes.
-const LONGEST_HEAD: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 64 << 10;
 /// The buffer of a connection, in bytes.
 const BUFFER_BYTES: usize = 256 << 10;
 /// How long answers may go on once the service is to stop.
@@ -71,8 +71,8 @@ fn begin(stream: TcpStream, client: SocketAddr, router: Router, graceful: &Grace
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIME)
-        .max_headers(MOST_HEADERS)
-        .max_header_size(LONGEST_HEAD)
+        .max_headers(MAX_HEADERS)
+        .max_header_size(MAX_HEAD_BYTES)
         .max_buf_size(BUFFER_BYTES)
         .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
     let connection = graceful.watch(connection);

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CadFile, CadFileId, Moment, Priority, Requester, RowState, TaskPayload};
+use crate::{CadFile, CadFileId, Moment, Priority, Requester, RowState, Work};
 
 /// The text is no cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -168,7 +168,7 @@ pub struct WorkCursor {
     /// Since when it was wanted.
     pub requested_at: Option<Moment>,
     /// The work.
-    pub work: TaskPayload,
+    pub work: Work,
 }
 
 impl WorkPart {

@@ -82,7 +82,7 @@ impl fmt::Display for Input {
 
 /// What this deployment makes, and how.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Making {
+pub struct MediaPlan {
     recipe: Recipe,
     /// That of the recipe: it goes into every input.
     fingerprint: RecipeFingerprint,
@@ -98,7 +98,7 @@ pub struct InputPattern {
     pub after_materials: Option<String>,
 }
 
-impl Making {
+impl MediaPlan {
     /// Makes canonical scenes by `recipe`, and of each the media of `derived`. The USD master is
     /// always among them.
     pub fn new(recipe: Recipe, derived: impl IntoIterator<Item = MediaKind>) -> Self {
@@ -258,16 +258,16 @@ mod tests {
 
     #[test]
     fn a_coarser_input_is_another_and_stands_in_for_one_only() {
-        let (file, making) = (subject(), Making::new(Recipe::STANDARD, []));
-        let fine = Making::new(Recipe::FINE, []);
-        let wanted = making.input(GLB, &file);
+        let (file, plan) = (subject(), MediaPlan::new(Recipe::STANDARD, []));
+        let fine = MediaPlan::new(Recipe::FINE, []);
+        let wanted = plan.input(GLB, &file);
         let conditions = Conditions::new("kernel 1", 1 << 30, Duration::from_mins(1));
-        let coarser = wanted.coarser(making.recipe(), &conditions);
+        let coarser = wanted.coarser(plan.recipe(), &conditions);
         assert!(coarser.is_coarser_than(&wanted), "{coarser}");
         assert_eq!(coarser.wanted(), wanted);
         assert!(!coarser.is_coarser_than(&fine.input(GLB, &file)));
         assert!(!wanted.is_coarser() && !wanted.is_coarser_than(&wanted));
-        let (after_source, end) = making.coarser_pattern();
+        let (after_source, end) = plan.coarser_pattern();
         let text = coarser.as_str();
         assert!(text.starts_with(&format!("{}{after_source}", file.source)));
         assert!(text.ends_with(&end));
@@ -277,23 +277,23 @@ mod tests {
             Conditions::new("kernel 1", 1 << 30, Duration::from_secs(61)),
         ];
         for other in others {
-            assert_ne!(wanted.coarser(making.recipe(), &other), coarser);
+            assert_ne!(wanted.coarser(plan.recipe(), &other), coarser);
         }
     }
 
     #[test]
     fn what_is_made_of_a_coarser_scene_says_so() {
-        let (file, making) = (subject(), Making::new(Recipe::STANDARD, []));
+        let (file, plan) = (subject(), MediaPlan::new(Recipe::STANDARD, []));
         let conditions = Conditions::new("kernel 1", 1 << 30, Duration::from_mins(1));
-        let scene = making.input(GLB, &file);
-        let coarser = scene.coarser(making.recipe(), &conditions);
-        let wanted = making.input(USD, &file);
-        let made = making.input_on(USD, &file, &coarser);
+        let scene = plan.input(GLB, &file);
+        let coarser = scene.coarser(plan.recipe(), &conditions);
+        let wanted = plan.input(USD, &file);
+        let made = plan.input_on(USD, &file, &coarser);
         assert!(made.is_coarser_than(&wanted), "{made}");
         assert_eq!(made.scene(), coarser);
-        assert_eq!(making.input_on(USD, &file, &scene), wanted);
-        assert_eq!(making.input_on(GLB, &file, &coarser), scene);
-        assert!(making.accepts(USD, &file, &made) && making.accepts(USD, &file, &wanted));
-        assert!(making.accepts(GLB, &file, &scene) && !making.accepts(GLB, &file, &coarser));
+        assert_eq!(plan.input_on(USD, &file, &scene), wanted);
+        assert_eq!(plan.input_on(GLB, &file, &coarser), scene);
+        assert!(plan.accepts(USD, &file, &made) && plan.accepts(USD, &file, &wanted));
+        assert!(plan.accepts(GLB, &file, &scene) && !plan.accepts(GLB, &file, &coarser));
     }
 }

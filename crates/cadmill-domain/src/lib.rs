@@ -56,15 +56,15 @@ pub use id::{
     AccessTokenId, BlobIntentId, CadFileId, DeploymentId, MediaAssetId, ParseIdError, SweepId,
     WebhookId,
 };
-pub use input::{Input, InputPattern, Making};
+pub use input::{Input, InputPattern, MediaPlan};
 #[cfg(feature = "mock")]
 pub use ledger::MockLedger;
 pub use ledger::{
-    Book, CONVERTER, Claim, Confirmed, Count, FailedFilter, Fence, HandBack, Lane, Ledger,
-    MAX_DUE_RETRIES, MOST_CRASHES, Missing, MissingFilter, MissingRequest, Priority, Product,
-    Progress, Published, QueueDepth, QueuedWork, Recovered, Recovery, Remnant, Request, RequestKey,
-    Requested, Requester, ResultSummary, Row, RowState, Stage, Turns, WorkItem, WorkQuery,
-    WorkerName, first_in_queue,
+    CONVERTER, Claim, Confirmed, Count, FailedFilter, Fence, FileRows, HandBack, Lane, Ledger,
+    MAX_CRASHES, MAX_DUE_RETRIES, Missing, MissingFilter, MissingReason, MissingRequest, NextTask,
+    Priority, Progress, Published, QueueDepth, QueuedWork, Recovered, Recovery, Request,
+    RequestKey, Requested, Requester, ResultSummary, Row, RowState, TaskOutput, Turns, WorkItem,
+    WorkQuery, WorkerName, first_in_queue,
 };
 pub use materials::{
     Color, MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, MaterialsError, Specificity,
@@ -73,8 +73,8 @@ pub use media::MediaKind;
 pub use media_asset::{MediaAsset, NewMediaAsset};
 pub use overview::{CadFileOverview, CadFilePage, CadFileQuery, MediaState, MediaStatus, Period};
 pub use ports::{
-    BlobUpload, Blobs, ByteStream, CadFiles, Doorbell, EventId, HealthCheck, MediaAssets,
-    NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent, StoreError,
+    BlobUpload, Blobs, ByteStream, CadFiles, EventId, HealthCheck, MediaAssets, NewPipelineEvent,
+    PipelineEvent, PipelineLog, StepEvent, StoreError, WorkNotifier,
 };
 #[cfg(feature = "mock")]
 pub use ports::{
@@ -82,7 +82,7 @@ pub use ports::{
 };
 pub use recipe::{Deflection, Recipe, RecipeError, RecipeFingerprint};
 pub use revision::{FileChange, ParseRevisionError, Revision, SaveOutcome};
-pub use task::{ParseTaskError, TaskKind, TaskOutcome, TaskPayload};
+pub use task::{ParseTaskError, TaskKind, TaskOutcome, Work};
 #[cfg(feature = "mock")]
 pub use tessellator::MockTessellator;
 pub use tessellator::{

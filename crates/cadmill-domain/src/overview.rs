@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CadFile, CadFileCursor, CadFileOrder, Failure, Fence, Input, Making, MediaAssetId, MediaKind,
-    Moment, Priority, Progress, Row, RowState, TaskKind, WorkerName,
+    CadFile, CadFileCursor, CadFileOrder, Failure, Fence, Input, MediaAssetId, MediaKind,
+    MediaPlan, Moment, Priority, Progress, Row, RowState, TaskKind, WorkerName,
 };
 
 /// How it stands with a medium.
@@ -101,7 +101,7 @@ pub struct MediaStatus {
     /// How often it was tried for this input before.
     pub tries: u32,
     /// Whether it is made though it was there.
-    pub forced: bool,
+    pub force: bool,
     /// Since when it is wanted.
     pub requested_at: Option<Moment>,
     /// Not to be claimed before.
@@ -135,7 +135,7 @@ impl MediaStatus {
             failure: row.failure,
             fence: row.fence,
             priority: row.priority,
-            forced: row.forced,
+            force: row.force,
             requested_at: row.requested_at,
             not_before: row.not_before,
             claimed_at: row.claimed_at,
@@ -154,18 +154,18 @@ pub struct CadFileOverview {
 }
 
 impl CadFileOverview {
-    /// That of a file with these rows, where `making` says what is made.
+    /// That of a file with these rows, where `plan` says what is made.
     pub fn of(
-        making: &Making,
+        plan: &MediaPlan,
         file: CadFile,
         rows: impl IntoIterator<Item = (TaskKind, Row)>,
     ) -> Self {
         let subject = file.subject();
         let mut rows: std::collections::BTreeMap<_, _> = rows.into_iter().collect();
-        let media = making.media().map(|medium| {
+        let media = plan.media().map(|medium| {
             let kind = TaskKind::Make(medium);
             let row = rows.remove(&kind).unwrap_or_default();
-            MediaStatus::of(medium, row, &making.input(kind, &subject))
+            MediaStatus::of(medium, row, &plan.input(kind, &subject))
         });
         let media = media.collect();
         Self { file, media }

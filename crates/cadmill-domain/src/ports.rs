@@ -109,7 +109,7 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
 
     /// Gives the file new bytes, which are in the blob store: its media are stale then, and
     /// `process_step_file` is asked for. Nothing is done if the file is no longer at the
-    /// revision `unless_changed`.
+    /// revision `expected_revision`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -118,11 +118,11 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         id: CadFileId,
         source: KeptBlob,
         request: Request,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError>;
 
     /// Replaces the part materials; `updated_at` moves, and media that show them are made anew.
-    /// Nothing is done if the file is no longer at the revision `unless_changed`.
+    /// Nothing is done if the file is no longer at the revision `expected_revision`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -130,11 +130,11 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError>;
 
     /// Replaces the manual overrides; `updated_at` moves, and media that show them are made anew.
-    /// Nothing is done if the file is no longer at the revision `unless_changed`.
+    /// Nothing is done if the file is no longer at the revision `expected_revision`.
     ///
     /// # Errors
     /// If the database does not answer.
@@ -142,7 +142,7 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError>;
 }
 
@@ -446,9 +446,9 @@ pub trait HealthCheck: Send + Sync + fmt::Debug {
 
 /// Wakes workers when there is work. A ring may be lost, so workers also look by themselves.
 #[async_trait]
-pub trait Doorbell: Send + Sync + fmt::Debug {
+pub trait WorkNotifier: Send + Sync + fmt::Debug {
     /// Wakes whoever waits. Failing is not fatal, so it is only logged.
-    async fn ring(&self);
+    async fn notify(&self);
 
     /// Waits for the next ring.
     async fn wait(&self);

@@ -77,7 +77,7 @@ impl NewMediaAsset {
 const FORCED: &str = "forced";
 
 /// Notes in the report of a medium that it was made though it was there.
-pub fn note_forced(report: &mut Value) {
+pub fn note_force(report: &mut Value) {
     if let Value::Object(report) = report {
         report.insert(FORCED.to_owned(), true.into());
     }
@@ -130,13 +130,13 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{Making, MediaKind, Recipe, Subject, TaskKind};
+    use crate::{MediaKind, MediaPlan, Recipe, Subject, TaskKind};
 
     #[test]
     fn what_differs_is_told() {
         let usd = TaskKind::Make(MediaKind::UsdMaster);
-        let standard = Making::new(Recipe::STANDARD, []);
-        let fine = Making::new(Recipe::FINE, []);
+        let standard = MediaPlan::new(Recipe::STANDARD, []);
+        let fine = MediaPlan::new(Recipe::FINE, []);
         let subject = Subject {
             id: crate::CadFileId::generate(&crate::SystemClock),
             source: crate::ContentHash::of(b"A"),
@@ -164,7 +164,7 @@ mod tests {
     fn a_copy_was_not_insisted_on() {
         let mut report = json!({"kernel": "none"});
         let plain = report.clone();
-        note_forced(&mut report);
+        note_force(&mut report);
         let found = MediaAsset {
             id: crate::MediaAssetId::generate(&crate::SystemClock),
             cad_file_id: crate::CadFileId::generate(&crate::SystemClock),

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::ContentHash;
 
 /// What a kernel can still tell from nothing.
-const SMALLEST_DEFLECTION_MM: f64 = 1e-6;
+const MIN_DEFLECTION_MM: f64 = 1e-6;
 
 /// How finely a part is meshed.
 ///
@@ -112,7 +112,7 @@ impl Recipe {
                 .linear_deflection_mm
                 .min(coarsest)
                 .max(self.finest_fraction * diagonal_mm)
-                .max(SMALLEST_DEFLECTION_MM),
+                .max(MIN_DEFLECTION_MM),
             angular_deg: self.angular_deflection_deg,
         }
     }

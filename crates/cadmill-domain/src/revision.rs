@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, Book, CadFile, MaterialMap, Moment, Request};
+use crate::{Blob, CadFile, FileRows, MaterialMap, Moment, Request};
 
 /// Which state of a file this is: its `updated_at`, in microseconds since 1970. Each change gives a
 /// higher one, whatever the clock says.
@@ -89,10 +89,10 @@ impl FileChange {
     }
 
     /// Asks for what follows from it.
-    pub fn follow(&self, book: &mut Book<'_>) {
+    pub fn follow(&self, file_rows: &mut FileRows<'_>) {
         match self {
-            Self::Source(_, request) => book.source_changed(*request),
-            Self::PartMaterials(_) | Self::ManualOverrides(_) => book.materials_changed(),
+            Self::Source(_, request) => file_rows.source_changed(*request),
+            Self::PartMaterials(_) | Self::ManualOverrides(_) => file_rows.materials_changed(),
         }
     }
 }

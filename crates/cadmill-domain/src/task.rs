@@ -173,14 +173,14 @@ impl TaskOutcome {
 
 /// One piece of work: which file, and what is to be done with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct TaskPayload {
+pub struct Work {
     /// The file.
     pub cad_file_id: CadFileId,
     /// What is to be done.
     pub kind: TaskKind,
 }
 
-impl TaskPayload {
+impl Work {
     /// The work that made `asset`.
     #[must_use]
     pub const fn of(asset: &MediaAsset) -> Self {
@@ -191,7 +191,7 @@ impl TaskPayload {
     }
 }
 
-impl fmt::Display for TaskPayload {
+impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} of {}", self.kind, self.cad_file_id)
     }

@@ -17,7 +17,7 @@ const METALLIC: f32 = 0.0;
 const ROUGHNESS: f32 = 0.5;
 /// The longest path that is written out, in bytes. In an assembly thousands of levels deep the paths
 /// would outgrow everything else.
-const LONGEST_PATH: usize = 1024;
+const MAX_PATH_BYTES: usize = 1024;
 const METRES_PER_MM: f64 = 0.001;
 const KG_M3_PER_G_MM3: f64 = 1e6;
 
@@ -146,7 +146,7 @@ fn occurrences(nodes: &[Node], materials: &mut Materials) -> Vec<Occurrence> {
 
 /// The path that keys below `key` begin with: `key` itself, or its hash if that is long.
 fn path_above(key: &str) -> String {
-    if key.len() <= LONGEST_PATH {
+    if key.len() <= MAX_PATH_BYTES {
         return key.to_owned();
     }
     format!("/~{}", ContentHash::of(key.as_bytes()))

@@ -1,12 +1,12 @@
 //! Scenes that came out coarser than the recipe are tried again where the conditions are others: by
 //! another kernel, or within other limits of memory or time.
 
-use cadmill_domain::{Failure, Input, Request, TaskPayload};
+use cadmill_domain::{Failure, Input, Request, Work};
 use tracing::info;
 
-use crate::mill::Mill;
+use crate::runner::TaskRunner;
 
-impl Mill {
+impl TaskRunner {
     /// Asks once more for each coarser scene that was not tried under the conditions that hold here.
     /// Each condition leaves a scene with its own input, so the recipe is tried once for each.
     pub(crate) async fn retry_coarser(&self) -> Result<(), Failure> {
@@ -15,7 +15,7 @@ impl Mill {
             return Ok(());
         }
         let conditions = self.conditions().await?;
-        let recipe = self.settings.making.recipe();
+        let recipe = self.settings.plan.recipe();
         let mut asked = 0;
         for (work, input) in coarser {
             let tried_here = input.wanted().coarser(recipe, &conditions);
@@ -37,7 +37,7 @@ impl Mill {
         Ok(())
     }
 
-    async fn has_asset(&self, work: TaskPayload, input: &Input) -> Result<bool, Failure> {
+    async fn has_asset(&self, work: Work, input: &Input) -> Result<bool, Failure> {
         let assets = self.ask(self.records.assets.of_file(work.cad_file_id));
         let assets = assets.await?;
         Ok(assets.iter().any(|asset| asset.input == *input))

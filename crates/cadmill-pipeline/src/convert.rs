@@ -31,11 +31,11 @@ pub use self::{
     record::{CONVERTER, ConversionTimings, Medium, Origin, Record},
 };
 
-pub(crate) use self::media::Dressed;
+pub(crate) use self::media::StyledScene;
 
 /// How many occurrences a file may have, parts and assemblies together. Each takes some 8 kB while
 /// the USD master is written.
-const MOST_OCCURRENCES: u64 = 250_000;
+const MAX_OCCURRENCES: u64 = 250_000;
 
 /// What is to be converted, into what, and within which limits.
 #[derive(Debug, Clone)]
@@ -144,9 +144,9 @@ impl Conversion {
         let Tessellation { glb, report } = tessellation;
         let canonical_sha256 = ContentHash::of(&glb);
         let materials = Arc::clone(&self.materials);
-        let dressed = join(spawn_blocking(move || Dressed::new(glb, materials)).await)?;
-        let dressed = Arc::new(dressed);
-        let staged = self.make_media(&dressed).await?;
+        let styled = join(spawn_blocking(move || StyledScene::new(glb, materials)).await)?;
+        let styled = Arc::new(styled);
+        let staged = self.make_media(&styled).await?;
         give_up_if(&cancelled).await?;
         timings.media_s = clock.elapsed().as_secs_f64();
 
@@ -162,7 +162,7 @@ impl Conversion {
             recipe: self.recipe,
             canonical_sha256,
             media: media.collect(),
-            unmatched_materials: dressed.overlay.unmatched.clone(),
+            unmatched_materials: styled.overlay.unmatched.clone(),
             step,
             tessellation: report,
             timings,
@@ -235,22 +235,22 @@ impl Conversion {
     }
 
     /// Makes the media side by side; if one fails, what the others wrote is removed.
-    async fn make_media(&self, dressed: &Arc<Dressed>) -> Result<Vec<Staged>, Failure> {
+    async fn make_media(&self, styled: &Arc<StyledScene>) -> Result<Vec<Staged>, Failure> {
         let folder = &self.target.folder;
         fs::create_dir_all(folder).map_err(|error| {
             Failure::writing(&format!("the folder `{}`", folder.display()), &error)
         })?;
-        let mut making = JoinSet::new();
+        let mut plan = JoinSet::new();
         for kind in self.kinds.iter().copied() {
-            let dressed = Arc::clone(dressed);
+            let styled = Arc::clone(styled);
             let target = self.target.clone();
             let with_layers = self.loose_layers;
-            making.spawn_blocking(move || media::make(kind, &dressed, &target, with_layers));
+            plan.spawn_blocking(move || media::make(kind, &styled, &target, with_layers));
         }
         let mut staged = Vec::with_capacity(self.kinds.len());
         let mut failed = None;
         // All of them are waited for: none may write when this has returned.
-        while let Some(made) = making.join_next().await {
+        while let Some(made) = plan.join_next().await {
             match join(made) {
                 Ok(medium) => staged.push(medium),
                 Err(failure) => failed = failed.or(Some(failure)),
@@ -268,8 +268,8 @@ pub(crate) fn refuse_what_cannot_be_laid_out(counts: &TreeCounts) -> Result<(), 
         .saturating_add(counts.assembly_occurrences);
     let detail = if counts.cyclic > 0 {
         format!("It puts products into themselves, {} times.", counts.cyclic)
-    } else if occurrences > MOST_OCCURRENCES {
-        format!("It has {occurrences} occurrences; {MOST_OCCURRENCES} is the most.")
+    } else if occurrences > MAX_OCCURRENCES {
+        format!("It has {occurrences} occurrences; {MAX_OCCURRENCES} is the most.")
     } else {
         return Ok(());
     };

@@ -25,7 +25,7 @@ pub(crate) async fn within<T>(
 
 /// Asks the database again while it is away or its disk is full: neither costs what was made, nor
 /// looks like a crash. Gives up when `stop` is cancelled.
-pub(crate) async fn insist<T, F>(
+pub(crate) async fn retry_while_unavailable<T, F>(
     limit: Duration,
     stop: &CancellationToken,
     ask: impl Fn() -> F,

@@ -6,12 +6,12 @@ mod coarser;
 mod convert;
 mod deadline;
 mod failpoint;
-mod figures;
 mod meter;
-mod mill;
+mod metrics;
 mod passed_over;
 mod process;
 mod recovery;
+mod runner;
 mod scratch;
 mod slots;
 mod tasks;
@@ -24,9 +24,9 @@ pub use convert::{
     Record, Stage, Target,
 };
 pub use failpoint::Failpoint;
-pub use figures::describe_figures;
-pub use mill::{Mill, MillSettings, Records, TaskError};
+pub use metrics::describe_metrics;
 pub use process::{ProcessTessellator, SandboxReport};
+pub use runner::{Records, TaskError, TaskRunner, TaskRunnerSettings};
 pub use scratch::Scratch;
 pub use verify::{Fault, Finding, Verified, Verifier};
 pub use worker::{Worker, WorkerSettings};

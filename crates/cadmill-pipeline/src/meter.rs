@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Span, debug_span, warn};
 
-use crate::{Failpoint, deadline::within, figures, mill::Standing};
+use crate::{Failpoint, deadline::within, metrics, runner::Standing};
 
 /// How often the ledger is told.
 const EVERY: Duration = Duration::from_secs(1);
@@ -94,7 +94,7 @@ impl Phases {
         let before = self.progress.send_replace(progress);
         if before.phase != phase {
             let mut stretch = self.stretch.lock().unwrap_or_else(PoisonError::into_inner);
-            figures::phase(self.task, &before.phase, stretch.since.elapsed());
+            metrics::phase(self.task, &before.phase, stretch.since.elapsed());
             *stretch = Stretch::begin(&self.span, phase);
         }
     }
@@ -105,7 +105,7 @@ impl Drop for Phases {
         let last = self.progress.borrow().phase.clone();
         let stretch = self.stretch.get_mut();
         let since = stretch.unwrap_or_else(PoisonError::into_inner).since;
-        figures::phase(self.task, &last, since.elapsed());
+        metrics::phase(self.task, &last, since.elapsed());
     }
 }
 

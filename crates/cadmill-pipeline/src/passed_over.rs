@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cadmill_domain::TaskPayload;
+use cadmill_domain::Work;
 use tokio::time::Instant;
 
 /// How long work is left alone when its lock was found held for the first time: another worker may be
@@ -15,7 +15,7 @@ const FORGET_AFTER: Duration = Duration::from_mins(5);
 
 /// Work that a worker has passed over.
 #[derive(Debug, Default)]
-pub(crate) struct PassedOver(BTreeMap<TaskPayload, Entry>);
+pub(crate) struct PassedOver(BTreeMap<Work, Entry>);
 
 #[derive(Debug, Clone, Copy)]
 struct Entry {
@@ -27,7 +27,7 @@ struct Entry {
 impl PassedOver {
     /// The lock of this work is held: how often in a row it was, and for how long the work is left
     /// alone.
-    pub(crate) fn add(&mut self, work: TaskPayload) -> (u32, Duration) {
+    pub(crate) fn add(&mut self, work: Work) -> (u32, Duration) {
         let now = Instant::now();
         self.0
             .retain(|_, entry| now < entry.again_at + FORGET_AFTER);
@@ -39,25 +39,25 @@ impl PassedOver {
     }
 
     /// How long this work would be left alone if its lock were held once more.
-    pub(crate) fn next_wait(&self, work: TaskPayload) -> Duration {
+    pub(crate) fn next_wait(&self, work: Work) -> Duration {
         wait(self.0.get(&work).map_or(0, |entry| entry.times) + 1)
     }
 
     /// Whether this work is left alone at the moment.
-    pub(crate) fn has(&self, work: TaskPayload) -> bool {
+    pub(crate) fn has(&self, work: Work) -> bool {
         let entry = self.0.get(&work);
         entry.is_some_and(|entry| Instant::now() < entry.again_at)
     }
 
     /// The work that is left alone at the moment.
-    pub(crate) fn work(&self) -> impl Iterator<Item = &TaskPayload> {
+    pub(crate) fn work(&self) -> impl Iterator<Item = &Work> {
         let now = Instant::now();
         let waiting = self.0.iter().filter(move |(_, entry)| now < entry.again_at);
         waiting.map(|(work, _)| work)
     }
 
     /// The work was done.
-    pub(crate) fn forget(&mut self, work: TaskPayload) {
+    pub(crate) fn forget(&mut self, work: Work) {
         self.0.remove(&work);
     }
 
@@ -85,7 +85,7 @@ mod tests {
     async fn waits_double_until_the_work_is_done() {
         let cad_file_id = CadFileId::generate(&SystemClock);
         let kind = TaskKind::ProcessStep;
-        let work = TaskPayload { cad_file_id, kind };
+        let work = Work { cad_file_id, kind };
         let mut passed_over = PassedOver::default();
         for round in 0..2 {
             for (times, seconds) in (1..).zip([1, 2, 4, 8, 16, 30, 30]) {

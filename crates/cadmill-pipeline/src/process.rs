@@ -48,7 +48,7 @@ use cadmill_domain::{
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 
-use crate::{figures, scratch};
+use crate::{metrics, scratch};
 
 use self::{
     child::{Child, Pipes},
@@ -205,7 +205,7 @@ impl ProcessTessellator {
     ) -> Result<Tessellation, Failure> {
         let ended = self.run_child(request, progress, cancelled).await;
         let ended = ended.map_err(|failure| input::explain(failure, &request.external));
-        figures::child_ended(ended.as_ref().err().map(|failure| failure.code));
+        metrics::child_ended(ended.as_ref().err().map(|failure| failure.code));
         ended
     }
 

@@ -9,14 +9,14 @@ use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
 
-use crate::mill::{Mill, TaskError, lock_key};
+use crate::runner::{TaskError, TaskRunner, lock_key};
 
 /// Looks for claims that are not confirmed, every `every`, until `stop` is cancelled.
-pub(crate) async fn run(mill: Arc<Mill>, every: Duration, stop: CancellationToken) {
-    let every = every.min(mill.settings.lease / 3);
+pub(crate) async fn run(runner: Arc<TaskRunner>, every: Duration, stop: CancellationToken) {
+    let every = every.min(runner.settings.lease / 3);
     let looking = async {
         loop {
-            if let Err(error) = look(&mill).await {
+            if let Err(error) = look(&runner).await {
                 let error: &dyn std::error::Error = &error;
                 debug!(error, "Claims could not be looked at; it is tried again.");
             }
@@ -28,22 +28,22 @@ pub(crate) async fn run(mill: Arc<Mill>, every: Duration, stop: CancellationToke
 
 /// Takes back all claims that are open: no other process works on this ledger, so their owners ended
 /// with the process before.
-pub(crate) async fn all(mill: &Mill) -> Result<(), TaskError> {
-    for claim in mill.ask(mill.records.ledger.running()).await? {
-        recover(mill, &claim, Recovery::Ended).await?;
+pub(crate) async fn all(runner: &TaskRunner) -> Result<(), TaskError> {
+    for claim in runner.ask(runner.records.ledger.running()).await? {
+        recover(runner, &claim, Recovery::Ended).await?;
     }
     Ok(())
 }
 
-async fn look(mill: &Mill) -> Result<(), TaskError> {
-    let claims = mill
-        .ask(mill.records.ledger.unconfirmed(mill.lease()))
+async fn look(runner: &TaskRunner) -> Result<(), TaskError> {
+    let claims = runner
+        .ask(runner.records.ledger.unconfirmed(runner.lease()))
         .await?;
     let keys: Vec<LockKey> = claims.iter().map(|claim| lock_key(claim.work)).collect();
-    let held = mill.lock.held(&keys).await?;
+    let held = runner.lock.held(&keys).await?;
     for (claim, is_held) in claims.iter().zip(held) {
         // What is wrong with one claim is no reason to leave the others.
-        if let Err(error) = recover(mill, claim, mill.unconfirmed(!is_held)).await {
+        if let Err(error) = recover(runner, claim, runner.unconfirmed(!is_held)).await {
             warn!(
                 work = %claim.work, fence = claim.fence.0,
                 error = &error as &dyn std::error::Error,
@@ -54,9 +54,9 @@ async fn look(mill: &Mill) -> Result<(), TaskError> {
     Ok(())
 }
 
-async fn recover(mill: &Mill, claim: &Claim, recovery: Recovery) -> Result<(), TaskError> {
-    let recovered = mill.records.ledger.recover(claim, recovery);
-    match mill.ask(recovered).await? {
+async fn recover(runner: &TaskRunner, claim: &Claim, recovery: Recovery) -> Result<(), TaskError> {
+    let recovered = runner.records.ledger.recover(claim, recovery);
+    match runner.ask(recovered).await? {
         Recovered::NoLonger | Recovered::NotYet => {}
         recovered => warn!(
             work = %claim.work, fence = claim.fence.0, worker = %claim.worker, ?recovered,

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use cadmill_domain::TaskPayload;
+use cadmill_domain::Work;
 use tokio::sync::Notify;
 
 /// The work that has given its slot back. Work has its slot while something is read or made. To
@@ -18,25 +18,25 @@ pub(crate) struct GivenBack(Arc<Shared>);
 
 #[derive(Debug, Default)]
 struct Shared {
-    work: Mutex<BTreeSet<TaskPayload>>,
+    work: Mutex<BTreeSet<Work>>,
     changed: Notify,
 }
 
 impl GivenBack {
     /// The slot of a piece of work.
-    pub(crate) fn slot(&self, work: TaskPayload) -> Slot {
+    pub(crate) fn slot(&self, work: Work) -> Slot {
         Slot {
             work,
             given_back: self.clone(),
         }
     }
 
-    pub(crate) fn has(&self, work: TaskPayload) -> bool {
+    pub(crate) fn has(&self, work: Work) -> bool {
         self.work().contains(&work)
     }
 
     /// The work has ended.
-    pub(crate) fn forget(&self, work: TaskPayload) {
+    pub(crate) fn forget(&self, work: Work) {
         self.work().remove(&work);
     }
 
@@ -45,7 +45,7 @@ impl GivenBack {
         self.0.changed.notified().await;
     }
 
-    fn work(&self) -> MutexGuard<'_, BTreeSet<TaskPayload>> {
+    fn work(&self) -> MutexGuard<'_, BTreeSet<Work>> {
         self.0.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -53,7 +53,7 @@ impl GivenBack {
 /// The slot of a piece of work.
 #[derive(Debug)]
 pub(crate) struct Slot {
-    work: TaskPayload,
+    work: Work,
     given_back: GivenBack,
 }
 

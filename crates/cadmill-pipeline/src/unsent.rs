@@ -12,7 +12,7 @@ use serde_json::Value;
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
-use crate::mill::Job;
+use crate::runner::Job;
 
 /// The folder below the scratch folder.
 const FOLDER: &str = "unsent";
@@ -67,14 +67,14 @@ struct Place {
 
 impl Place {
     fn of(job: &Job<'_>) -> Self {
-        Self::new(&job.mill.settings.scratch, job.claim)
+        Self::new(&job.runner.settings.scratch, job.claim)
     }
 
     fn new(scratch: &Path, claim: &Claim) -> Self {
         let root = scratch.join(FOLDER);
         let row = root.join(format!("{}-{}", claim.work.cad_file_id, claim.work.kind));
         // What was made again on demand is not what was made before.
-        let input = format!("{}, forced: {}", claim.input, claim.forced);
+        let input = format!("{}, forced: {}", claim.input, claim.force);
         let medium = row.join(ContentHash::of(input.as_bytes()).to_string());
         Self { root, row, medium }
     }

@@ -9,7 +9,7 @@ use cadmill_domain::{
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};
 
-use crate::{Records, figures};
+use crate::{Records, metrics};
 
 /// How many blobs are listed at once.
 const PAGE: usize = 200;
@@ -221,7 +221,7 @@ impl Verifier {
     ) -> Result<(), Failure> {
         verified.blobs += 1;
         verified.bytes += blob.bytes;
-        figures::blob_examined();
+        metrics::blob_examined();
         let (fault, code) = match self.examine(blob).await {
             Ok(BlobState::Whole) => {
                 if self.repairs && lost_sources.contains(&blob.sha256) {
@@ -253,7 +253,7 @@ impl Verifier {
         if lost_sources.contains(&blob.sha256) {
             return Ok(());
         }
-        figures::blob_lost(self.finder);
+        metrics::blob_lost(self.finder);
         warn!(
             blob.sha256 = %blob.sha256, blob.bytes = blob.bytes, fault = ?fault,
             media = loss.media, sources = loss.sources, "bytes are missing or damaged",
@@ -269,7 +269,7 @@ impl Verifier {
             let state = examination.read(limit).await?;
             let bytes = examination.bytes_read() - read;
             read += bytes;
-            figures::bytes_examined(bytes);
+            metrics::bytes_examined(bytes);
             self.pause(bytes.max(MIN_COST)).await;
             if let Some(state) = state {
                 return Ok(state);

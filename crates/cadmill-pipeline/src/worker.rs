@@ -5,7 +5,7 @@ mod look;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cadmill_domain::{Doorbell, Lane, TaskOutcome, TaskPayload, Turns};
+use cadmill_domain::{Lane, TaskOutcome, Turns, Work, WorkNotifier};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, timeout},
@@ -15,9 +15,9 @@ use tracing::{debug, info, warn};
 
 use self::alone::Alone;
 use crate::{
-    mill::{Mill, OpenClaims, TaskError, Terms},
     passed_over::PassedOver,
     recovery,
+    runner::{OpenClaims, TaskError, TaskRunner, Terms},
     slots::GivenBack,
 };
 
@@ -38,14 +38,14 @@ pub struct WorkerSettings {
 /// Works until it is to stop.
 #[derive(Debug)]
 pub struct Worker {
-    mill: Arc<Mill>,
-    bell: Arc<dyn Doorbell>,
+    runner: Arc<TaskRunner>,
+    notifier: Arc<dyn WorkNotifier>,
     settings: WorkerSettings,
     /// Cancelled when work has to go back to the queue at once.
     abandon: CancellationToken,
     running: JoinSet<Result<TaskOutcome, TaskError>>,
     /// What each running task works on.
-    in_hand: HashMap<Id, TaskPayload>,
+    in_hand: HashMap<Id, Work>,
     /// Which of it only publishes.
     publishing: GivenBack,
     /// The claims of the running tasks.
@@ -73,11 +73,15 @@ const ABANDON_WITHIN: Duration = Duration::from_millis(1_500);
 const DROP_WITHIN: Duration = Duration::from_millis(300);
 
 impl Worker {
-    /// A worker of `mill` that `bell` wakes.
-    pub fn new(mill: Arc<Mill>, bell: Arc<dyn Doorbell>, settings: WorkerSettings) -> Self {
+    /// A worker of `runner` that `notifier` wakes.
+    pub fn new(
+        runner: Arc<TaskRunner>,
+        notifier: Arc<dyn WorkNotifier>,
+        settings: WorkerSettings,
+    ) -> Self {
         Self {
-            mill,
-            bell,
+            runner,
+            notifier,
             settings,
             abandon: CancellationToken::new(),
             running: JoinSet::new(),
@@ -100,9 +104,9 @@ impl Worker {
             let recovering = self.recover_all();
             stop.run_until_cancelled(recovering).await;
         }
-        let recovery = recovery::run(self.mill.clone(), self.settings.poll, stop.clone());
+        let recovery = recovery::run(self.runner.clone(), self.settings.poll, stop.clone());
         let _recovery = AbortOnDropHandle::new(tokio::spawn(recovery));
-        let (bell, publishing) = (Arc::clone(&self.bell), self.publishing.clone());
+        let (notifier, publishing) = (Arc::clone(&self.notifier), self.publishing.clone());
         while !stop.is_cancelled() {
             // A database that does not answer shall not keep us from the end.
             let look = async {
@@ -114,7 +118,7 @@ impl Worker {
             }
             tokio::select! {
                 () = stop.cancelled() => {}
-                () = bell.wait() => self.rang(),
+                () = notifier.wait() => self.rang(),
                 () = publishing.changed() => {}
                 () = sleep(self.nap()) => {}
                 Some(ended) = self.running.join_next_with_id() => self.ended(ended),
@@ -141,7 +145,7 @@ impl Worker {
     }
 
     async fn recover_all(&mut self) {
-        while let Err(error) = recovery::all(&self.mill).await {
+        while let Err(error) = recovery::all(&self.runner).await {
             self.tell_cut_off(&error);
             sleep(self.settings.poll).await;
         }
@@ -155,7 +159,7 @@ impl Worker {
             Lane::Read => READ_SLOTS,
             Lane::Make => self.settings.slots,
         };
-        let has_slot = |work: &&TaskPayload| !self.publishing.has(**work);
+        let has_slot = |work: &&Work| !self.publishing.has(**work);
         let in_slots = of_lane(lane, self.in_hand.values().filter(has_slot));
         let in_hand = of_lane(lane, self.in_hand.values());
         let free = slots.saturating_sub(in_slots);
@@ -163,8 +167,8 @@ impl Worker {
     }
 
     /// Begins a piece of work.
-    fn begin(&mut self, work: TaskPayload) {
-        let mill = Arc::clone(&self.mill);
+    fn begin(&mut self, work: Work) {
+        let runner = Arc::clone(&self.runner);
         let (abandon, open) = (self.abandon.clone(), self.open.clone());
         let put_off_for = self.passed_over.next_wait(work);
         let slot = self.publishing.slot(work);
@@ -175,12 +179,12 @@ impl Worker {
                 put_off_for,
                 slot: Some(&slot),
             };
-            mill.take(work, terms).await
+            runner.take(work, terms).await
         };
         self.in_hand.insert(self.running.spawn(task).id(), work);
     }
 
-    fn is_in_hand(&self, work: TaskPayload) -> bool {
+    fn is_in_hand(&self, work: Work) -> bool {
         self.in_hand.values().any(|in_hand| *in_hand == work)
     }
 
@@ -222,7 +226,7 @@ impl Worker {
         if self.has_retried_coarser {
             return;
         }
-        match self.mill.retry_coarser().await {
+        match self.runner.retry_coarser().await {
             Ok(()) => self.has_retried_coarser = true,
             Err(error) => {
                 let error = &error as &dyn std::error::Error;
@@ -272,6 +276,6 @@ impl Worker {
 }
 
 /// How much of this work is of this lane.
-fn of_lane<'a>(lane: Lane, work: impl Iterator<Item = &'a TaskPayload>) -> usize {
+fn of_lane<'a>(lane: Lane, work: impl Iterator<Item = &'a Work>) -> usize {
     work.filter(|work| Lane::of(work.kind) == lane).count()
 }

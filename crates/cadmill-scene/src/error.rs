@@ -87,7 +87,7 @@ pub enum SceneError {
     #[error("the meshes cannot be compressed")]
     Compress(#[source] meshopt::Error),
     /// A picture cannot be of this size.
-    #[error("a picture has from 1 to {greatest} pixels along each edge, not {0}", greatest = crate::thumbnail::GREATEST_SIZE)]
+    #[error("a picture has from 1 to {greatest} pixels along each edge, not {0}", greatest = crate::thumbnail::MAX_SIZE)]
     PictureSize(u32),
     /// The picture cannot be encoded.
     #[error("the picture cannot be encoded")]

@@ -92,7 +92,7 @@ impl Database {
             // A file does not go away as a server does, so a connection need not be tried first.
             .test_before_acquire(false)
             .acquire_timeout(BUSY);
-        let readers = patiently(|| readers.clone().connect_with(options.clone())).await;
+        let readers = retry_while_busy(|| readers.clone().connect_with(options.clone())).await;
         let readers = readers.map_err(failed)?;
         Ok(Self {
             reading: Watched {
@@ -367,7 +367,7 @@ pub(crate) fn sqlite_options(path: &Path) -> SqliteConnectOptions {
 
 /// Opens SQLite connections. While another process opens or closes the same file, SQLite may call it
 /// locked without waiting; that passes.
-pub(crate) async fn patiently<T, F>(connect: impl Fn() -> F) -> Result<T, sqlx::Error>
+pub(crate) async fn retry_while_busy<T, F>(connect: impl Fn() -> F) -> Result<T, sqlx::Error>
 where
     F: Future<Output = Result<T, sqlx::Error>>,
 {

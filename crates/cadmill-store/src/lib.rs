@@ -10,7 +10,6 @@ mod connection;
 mod damage;
 mod database;
 mod dialect;
-mod doorbell;
 mod entity;
 mod error;
 mod file_turns;
@@ -18,6 +17,7 @@ mod folder_lock;
 mod ledger;
 mod maintenance;
 mod media_assets;
+mod notifier;
 mod ownership;
 mod pipeline_log;
 mod sessions;
@@ -29,17 +29,17 @@ mod webhooks;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cadmill_domain::{CadFileId, Clock, Doorbell, Failure, HealthCheck, Making, StoreError};
+use cadmill_domain::{CadFileId, Clock, Failure, HealthCheck, MediaPlan, StoreError, WorkNotifier};
 use sea_orm::{DatabaseConnection, DbErr, IsolationLevel};
 
 pub use self::{
     blobs::{MAX_UNRELEASED, Marker, ObjectBlobs, Owner, Sweep, SweepOptions, make_folder},
     clock::DatabaseClock,
     database::Database,
-    doorbell::{LocalDoorbell, PostgresDoorbell},
     error::OpenError,
     folder_lock::{FolderLock, FolderLockError},
     maintenance::{MaintenanceId, MaintenanceKind, MaintenanceRequest, MaintenanceState},
+    notifier::{LocalWorkNotifier, PostgresWorkNotifier},
     ownership::OwnershipError,
     sessions::{DurabilityRisk, SessionTimeouts},
 };
@@ -54,25 +54,25 @@ use self::{
 #[derive(Debug, Clone)]
 pub struct Store {
     database: Database,
-    making: Arc<Making>,
+    plan: Arc<MediaPlan>,
     clock: Arc<dyn Clock>,
-    bell: Arc<dyn Doorbell>,
+    notifier: Arc<dyn WorkNotifier>,
 }
 
 impl Store {
-    /// Keeps rows in `database`, whose tables are the newest; derives work by `making`, and rings
-    /// `bell` when there is some.
+    /// Keeps rows in `database`, whose tables are the newest; derives work by `plan`, and rings
+    /// `notifier` when there is some.
     pub fn new(
         database: Database,
-        making: Making,
+        plan: MediaPlan,
         clock: Arc<dyn Clock>,
-        bell: Arc<dyn Doorbell>,
+        notifier: Arc<dyn WorkNotifier>,
     ) -> Self {
         Self {
             database,
-            making: Arc::new(making),
+            plan: Arc::new(plan),
             clock,
-            bell,
+            notifier,
         }
     }
 

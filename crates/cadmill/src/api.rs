@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
 use cadmill_api::{
-    Access, Api, Courier, DeliverySettings, FeedSettings, JoinTrace, RenderMetrics, Settings,
-    TargetPolicy,
+    Access, Api, DeliverySettings, FeedSettings, JoinTrace, RenderMetrics, Settings, TargetPolicy,
+    WebhookClient,
 };
 use cadmill_domain::HealthCheck;
 use cadmill_lock::DedupLock;
@@ -49,10 +49,10 @@ pub(crate) async fn serve(
         stop: stop.clone(),
     };
     let router = api.router(&settings(&deployment.config));
-    let courier = Courier::new(targets(&deployment.config), WEBHOOK_PATIENCE)?;
+    let webhook_client = WebhookClient::new(targets(&deployment.config), WEBHOOK_PATIENCE)?;
     let delivering = cadmill_api::deliver(
         store.clone(),
-        courier,
+        webhook_client,
         deployment.clock.clone(),
         DeliverySettings::default(),
         stop.clone(),

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Result;
 use axum::http::HeaderValue;
-use cadmill_domain::{Making, MediaKind};
+use cadmill_domain::{MediaKind, MediaPlan};
 use clap::ValueEnum as _;
 use config::{Environment, File, FileFormat};
 use ipnet::IpNet;
@@ -296,8 +296,8 @@ impl Config {
     }
 
     /// What is made here, and how.
-    pub(crate) fn making(&self) -> Making {
-        Making::new(self.recipe.into(), self.media.iter().copied())
+    pub(crate) fn plan(&self) -> MediaPlan {
+        MediaPlan::new(self.recipe.into(), self.media.iter().copied())
     }
 
     /// How much memory the tessellator may use for one file, in bytes.

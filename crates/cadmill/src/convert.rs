@@ -33,7 +33,7 @@ pub(crate) fn run(arguments: &ConvertArguments) -> Result<Exit> {
     let materials = materials.transpose()?.unwrap_or_default();
     let inputs = Inputs::find(&arguments.inputs);
     let targets = plan::targets(&inputs.files, &arguments.output);
-    let mill = Mill::new(arguments, recipe, materials, inputs.files.len());
+    let runner = TaskRunner::new(arguments, recipe, materials, inputs.files.len());
 
     let planned = inputs.files.len() + inputs.unreadable.len() + inputs.empty.len();
     let mut report = Report::new(arguments.json, planned);
@@ -46,7 +46,7 @@ pub(crate) fn run(arguments: &ConvertArguments) -> Result<Exit> {
     }
     let sources = inputs.files.into_iter().map(|input| input.path);
     let runtime = machine::runtime()?;
-    let interrupted = runtime.block_on(mill.convert(sources.zip(targets), &mut report))?;
+    let interrupted = runtime.block_on(runner.convert(sources.zip(targets), &mut report))?;
     // All media are written or given up by now; only the reading of an input can still hang, on a
     // share that does not answer, and it must not keep the command from its end.
     runtime.shutdown_background();
@@ -67,7 +67,7 @@ fn refused(path: &Path, code: FailureCode, why: &str) -> Outcome {
 
 /// What all conversions of a run have in common.
 #[derive(Debug)]
-struct Mill {
+struct TaskRunner {
     tessellator: Arc<ProcessTessellator>,
     jobs: usize,
     /// Complete but for its source and target.
@@ -75,7 +75,7 @@ struct Mill {
     files: usize,
 }
 
-impl Mill {
+impl TaskRunner {
     fn new(
         arguments: &ConvertArguments,
         recipe: Recipe,

@@ -4,14 +4,16 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
 use async_trait::async_trait;
-use cadmill_domain::{CadFile, CadFileId, CadFiles as _, Clock, Doorbell, SystemClock, WorkerName};
+use cadmill_domain::{
+    CadFile, CadFileId, CadFiles as _, Clock, SystemClock, WorkNotifier, WorkerName,
+};
 use cadmill_lock::{
     DedupLock, MemoryLock,
-    redis::{RedisLock, RedisSignal, Waiter},
+    redis::{RedisLock, RedisWorkNotifier, Waiter},
 };
-use cadmill_pipeline::{Mill, MillSettings, ProcessTessellator, Records, Scratch};
+use cadmill_pipeline::{ProcessTessellator, Records, Scratch, TaskRunner, TaskRunnerSettings};
 use cadmill_store::{
-    Database, DatabaseClock, FolderLock, LocalDoorbell, ObjectBlobs, PostgresDoorbell,
+    Database, DatabaseClock, FolderLock, LocalWorkNotifier, ObjectBlobs, PostgresWorkNotifier,
     SessionTimeouts, Store,
 };
 use tokio::sync::Mutex;
@@ -38,7 +40,7 @@ pub(crate) struct Deployment {
     pub(crate) config: Config,
     pub(crate) store: Arc<Store>,
     pub(crate) blobs: Arc<ObjectBlobs>,
-    pub(crate) bell: Arc<dyn Doorbell>,
+    pub(crate) notifier: Arc<dyn WorkNotifier>,
     /// The clock of the database, which all processes share.
     pub(crate) clock: Arc<dyn Clock>,
     /// The right to work in the data folder, if this process has it.
@@ -49,13 +51,13 @@ impl Deployment {
     /// Opens a deployment for a command that asks and looks, but works only if nobody else does.
     pub(crate) async fn open(config: Config) -> Result<Self> {
         let database = ready_database(&config).await?;
-        let bell = open_bell(&config, &database).await?;
+        let notifier = open_bell(&config, &database).await?;
         let clock: Arc<dyn Clock> = clock(&database).await?;
-        let store = Store::new(database, config.making(), clock.clone(), bell.clone());
+        let store = Store::new(database, config.plan(), clock.clone(), notifier.clone());
         Ok(Self {
             store: Arc::new(store),
             blobs: Arc::new(open_blobs(&config)?),
-            bell,
+            notifier,
             clock,
             config,
             folder: None,
@@ -115,7 +117,7 @@ impl Deployment {
     }
 
     /// What does the work here, and the folder that it works in.
-    pub(crate) async fn mill(&self) -> Result<(Mill, Scratch)> {
+    pub(crate) async fn runner(&self) -> Result<(TaskRunner, Scratch)> {
         let config = &self.config;
         let worker = config.name.clone().unwrap_or_else(machine::process_name);
         let scratch = Scratch::open(&config.data_dir.join("scratch"))?;
@@ -125,15 +127,15 @@ impl Deployment {
             .with_scratch(scratch.path())
             .require_sandbox(config.require_sandbox);
         look_at_sandbox(&tessellator, config.require_sandbox).await?;
-        let mill = Mill {
+        let runner = TaskRunner {
             records: self.records(),
             blobs: self.blobs.clone(),
             lock,
             tessellator: Arc::new(tessellator),
             clock: self.clock.clone(),
-            settings: MillSettings {
+            settings: TaskRunnerSettings {
                 worker: WorkerName::new(worker),
-                making: config.making(),
+                plan: config.plan(),
                 lease: config.lease,
                 timeout: config.timeout,
                 memory_bytes: config.memory_bytes(),
@@ -141,7 +143,7 @@ impl Deployment {
                 scratch: scratch.path(),
             },
         };
-        Ok((mill, scratch))
+        Ok((runner, scratch))
     }
 
     /// Closes the database, so that the next start need not read all of it.
@@ -218,8 +220,8 @@ pub(crate) async fn migrate(config: &Config) -> Result<()> {
 pub(crate) async fn open_store(config: &Config) -> Result<(Store, Database)> {
     let database = ready_database(config).await?;
     let kept_in = database.clone();
-    let (clock, bell) = (clock(&database).await?, LocalDoorbell::default());
-    let store = Store::new(database, config.making(), clock, Arc::new(bell));
+    let (clock, notifier) = (clock(&database).await?, LocalWorkNotifier::default());
+    let store = Store::new(database, config.plan(), clock, Arc::new(notifier));
     Ok((store, kept_in))
 }
 
@@ -291,12 +293,12 @@ pub(crate) fn open_blobs(config: &Config) -> Result<ObjectBlobs> {
     }
 }
 
-async fn open_bell(config: &Config, database: &Database) -> Result<Arc<dyn Doorbell>> {
+async fn open_bell(config: &Config, database: &Database) -> Result<Arc<dyn WorkNotifier>> {
     match (&config.redis_url, config.wake) {
-        (None, _) => Ok(Arc::new(LocalDoorbell::default())),
-        (Some(_), Wake::Postgres) => Ok(Arc::new(PostgresDoorbell::listen(database)?)),
+        (None, _) => Ok(Arc::new(LocalWorkNotifier::default())),
+        (Some(_), Wake::Postgres) => Ok(Arc::new(PostgresWorkNotifier::listen(database)?)),
         (Some(url), Wake::Redis) => {
-            let signal = RedisSignal::connect(url.reveal(), CHANNEL).await;
+            let signal = RedisWorkNotifier::connect(url.reveal(), CHANNEL).await;
             let signal = signal.context(REDIS)?;
             let waiter = Mutex::new(signal.waiter());
             Ok(Arc::new(RedisDoorbell { signal, waiter }))
@@ -319,13 +321,13 @@ fn make_folder(folder: &Path) -> Result<()> {
 /// Wakes workers through Redis.
 #[derive(Debug)]
 struct RedisDoorbell {
-    signal: RedisSignal,
+    signal: RedisWorkNotifier,
     waiter: Mutex<Waiter>,
 }
 
 #[async_trait]
-impl Doorbell for RedisDoorbell {
-    async fn ring(&self) {
+impl WorkNotifier for RedisDoorbell {
+    async fn notify(&self) {
         if let Err(error) = self.signal.notify().await {
             let error: &dyn std::error::Error = &error;
             tracing::warn!(

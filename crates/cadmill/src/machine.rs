@@ -8,7 +8,7 @@ use tokio::runtime::Runtime;
 /// What is assumed of a machine that does not tell.
 const UNKNOWN_MEMORY: u64 = 8 << 30;
 /// No kernel does anything useful with less address space.
-const LEAST_MEMORY: u64 = 1 << 30;
+const MIN_MEMORY_BYTES: u64 = 1 << 30;
 
 /// What runs what waits: files, children, databases.
 pub(crate) fn runtime() -> Result<Runtime> {
@@ -41,7 +41,7 @@ pub(crate) fn memory() -> u64 {
 
 /// Three quarters of the memory, shared by so many jobs.
 pub(crate) fn memory_per_job(jobs: NonZero<usize>) -> u64 {
-    (memory() / 4 * 3 / jobs.get() as u64).max(LEAST_MEMORY)
+    (memory() / 4 * 3 / jobs.get() as u64).max(MIN_MEMORY_BYTES)
 }
 
 /// The space on the disk of `folder` that an ordinary user may still fill, in bytes.
@@ -78,8 +78,8 @@ mod tests {
     #[test]
     fn each_job_has_enough_to_begin_with() {
         let many = NonZero::new(1_000_000).unwrap();
-        assert_eq!(memory_per_job(many), LEAST_MEMORY);
-        assert!(memory_per_job(NonZero::<usize>::MIN) <= memory().max(LEAST_MEMORY));
+        assert_eq!(memory_per_job(many), MIN_MEMORY_BYTES);
+        assert!(memory_per_job(NonZero::<usize>::MIN) <= memory().max(MIN_MEMORY_BYTES));
     }
 
     #[test]

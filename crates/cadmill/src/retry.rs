@@ -1,9 +1,7 @@
 //! `cadmill retry`: asks again for what has failed.
 
 use anyhow::Result;
-use cadmill_domain::{
-    FailedFilter, Ledger as _, Request, Requested, Requester, RowState, TaskPayload,
-};
+use cadmill_domain::{FailedFilter, Ledger as _, Request, Requested, Requester, RowState, Work};
 
 use crate::{
     cli::RetryArguments, config::Config, deployment::Deployment, exit::Exit, machine, output,
@@ -39,7 +37,7 @@ async fn retry(deployment: &Deployment, files: &[String]) -> Result<u64> {
         let cad_file_id = deployment.find(called).await?.id;
         let rows = deployment.store.rows(cad_file_id).await?;
         for (kind, _) in rows.iter().filter(|(_, row)| row.state == RowState::Failed) {
-            let work = TaskPayload {
+            let work = Work {
                 cad_file_id,
                 kind: *kind,
             };

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result};
-use cadmill_pipeline::{Mill, Worker, WorkerSettings};
+use cadmill_pipeline::{TaskRunner, Worker, WorkerSettings};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -12,13 +12,12 @@ use crate::{
     config::Config,
     deployment::{self, Deployment},
     exit::{Exit, Failed},
-    figures,
     interrupt::{Interrupt, or_overdue},
     listener,
     logging::Logging,
     machine,
     maintenance::Maintenance,
-    output, scrub, tessellator,
+    metrics, output, scrub, tessellator,
     traces::Traces,
 };
 
@@ -33,21 +32,21 @@ const LOCKS_WITHIN: Duration = Duration::from_millis(500);
 pub(crate) fn serve(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
     let config = arguments.config()?;
     until_stopped(config, log, "`cadmill serve`", async |deployment, stop| {
-        let render = figures::record()?;
+        let render = metrics::record()?;
         let listener = listener::bind(&deployment.config).await?;
-        let (mill, _scratch) = deployment.mill().await?;
-        let mill = Arc::new(mill);
-        let checks = checks::of(deployment, mill.lock.clone(), Some(tessellator::find()));
+        let (runner, _scratch) = deployment.runner().await?;
+        let runner = Arc::new(runner);
+        let checks = checks::of(deployment, runner.lock.clone(), Some(tessellator::find()));
         api::greet(deployment, &listener).await?;
         let served = api::serve(
             deployment,
-            mill.lock.clone(),
+            runner.lock.clone(),
             checks,
             render,
             listener,
             &stop,
         );
-        let worked = work(deployment, &mill, &stop);
+        let worked = work(deployment, &runner, &stop);
         tokio::try_join!(worked, served).map(drop)
     })
 }
@@ -57,7 +56,7 @@ pub(crate) fn api(arguments: &ServeArguments, log: Logging) -> Result<Exit> {
     let config = arguments.config()?;
     refuse_embedded(&config, "an API")?;
     until_stopped(config, log, "`cadmill api`", async |deployment, stop| {
-        let render = figures::record()?;
+        let render = metrics::record()?;
         let listener = listener::bind(&deployment.config).await?;
         let lock = deployment.lock().await?;
         let checks = checks::of(deployment, lock.clone(), None);
@@ -72,15 +71,15 @@ pub(crate) fn worker(arguments: &WorkerArguments, log: Logging) -> Result<Exit> 
     refuse_embedded(&config, "a worker")?;
     let metrics = arguments.metrics_listen;
     until_stopped(config, log, "`cadmill worker`", async |deployment, stop| {
-        let (mill, _scratch) = deployment.mill().await?;
-        let mill = Arc::new(mill);
+        let (runner, _scratch) = deployment.runner().await?;
+        let runner = Arc::new(runner);
         let telling = async {
             match metrics {
                 Some(address) => tell_figures(address, &stop).await,
                 None => Ok(()),
             }
         };
-        tokio::try_join!(work(deployment, &mill, &stop), telling).map(drop)
+        tokio::try_join!(work(deployment, &runner, &stop), telling).map(drop)
     })
 }
 
@@ -141,21 +140,25 @@ fn until_stopped(
 }
 
 /// Works until told to stop.
-async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToken) -> Result<()> {
+async fn work(
+    deployment: &Deployment,
+    runner: &Arc<TaskRunner>,
+    stop: &CancellationToken,
+) -> Result<()> {
     output::line(&format!(
         "Milling with {} in `{}`; Ctrl-C stops.",
         output::counted(deployment.config.slots as u64, "slot"),
         deployment.config.data_dir.display()
     ))?;
-    let worker = worker_of(deployment, mill);
+    let worker = worker_of(deployment, runner);
     let maintenance = Maintenance {
         deployment,
-        lock: &mill.lock,
-        worker: mill.settings.worker.as_str(),
+        lock: &runner.lock,
+        worker: runner.settings.worker.as_str(),
         stop,
     };
     let beside = async {
-        let scrub = scrub::run(deployment, &mill.records, &mill.lock, stop);
+        let scrub = scrub::run(deployment, &runner.records, &runner.lock, stop);
         tokio::join!(maintenance.run(), scrub)
     };
     let beside = or_overdue(stop, beside, LOCKS_WITHIN);
@@ -165,13 +168,13 @@ async fn work(deployment: &Deployment, mill: &Arc<Mill>, stop: &CancellationToke
 
 /// Tells the figures of a worker until told to stop.
 async fn tell_figures(address: SocketAddr, stop: &CancellationToken) -> Result<()> {
-    let render = figures::record()?;
+    let render = metrics::record()?;
     let listener = listener::at(address).await?;
     api::serve_figures(render, listener, stop).await
 }
 
 /// The worker of a deployment.
-pub(crate) fn worker_of(deployment: &Deployment, mill: &Arc<Mill>) -> Worker {
+pub(crate) fn worker_of(deployment: &Deployment, runner: &Arc<TaskRunner>) -> Worker {
     let config = &deployment.config;
     let settings = WorkerSettings {
         slots: config.slots,
@@ -179,7 +182,7 @@ pub(crate) fn worker_of(deployment: &Deployment, mill: &Arc<Mill>) -> Worker {
         grace: config.grace,
         is_only_process: config.database_url.is_none(),
     };
-    Worker::new(Arc::clone(mill), deployment.bell.clone(), settings)
+    Worker::new(Arc::clone(runner), deployment.notifier.clone(), settings)
 }
 
 /// Works in this process until `until` has ended.
@@ -188,9 +191,9 @@ pub(crate) async fn work_until<T>(
     until: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     deployment.own_blobs().await?;
-    let (mill, _scratch) = deployment.mill().await?;
+    let (runner, _scratch) = deployment.runner().await?;
     let stop = CancellationToken::new();
-    let worker = worker_of(deployment, &Arc::new(mill));
+    let worker = worker_of(deployment, &Arc::new(runner));
     let until = async {
         let ended = until.await;
         stop.cancel();

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cadmill_domain::{
     CadFile, CadFiles, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
-    PipelineLog as _, Row, RowState, TaskKind, TaskPayload,
+    PipelineLog as _, Row, RowState, TaskKind, Work,
 };
 use serde_json::json;
 
@@ -82,7 +82,7 @@ fn table(counts: &[Count]) -> String {
     format!("{:<14}{head}{}", "", TaskKind::ALL.map(row).concat())
 }
 
-fn described(work: TaskPayload, name: &str, failure: &Failure) -> String {
+fn described(work: Work, name: &str, failure: &Failure) -> String {
     let (code, text) = (failure.code, plain(&failure.to_string()));
     format!("{work}{name}: {code}: {text} {}", code.remedy())
 }

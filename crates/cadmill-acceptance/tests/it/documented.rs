@@ -20,7 +20,7 @@ use crate::{
 const ORACLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/oracles");
 const CONFIG: &str = "schemathesis.toml";
 /// How many requests are made at least, by all clients together.
-const LEAST_CASES: u64 = 2000;
+const MIN_CASES: u64 = 2000;
 
 /// What schemathesis says of a run.
 #[derive(Debug, Deserialize)]
@@ -174,7 +174,7 @@ fn every_answer_is_as_documented_whoever_asks() {
         runs.map(|run| run.join().unwrap())
     });
     let cases: u64 = runs.iter().map(|run| run.report.test_cases.generated).sum();
-    assert!(cases >= LEAST_CASES, "{cases}");
+    assert!(cases >= MIN_CASES, "{cases}");
     let [nobody, viewer, admin] = &runs;
     assert_eq!(
         nobody.answered(200..400),

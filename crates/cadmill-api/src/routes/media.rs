@@ -10,7 +10,7 @@ use axum::{
 };
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
-    MissingGeometry, Priority, Request, RequestKey, TaskKind, TaskPayload,
+    MissingGeometry, Priority, Request, RequestKey, TaskKind, Work,
     provenance::{converter, missing_geometry, warnings},
 };
 use chrono::{DateTime, Utc};
@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// The longest key, in bytes.
-const LONGEST_KEY: usize = 255;
+const MAX_KEY_BYTES: usize = 255;
 
 /// What these routes work with.
 #[derive(Debug, Clone)]
@@ -87,12 +87,12 @@ async fn request(
     if is_satisfied(&status, query.force) {
         return Ok(answered(status));
     }
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: id,
         kind: TaskKind::Make(kind),
     };
     let request = Request {
-        again: query.force,
+        force: query.force,
         requester,
         ..Request::ASKED
     };
@@ -150,7 +150,7 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<RequestKey>, Problem> {
         return Ok(None);
     };
     let is_sound =
-        (1..=LONGEST_KEY).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+        (1..=MAX_KEY_BYTES).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
     if is_sound {
         Ok(Some(RequestKey::of(text)))
     } else {

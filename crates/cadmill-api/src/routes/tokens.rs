@@ -23,7 +23,7 @@ use crate::{
 };
 
 /// The longest name, in characters.
-const LONGEST_NAME: usize = 200;
+const MAX_NAME_BYTES: usize = 200;
 
 /// What these routes work with.
 #[derive(Debug, Clone)]
@@ -126,7 +126,7 @@ async fn create(
     Json(new): Json<NewTokenDto>,
 ) -> Result<Response, Problem> {
     let letters = new.name.chars().count();
-    if !(1..=LONGEST_NAME).contains(&letters) || has_nul(&new.name) {
+    if !(1..=MAX_NAME_BYTES).contains(&letters) || has_nul(&new.name) {
         let detail = "A name has 1 to 200 characters, none of them NUL.";
         return Err(Problem::new(Code::Invalid, detail).at("/name"));
     }

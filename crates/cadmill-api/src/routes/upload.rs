@@ -40,9 +40,9 @@ use crate::{
 };
 
 /// How many files one request may bring.
-const MOST_FILES: usize = 100;
+const MAX_FILES: usize = 100;
 /// How many bytes the head of one part may have, in bytes. The parser keeps them in memory.
-const LONGEST_HEAD: usize = 256 << 10;
+const MAX_HEAD_BYTES: usize = 256 << 10;
 
 /// What these routes work with.
 #[derive(Debug, Clone)]
@@ -71,7 +71,7 @@ impl PartialSchema for UploadForm {
         let files = ArrayBuilder::new()
             .items(BinaryDto::schema())
             .min_items(Some(1))
-            .max_items(Some(MOST_FILES))
+            .max_items(Some(MAX_FILES))
             .description(Some("STEP files, each with its name"));
         ObjectBuilder::new()
             .property("file", files)
@@ -178,8 +178,8 @@ impl Uploads {
         let mut form = multipart(&parts.headers, body)?;
         let mut received = Vec::new();
         while let Some((field, head)) = form.next().await? {
-            if received.len() == MOST_FILES {
-                let detail = format!("A request brings at most {MOST_FILES} files.");
+            if received.len() == MAX_FILES {
+                let detail = format!("A request brings at most {MAX_FILES} files.");
                 return Err(Problem::new(Code::Invalid, detail));
             }
             let file = self.receive_one(field, head).await?;
@@ -273,7 +273,7 @@ impl Head {
 
     fn is_too_long(&self, piece: usize) -> bool {
         // What came before this piece; the piece itself may hold the end of the head.
-        self.0.fetch_add(piece, Ordering::Relaxed) > LONGEST_HEAD
+        self.0.fetch_add(piece, Ordering::Relaxed) > MAX_HEAD_BYTES
     }
 }
 

@@ -8,8 +8,7 @@ use axum::{
     http::request::Parts,
 };
 use cadmill_domain::{
-    CadFileId, Clock, Ledger, MediaKind, Moment, RowState, TaskKind, TaskPayload, WorkCursor,
-    WorkItem,
+    CadFileId, Clock, Ledger, MediaKind, Moment, RowState, TaskKind, Work, WorkCursor, WorkItem,
 };
 use cadmill_lock::{DedupLock, Holder, LockError, LockKey};
 use chrono::{DateTime, Utc};
@@ -191,7 +190,7 @@ impl Works {
             fence: row.fence.0,
             attempts: row.attempts,
             crashes: row.crashes,
-            forced: row.forced,
+            forced: row.force,
             requested_at: row.requested_at,
             not_before: row.not_before,
             started_at: row.claimed_at,
@@ -217,7 +216,7 @@ impl HolderDto {
     }
 }
 
-fn lock_key(work: TaskPayload) -> LockKey {
+fn lock_key(work: Work) -> LockKey {
     let id = work.cad_file_id;
     match work.kind {
         TaskKind::ProcessStep => LockKey::step_processing(id),
@@ -229,7 +228,7 @@ fn lock_key(work: TaskPayload) -> LockKey {
 }
 
 /// The work that the path names.
-struct WorkId(TaskPayload);
+struct WorkId(Work);
 
 impl<S: Sync> FromRequestParts<S> for WorkId {
     type Rejection = Problem;
@@ -238,7 +237,7 @@ impl<S: Sync> FromRequestParts<S> for WorkId {
         let text = path_text(parts, "id").await?;
         let work = text.split_once(':').and_then(|(id, kind)| {
             let cad_file_id = CadFileId::from_uuid(uuid(id)?);
-            Some(TaskPayload {
+            Some(Work {
                 cad_file_id,
                 kind: kind.parse().ok()?,
             })

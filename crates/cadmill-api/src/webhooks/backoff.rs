@@ -14,7 +14,7 @@ const GROWTH: u32 = 3;
 /// The longest wait that we choose.
 const LONGEST: Duration = Duration::from_hours(6);
 /// The longest wait that a receiver may choose.
-const LONGEST_ASKED_FOR: TimeDelta = TimeDelta::hours(24);
+const MAX_REQUESTED: TimeDelta = TimeDelta::hours(24);
 
 /// The wait after try number `attempt` (from 1) failed: 5 s, three times as long after each further
 /// one, at most 6 h; shortened by up to a half by chance, so that a thousand deliveries do not come
@@ -37,7 +37,7 @@ pub(super) fn asked_for(headers: &HeaderMap, now: Moment) -> Option<TimeDelta> {
     } else {
         DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now
     };
-    Some(wait.clamp(TimeDelta::zero(), LONGEST_ASKED_FOR))
+    Some(wait.clamp(TimeDelta::zero(), MAX_REQUESTED))
 }
 
 #[cfg(test)]

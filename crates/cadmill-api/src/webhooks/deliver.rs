@@ -13,8 +13,8 @@ use tracing::{debug, info, warn};
 
 use super::{
     backoff,
-    courier::{Courier, Course, Refusal},
-    hands::Hands,
+    client::{Course, Refusal, WebhookClient},
+    in_flight::InFlight,
 };
 
 /// How deliveries are made.
@@ -59,28 +59,28 @@ const NOTING: (u32, Duration) = (5, Duration::from_secs(1));
 /// too late or was lost, or could not be noted. The order of events is not kept.
 pub async fn deliver(
     webhooks: Arc<dyn Webhooks>,
-    courier: Courier,
+    webhook_client: WebhookClient,
     clock: Arc<dyn Clock>,
     settings: DeliverySettings,
     stop: CancellationToken,
 ) {
-    let desk = Arc::new(Desk {
+    let dispatcher = Arc::new(Dispatcher {
         webhooks,
-        courier,
+        webhook_client,
         clock,
         settings,
     });
-    let mut hands = Hands::new(settings);
+    let mut in_flight = InFlight::new(settings);
     let mut purged_at = None;
     let mut is_cut_off = false;
     while !stop.is_cancelled() {
-        let room = hands.room();
+        let room = in_flight.room();
         let look = async {
             if purged_at.is_none_or(|at: Instant| at.elapsed() >= PURGE_EVERY) {
-                desk.purge().await?;
+                dispatcher.purge().await?;
                 purged_at = Some(Instant::now());
             }
-            desk.claim(&room).await
+            dispatcher.claim(&room).await
         };
         // A database that does not answer shall not keep us from the end.
         let Some(claimed) = stop.run_until_cancelled(look).await else {
@@ -90,8 +90,11 @@ pub async fn deliver(
             Ok(claims) => {
                 is_cut_off = false;
                 for claim in claims {
-                    let desk = Arc::clone(&desk);
-                    hands.post(claim.webhook.id, async move { desk.post(claim).await });
+                    let dispatcher = Arc::clone(&dispatcher);
+                    in_flight.post(
+                        claim.webhook.id,
+                        async move { dispatcher.post(claim).await },
+                    );
                 }
             }
             Err(error) if is_cut_off => debug!(error = chain(&error), "The outbox is still away"),
@@ -103,25 +106,25 @@ pub async fn deliver(
                 );
             }
         }
-        let is_full = hands.is_full();
+        let is_full = in_flight.is_full();
         tokio::select! {
             () = stop.cancelled() => {}
             () = sleep(settings.poll) => {}
-            _ = hands.one_ended(), if is_full => {}
+            _ = in_flight.one_ended(), if is_full => {}
         }
-        hands.tidy();
+        in_flight.tidy();
     }
-    while hands.one_ended().await {}
+    while in_flight.one_ended().await {}
 }
 
-struct Desk {
+struct Dispatcher {
     webhooks: Arc<dyn Webhooks>,
-    courier: Courier,
+    webhook_client: WebhookClient,
     clock: Arc<dyn Clock>,
     settings: DeliverySettings,
 }
 
-impl Desk {
+impl Dispatcher {
     async fn claim(&self, room: &DeliveryRoom) -> Result<Vec<DeliveryClaim>, StoreError> {
         self.webhooks.enqueue_events().await?;
         if room.all == 0 {
@@ -145,7 +148,7 @@ impl Desk {
 
     /// Posts a delivery and notes what came of it.
     async fn post(&self, claim: DeliveryClaim) {
-        let outcome = self.courier.post(&claim, self.clock.now()).await;
+        let outcome = self.webhook_client.post(&claim, self.clock.now()).await;
         let (mut tries, wait) = NOTING;
         loop {
             match self.note(&claim, &outcome).await {

@@ -9,14 +9,14 @@ use utoipa::{
 };
 use uuid::Uuid;
 
-use super::target::LONGEST_URL;
+use super::target::MAX_URL_BYTES;
 use crate::{
     events::EventName,
     problem::{Code, Problem},
 };
 
 /// The longest description, in characters.
-const LONGEST_DESCRIPTION: usize = 500;
+const MAX_DESCRIPTION: usize = 500;
 
 /// A webhook.
 #[derive(Debug, Serialize, ToSchema)]
@@ -143,7 +143,7 @@ fn url_schema(kind: SchemaType) -> Schema {
         unless the configuration allows others.";
     let schema = ObjectBuilder::new()
         .schema_type(kind)
-        .max_length(Some(LONGEST_URL))
+        .max_length(Some(MAX_URL_BYTES))
         .pattern(Some(URL_PATTERN))
         .description(Some(description));
     schema.build().into()
@@ -171,9 +171,7 @@ pub(super) fn checked_events(events: Option<Vec<EventName>>) -> Result<EventFilt
 
 /// The description, if it can be kept.
 pub(super) fn checked_description(text: String) -> Result<String, Problem> {
-    if text.chars().count() > LONGEST_DESCRIPTION
-        || text.bytes().any(|byte| byte.is_ascii_control())
-    {
+    if text.chars().count() > MAX_DESCRIPTION || text.bytes().any(|byte| byte.is_ascii_control()) {
         let detail = "The description has more than 500 characters, or control characters.";
         return Err(Problem::new(Code::Invalid, detail).at("/description"));
     }

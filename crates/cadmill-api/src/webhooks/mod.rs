@@ -1,17 +1,17 @@
 //! Webhooks: their routes, and the loop that delivers.
 
 mod backoff;
-mod courier;
+mod client;
 mod deliver;
 mod dto;
-mod hands;
+mod in_flight;
 mod message;
 mod routes;
 mod target;
 
 pub(crate) use self::routes::{Hooks, routes};
 pub use self::{
-    courier::{Courier, CourierError},
+    client::{WebhookClient, WebhookClientError},
     deliver::{DeliverySettings, deliver},
-    target::{LONGEST_URL, TargetError, TargetPolicy},
+    target::{MAX_URL_BYTES, TargetError, TargetPolicy},
 };

@@ -7,7 +7,7 @@ use reqwest::Url;
 use url::Host;
 
 /// The longest URL, in bytes.
-pub const LONGEST_URL: usize = 2048;
+pub const MAX_URL_BYTES: usize = 2048;
 
 /// Why nothing is delivered to a URL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -57,7 +57,7 @@ impl TargetPolicy {
     /// # Errors
     /// If they may not.
     pub fn check(&self, text: &str) -> Result<Url, TargetError> {
-        if text.len() > LONGEST_URL {
+        if text.len() > MAX_URL_BYTES {
             return Err(TargetError::NotAUrl);
         }
         let url = Url::parse(text).map_err(|_| TargetError::NotAUrl)?;
@@ -276,7 +276,7 @@ mod tests {
         ] {
             check(url, Err(Credentials));
         }
-        let long = format!("https://example.com/{}", "a".repeat(LONGEST_URL));
+        let long = format!("https://example.com/{}", "a".repeat(MAX_URL_BYTES));
         for url in [
             "",
             "example.com",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
-    Failure, FailureCode, Ledger as _, MediaKind, Product, Role, TaskKind, TaskPayload, WorkerName,
+    Failure, FailureCode, Ledger as _, MediaKind, Role, TaskKind, TaskOutput, Work, WorkerName,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use serde_json::json;
@@ -19,7 +19,7 @@ async fn a_second_click_queues_nothing() {
     let secret = harness.secret(Role::Admin).await;
     for name in ["a.step", "b.step"] {
         let file = harness.file(name, name.as_bytes()).await;
-        let work = TaskPayload {
+        let work = Work {
             cad_file_id: file.id,
             kind: TaskKind::ProcessStep,
         };
@@ -53,9 +53,9 @@ async fn failures_are_left_alone_until_they_are_meant() {
     let secret = harness.secret(Role::Admin).await;
     let file = harness.file("a.step", b"a").await;
     harness
-        .publish(file.id, TaskKind::ProcessStep, Product::Step(json!({})))
+        .publish(file.id, TaskKind::ProcessStep, TaskOutput::Step(json!({})))
         .await;
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: file.id,
         kind: TaskKind::Make(MediaKind::GltfGeometry),
     };
@@ -113,7 +113,7 @@ async fn work_is_listed_with_its_lock_and_can_be_cancelled() {
     let secret = harness.secret(Role::Admin).await;
     let first = harness.file("a.step", b"a").await;
     harness.file("b.step", b"b").await;
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: first.id,
         kind: TaskKind::ProcessStep,
     };

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::{body::Body, http::StatusCode, response::IntoResponse as _};
-use cadmill_api::{Courier, DeliverySettings, TargetPolicy};
+use cadmill_api::{DeliverySettings, TargetPolicy, WebhookClient};
 use cadmill_domain::{
     Clock as _, Delivery, DeliveryState, PipelineLog as _, SystemClock, Webhooks as _,
     fakes::ManualClock,
@@ -13,7 +13,7 @@ use futures_util::stream;
 use serde_json::{Value, json};
 
 use crate::{
-    post::{Names, Post, SECRET, courier, header, here, number, reply, until},
+    post::{Names, Post, SECRET, header, here, number, reply, until, webhook_client},
     receiver::Receiver,
 };
 
@@ -22,7 +22,7 @@ async fn a_delivery_is_signed_and_says_what_happened() {
     let post = Post::new(Arc::new(SystemClock)).await;
     let mut receiver = Receiver::answering([]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(7).await;
     let received = receiver.next().await;
     let key = standardwebhooks::Webhook::new(SECRET).unwrap();
@@ -59,7 +59,7 @@ async fn what_fails_is_tried_again_with_the_same_message() {
     let post = Post::new(clock.clone()).await;
     let mut receiver = Receiver::answering([reply(500, "out of\0 order\n")]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(1).await;
     let first = receiver.next().await;
     let noted = post.delivery(id, |d| d.error.is_some()).await;
@@ -89,7 +89,7 @@ async fn a_receiver_may_say_when_it_is_tried_again() {
     let busy = (StatusCode::TOO_MANY_REQUESTS, [("retry-after", "3600")]);
     let mut receiver = Receiver::answering([Some(busy.into_response())]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(1).await;
     receiver.next().await;
     let noted = post.delivery(id, |d| d.status == Some(429)).await;
@@ -106,7 +106,7 @@ async fn a_receiver_that_is_gone_disables_its_webhook() {
     let post = Post::new(Arc::new(ManualClock::new())).await;
     let mut receiver = Receiver::answering([reply(410, "")]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(1).await;
     receiver.next().await;
     let noted = post
@@ -128,7 +128,7 @@ async fn a_delivery_is_given_up_in_the_end() {
     let replies = std::iter::repeat_with(|| reply(503, "")).take(20);
     let mut receiver = Receiver::answering(replies).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(1).await;
     for attempt in 1..=10 {
         receiver.next().await;
@@ -161,7 +161,7 @@ async fn redirects_are_not_followed() {
     let moved = (StatusCode::TEMPORARY_REDIRECT, [("location", "/other")]);
     let mut receiver = Receiver::answering([Some(moved.into_response())]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     post.happens(1).await;
     let noted = post.delivery(id, |d| d.status == Some(307)).await;
     assert_eq!(noted.state, DeliveryState::Pending);
@@ -182,7 +182,7 @@ async fn silence_and_endless_answers_end() {
         post.webhook(chatty.url()).await,
         post.webhook(nobody).await,
     ];
-    let running = post.run(Courier::new(here(), Duration::from_millis(300)).unwrap());
+    let running = post.run(WebhookClient::new(here(), Duration::from_millis(300)).unwrap());
     post.happens(1).await;
     let mut errors = Vec::new();
     for id in ids {
@@ -201,7 +201,7 @@ async fn two_loops_deliver_each_event_once() {
     let post = Post::new(Arc::new(ManualClock::new())).await;
     let mut receiver = Receiver::answering([]).await;
     let id = post.webhook(receiver.url()).await;
-    let loops = [post.run(courier()), post.run(courier())];
+    let loops = [post.run(webhook_client()), post.run(webhook_client())];
     for event in 0..EVENTS {
         post.happens(event).await;
     }
@@ -226,12 +226,12 @@ async fn what_a_crashed_loop_had_in_hand_is_delivered_by_another() {
     let post = Post::new(clock.clone()).await;
     let mut receiver = Receiver::answering([None]).await;
     let id = post.webhook(receiver.url()).await;
-    let crashed = post.run(courier());
+    let crashed = post.run(webhook_client());
     post.happens(1).await;
     let first = receiver.next().await;
     crashed.abort();
     assert!(crashed.await.unwrap_err().is_cancelled());
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     clock.advance(TimeDelta::from_std(DeliverySettings::default().lease).unwrap());
     let second = receiver.next().await;
     assert_eq!(first.body, second.body);
@@ -247,7 +247,7 @@ async fn a_loop_that_is_told_to_stop_notes_what_it_has_in_hand() {
     let post = Post::new(Arc::new(ManualClock::new())).await;
     let mut receiver = Receiver::answering([None]).await;
     let id = post.webhook(receiver.url()).await;
-    let running = post.run(Courier::new(here(), Duration::from_millis(200)).unwrap());
+    let running = post.run(WebhookClient::new(here(), Duration::from_millis(200)).unwrap());
     post.happens(1).await;
     receiver.next().await;
     post.stop.cancel();
@@ -273,7 +273,7 @@ async fn an_address_that_is_not_public_gets_no_connection() {
     let names = Arc::new(Names(vec![[127, 0, 0, 1].into()]));
     let limit = Duration::from_secs(10);
     let policy = TargetPolicy::default();
-    let running = post.run(Courier::within(policy, limit, names, []).unwrap());
+    let running = post.run(WebhookClient::within(policy, limit, names, []).unwrap());
     post.happens(1).await;
     for id in ids {
         let noted = post
@@ -298,8 +298,9 @@ async fn a_name_is_resolved_when_it_is_connected_to() {
     // The first is not permitted, and not tried.
     let addresses = vec![[10, 0, 0, 1].into(), [127, 0, 0, 1].into()];
     let limit = Duration::from_secs(10);
-    let courier = Courier::within(here(), limit, Arc::new(Names(addresses)), []).unwrap();
-    let running = post.run(courier);
+    let webhook_client =
+        WebhookClient::within(here(), limit, Arc::new(Names(addresses)), []).unwrap();
+    let running = post.run(webhook_client);
     post.happens(1).await;
     let received = receiver.next().await;
     assert_eq!(

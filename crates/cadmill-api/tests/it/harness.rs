@@ -10,9 +10,9 @@ use axum::{
 use bytes::Bytes;
 use cadmill_api::{Api, Settings};
 use cadmill_domain::{
-    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Ledger, Making,
-    MediaAssetId, MediaKind, Moment, NewAccessToken, NewCadFile, NewMediaAsset, Product, Published,
-    Recipe, Request as Asked, Role, TaskKind, TaskPayload, TokenSecret, WorkerName,
+    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Ledger, MediaAssetId,
+    MediaKind, MediaPlan, Moment, NewAccessToken, NewCadFile, NewMediaAsset, Published, Recipe,
+    Request as Asked, Role, TaskKind, TaskOutput, TokenSecret, Work, WorkerName,
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::MemoryLock;
@@ -42,8 +42,8 @@ pub(crate) struct Answer {
 impl Harness {
     pub(crate) fn new() -> Self {
         let clock = Arc::new(ManualClock::new());
-        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
-        let store = MemoryStore::new(making, clock.clone());
+        let plan = MediaPlan::new(Recipe::STANDARD, MediaKind::ALL);
+        let store = MemoryStore::new(plan, clock.clone());
         let blobs = MemoryBlobs::default();
         let lock = Arc::new(MemoryLock::new("tester"));
         let api = Api {
@@ -110,9 +110,9 @@ impl Harness {
         &self,
         cad_file_id: CadFileId,
         kind: TaskKind,
-        product: Product,
+        product: TaskOutput,
     ) -> Option<MediaAssetId> {
-        let work = TaskPayload { cad_file_id, kind };
+        let work = Work { cad_file_id, kind };
         let worker = WorkerName::new("worker 1");
         let claim = self.store.claim(work, &worker).await.unwrap().unwrap();
         match self.store.publish(&claim, product).await.unwrap() {
@@ -126,7 +126,7 @@ impl Harness {
         self.publish(
             id,
             TaskKind::ProcessStep,
-            Product::Step(json!({"parts": 1})),
+            TaskOutput::Step(json!({"parts": 1})),
         )
         .await;
         self.medium(id, MediaKind::GltfGeometry, bytes).await
@@ -147,7 +147,7 @@ impl Harness {
             }
         );
         let report = json!({"converter": "cadmill 0.1.0", "unmatched_materials": []});
-        let product = Product::Asset(NewMediaAsset {
+        let product = TaskOutput::Asset(NewMediaAsset {
             blob: blob.into(),
             report,
         });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
     Fence, HandBack, Ledger as _, MediaAssets, MediaKind, MockLedger, NewPipelineEvent,
-    PipelineLog as _, Role, StepEvent, TaskKind, TaskPayload, WorkerName,
+    PipelineLog as _, Role, StepEvent, TaskKind, Work, WorkerName,
 };
 use chrono::TimeDelta;
 use serde_json::json;
@@ -30,7 +30,7 @@ async fn asking_queues_merges_and_finds_what_is_there() {
         .publish(
             file.id,
             TaskKind::ProcessStep,
-            cadmill_domain::Product::Step(json!({})),
+            cadmill_domain::TaskOutput::Step(json!({})),
         )
         .await;
     let queued = post(&harness, &secret, &path, None).await;
@@ -38,7 +38,7 @@ async fn asking_queues_merges_and_finds_what_is_there() {
         (queued.status.as_u16(), &queued.json()["state"]),
         (202, &"queued".into())
     );
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: file.id,
         kind: TaskKind::Make(MediaKind::GltfGeometry),
     };

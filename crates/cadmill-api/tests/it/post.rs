@@ -7,9 +7,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use cadmill_api::{Courier, DeliverySettings, TargetPolicy, deliver};
+use cadmill_api::{DeliverySettings, TargetPolicy, WebhookClient, deliver};
 use cadmill_domain::{
-    CadFile, Clock, Delivery, EventFilter, Making, MediaKind, NewPipelineEvent, NewWebhook,
+    CadFile, Clock, Delivery, EventFilter, MediaKind, MediaPlan, NewPipelineEvent, NewWebhook,
     PipelineLog as _, Recipe, StepEvent, TaskKind, Webhook, WebhookId, WebhookSecret, Webhooks,
     WorkerName, fakes::MemoryStore,
 };
@@ -32,9 +32,9 @@ pub(crate) struct Post {
 
 impl Post {
     pub(crate) async fn new(clock: Arc<dyn Clock>) -> Self {
-        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
+        let plan = MediaPlan::new(Recipe::STANDARD, MediaKind::ALL);
         let harness = Harness {
-            store: MemoryStore::new(making, clock.clone()),
+            store: MemoryStore::new(plan, clock.clone()),
             ..Harness::new()
         };
         Self {
@@ -67,14 +67,14 @@ impl Post {
         self.store.append(event).await.unwrap();
     }
 
-    pub(crate) fn run(&self, courier: Courier) -> JoinHandle<()> {
+    pub(crate) fn run(&self, webhook_client: WebhookClient) -> JoinHandle<()> {
         let settings = DeliverySettings {
             poll: Duration::from_millis(5),
             ..DeliverySettings::default()
         };
         let webhooks = Arc::new(self.store.clone());
         let (clock, stop) = (self.clock.clone(), self.stop.clone());
-        tokio::spawn(deliver(webhooks, courier, clock, settings, stop))
+        tokio::spawn(deliver(webhooks, webhook_client, clock, settings, stop))
     }
 
     pub(crate) async fn log(&self, webhook: WebhookId) -> Vec<Delivery> {
@@ -119,8 +119,8 @@ pub(crate) async fn until<T>(mut find: impl AsyncFnMut() -> Option<T>) -> T {
 }
 
 /// A courier that may deliver to this machine.
-pub(crate) fn courier() -> Courier {
-    Courier::new(here(), Duration::from_secs(10)).unwrap()
+pub(crate) fn webhook_client() -> WebhookClient {
+    WebhookClient::new(here(), Duration::from_secs(10)).unwrap()
 }
 
 pub(crate) fn here() -> TargetPolicy {

@@ -5,8 +5,8 @@ use axum::{
     http::{Method, Request},
 };
 use cadmill_domain::{
-    AccessTokens as _, CadFileId, Ledger as _, MediaKind, Product, Requester, Role, TaskKind,
-    TaskPayload,
+    AccessTokens as _, CadFileId, Ledger as _, MediaKind, Requester, Role, TaskKind, TaskOutput,
+    Work,
 };
 use serde_json::json;
 
@@ -99,9 +99,9 @@ async fn requests_for_media_name_their_requester_and_what_follows_inherits_it() 
         ("generate-missing-usd-masters", None, token),
     ] {
         let file = harness.file("b.step", b"b").await;
-        let product = Product::Step(json!({}));
+        let product = TaskOutput::Step(json!({}));
         harness.publish(file.id, STEP, product).await;
-        let work = TaskPayload {
+        let work = Work {
             cad_file_id: file.id,
             kind: SCENE,
         };

@@ -2,11 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cadmill_api::{Courier, DeliverySettings};
+use cadmill_api::{DeliverySettings, WebhookClient};
 use cadmill_domain::{DeliveryState, fakes::ManualClock};
 
 use crate::{
-    post::{Post, courier, here, number, until},
+    post::{Post, here, number, until, webhook_client},
     receiver::Receiver,
 };
 
@@ -24,7 +24,7 @@ async fn one_that_never_answers_holds_up_no_other() {
     for event in 0..parallel {
         post.happens(event).await;
     }
-    let running = post.run(courier());
+    let running = post.run(webhook_client());
     for _ in 0..parallel_each {
         silent.next().await;
     }
@@ -62,7 +62,7 @@ async fn a_place_that_is_free_again_is_taken() {
     for event in 0..EVENTS {
         post.happens(event).await;
     }
-    let running = post.run(Courier::new(here(), Duration::from_millis(50)).unwrap());
+    let running = post.run(WebhookClient::new(here(), Duration::from_millis(50)).unwrap());
     let mut numbers = Vec::new();
     for _ in 0..EVENTS {
         numbers.push(number(&silent.next().await));

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::Listener;
-use cadmill_api::Courier;
+use cadmill_api::WebhookClient;
 use cadmill_domain::{DeliveryState, SystemClock};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
@@ -83,10 +83,10 @@ impl Listener for TlsListener {
 }
 
 /// A courier that finds every name on this machine, and trusts this authority, too.
-fn trusting(authority: &Authority) -> Courier {
+fn trusting(authority: &Authority) -> WebhookClient {
     let names = Arc::new(Names(vec![[127, 0, 0, 1].into()]));
     let roots = [authority.root.clone()];
-    Courier::within(here(), Duration::from_secs(10), names, roots).unwrap()
+    WebhookClient::within(here(), Duration::from_secs(10), names, roots).unwrap()
 }
 
 const NAME: &str = "hooks.example.com";

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::{
     Blob, BlobCopy, ContentHash, INTENT_HOURS, KeptBlob, MaterialMap, MediaAsset, NewCadFile,
-    NewMediaAsset, Product, Removal, Request, SaveOutcome, StoreError, StoredBlob, SweepId,
+    NewMediaAsset, Removal, Request, SaveOutcome, StoreError, StoredBlob, SweepId, TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor, Paint},
@@ -292,9 +292,9 @@ fn new(source: KeptBlob) -> NewCadFile {
     NewCadFile { name, source }
 }
 
-fn medium(blob: KeptBlob) -> Product {
+fn medium(blob: KeptBlob) -> TaskOutput {
     let report = json!({});
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
 fn is_refused<T>(answer: &Result<T, StoreError>, kept: KeptBlob) -> bool {

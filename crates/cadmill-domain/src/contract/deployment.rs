@@ -7,13 +7,13 @@ use serde_json::json;
 
 use crate::{
     AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure,
-    FailureCode, HandBack, Ledger, Making, MaterialKey, MaterialMap, MaterialSpec, MediaAsset,
-    MediaAssetId, MediaAssets, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset,
-    PipelineLog, Product, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome,
-    TaskKind, TaskPayload, Webhooks, WorkQuery, WorkerName, fakes::ManualClock,
+    FailureCode, HandBack, Ledger, MaterialKey, MaterialMap, MaterialSpec, MediaAsset,
+    MediaAssetId, MediaAssets, MediaKind, MediaPlan, Missing, MissingRequest, NewCadFile,
+    NewMediaAsset, PipelineLog, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome,
+    TaskKind, TaskOutput, Webhooks, Work, WorkQuery, WorkerName, fakes::ManualClock,
 };
 
-/// A new, empty deployment that makes what [`making`] says, by this clock.
+/// A new, empty deployment that makes what [`plan`] says, by this clock.
 #[derive(Debug, Clone)]
 pub struct Deployment {
     /// The CAD files.
@@ -36,8 +36,8 @@ pub struct Deployment {
 
 /// What every deployment under test makes: all kinds, by the standard recipe.
 #[must_use]
-pub fn making() -> Making {
-    Making::new(Recipe::STANDARD, MediaKind::ALL)
+pub fn plan() -> MediaPlan {
+    MediaPlan::new(Recipe::STANDARD, MediaKind::ALL)
 }
 
 pub(super) const STEP: TaskKind = TaskKind::ProcessStep;
@@ -249,11 +249,11 @@ impl Deployment {
             .expect("the asset is there")
     }
 
-    pub(super) async fn next(&self) -> Vec<TaskPayload> {
+    pub(super) async fn next(&self) -> Vec<Work> {
         self.next_of(&WorkQuery::first(usize::from(u16::MAX))).await
     }
 
-    pub(super) async fn next_of(&self, query: &WorkQuery) -> Vec<TaskPayload> {
+    pub(super) async fn next_of(&self, query: &WorkQuery) -> Vec<Work> {
         let next = self.ledger.next(query).await.unwrap();
         next.into_iter().map(|queued| queued.work).collect()
     }
@@ -271,8 +271,8 @@ impl Deployment {
     }
 }
 
-pub(super) fn work(cad_file_id: CadFileId, kind: TaskKind) -> TaskPayload {
-    TaskPayload { cad_file_id, kind }
+pub(super) fn work(cad_file_id: CadFileId, kind: TaskKind) -> Work {
+    Work { cad_file_id, kind }
 }
 
 pub(super) fn worker() -> WorkerName {
@@ -286,13 +286,13 @@ pub(super) fn failure() -> Failure {
     )
 }
 
-pub(super) fn product(claim: &Claim) -> Product {
+pub(super) fn product(claim: &Claim) -> TaskOutput {
     let report = json!({"of": claim.input, "fence": claim.fence, "faces": [1, 2.5, null]});
     if claim.work.kind == STEP {
-        return Product::Step(report);
+        return TaskOutput::Step(report);
     }
     let blob = Blob::of(format!("{}, {}", claim.work, claim.fence).as_bytes()).into();
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
 pub(super) fn paint(color: &str) -> MaterialMap {

@@ -57,10 +57,10 @@ pub mod blob_refs;
 pub mod blobs;
 pub mod cad_files;
 mod deployment;
-pub mod doorbell;
 pub mod ledger;
 pub mod media_assets;
+pub mod notifier;
 pub mod pipeline_log;
 pub mod webhooks;
 
-pub use deployment::{Deployment, making};
+pub use deployment::{Deployment, plan};

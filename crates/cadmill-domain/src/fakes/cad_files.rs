@@ -8,7 +8,7 @@ use super::{MemoryStore, Tables};
 use crate::{
     CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
     CursorError, Direction, EventId, FileChange, KeptBlob, MaterialMap, MediaKind, MediaState,
-    NewCadFile, Request, Revision, SaveOutcome, StoreError, TaskKind, TaskPayload,
+    NewCadFile, Request, Revision, SaveOutcome, StoreError, TaskKind, Work,
 };
 
 #[async_trait]
@@ -27,10 +27,10 @@ impl CadFiles for MemoryStore {
         let mut tables = self.tables();
         tables.end_intent(new.source)?;
         tables.files.insert(file.id, file.clone());
-        tables.source_found(&self.making, file.source.sha256, now);
+        tables.source_found(&self.plan, file.source.sha256, now);
         if let Some(request) = request {
-            tables.with_book(&self.making, file.id, now, |book| {
-                book.request(TaskKind::ProcessStep, request)
+            tables.with_book(&self.plan, file.id, now, |file_rows| {
+                file_rows.request(TaskKind::ProcessStep, request)
             });
         }
         Ok(file)
@@ -129,23 +129,23 @@ impl CadFiles for MemoryStore {
         id: CadFileId,
         source: KeptBlob,
         request: Request,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::Source(source.blob(), request);
-        self.change_file(id, &change, Some(source), unless_changed)
+        self.change_file(id, &change, Some(source), expected_revision)
     }
 
     async fn save_part_materials(
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         self.change_file(
             id,
             &FileChange::PartMaterials(materials),
             None,
-            unless_changed,
+            expected_revision,
         )
     }
 
@@ -153,13 +153,13 @@ impl CadFiles for MemoryStore {
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         self.change_file(
             id,
             &FileChange::ManualOverrides(materials),
             None,
-            unless_changed,
+            expected_revision,
         )
     }
 }
@@ -170,14 +170,14 @@ impl MemoryStore {
         id: CadFileId,
         change: &FileChange,
         source: Option<KeptBlob>,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables();
         let Some(mut file) = tables.files.get(&id).cloned() else {
             return Ok(SaveOutcome::NotThere);
         };
-        if unless_changed.is_some_and(|expected| expected != file.revision()) {
+        if expected_revision.is_some_and(|expected| expected != file.revision()) {
             return Ok(SaveOutcome::Changed(file));
         }
         if let Some(source) = source {
@@ -189,26 +189,26 @@ impl MemoryStore {
             tables.released.insert(before.sha256);
         }
         tables.files.insert(id, file.clone());
-        tables.with_book(&self.making, id, now, |book| change.follow(book));
+        tables.with_book(&self.plan, id, now, |file_rows| change.follow(file_rows));
         if let FileChange::Source(source, _) = change {
-            tables.source_found(&self.making, source.sha256, now);
+            tables.source_found(&self.plan, source.sha256, now);
         }
         Ok(SaveOutcome::Saved(file))
     }
 
     fn overview_of(&self, tables: &Tables, file: &CadFile) -> CadFileOverview {
-        CadFileOverview::of(&self.making, file.clone(), tables.rows_of(file.id))
+        CadFileOverview::of(&self.plan, file.clone(), tables.rows_of(file.id))
     }
 
     fn stand_so(&self, tables: &Tables, file: &CadFile, media: &[(MediaKind, MediaState)]) -> bool {
         media.iter().all(|(medium, state)| {
             let kind = TaskKind::Make(*medium);
-            let work = TaskPayload {
+            let work = Work {
                 cad_file_id: file.id,
                 kind,
             };
             let row = tables.rows.get(&work).cloned().unwrap_or_default();
-            MediaState::of(&row, &self.making.input(kind, &file.subject())) == *state
+            MediaState::of(&row, &self.plan.input(kind, &file.subject())) == *state
         })
     }
 }

@@ -7,31 +7,28 @@ use chrono::TimeDelta;
 
 use super::{MemoryStore, Tables, cad_files::is_named};
 use crate::{
-    BlobLoss, Book, CadFile, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter,
-    Failure, HandBack, Input, Ledger, MediaAssetId, MediaKind, Missing, MissingRequest, Moment,
-    NewPipelineEvent, Priority, Product, Progress, Published, QueueDepth, QueuedWork, Recovered,
-    Recovery, Remnant, Request, RequestKey, Requested, Requester, ResultSummary, Row, RowState,
-    StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkQuery, WorkerName, first_in_queue,
+    BlobLoss, CadFile, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter, Failure,
+    FileRows, HandBack, Input, Ledger, MediaAssetId, MediaKind, Missing, MissingReason,
+    MissingRequest, Moment, NewPipelineEvent, Priority, Progress, Published, QueueDepth,
+    QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, ResultSummary, Row,
+    RowState, StoreError, TaskKind, TaskOutput, Work, WorkCursor, WorkItem, WorkQuery, WorkerName,
+    first_in_queue,
 };
 
 #[async_trait]
 impl Ledger for MemoryStore {
-    async fn request(
-        &self,
-        work: TaskPayload,
-        request: Request,
-    ) -> Result<Option<Requested>, StoreError> {
-        let asked = |book: &mut Book<'_>| book.request(work.kind, request);
+    async fn request(&self, work: Work, request: Request) -> Result<Option<Requested>, StoreError> {
+        let asked = |file_rows: &mut FileRows<'_>| file_rows.request(work.kind, request);
         Ok(self.with_book(work.cad_file_id, asked))
     }
 
     async fn request_once(
         &self,
-        work: TaskPayload,
+        work: Work,
         request: Request,
         key: RequestKey,
     ) -> Result<Option<Requested>, StoreError> {
-        if !request.again {
+        if !request.force {
             return self.request(work, request).await;
         }
         let now = self.clock.now();
@@ -45,11 +42,11 @@ impl Ledger for MemoryStore {
             tables.keys.insert((work, key), now);
         }
         let request = Request {
-            again: is_first,
+            force: is_first,
             ..request
         };
-        let asked = |book: &mut Book<'_>| book.request(work.kind, request);
-        Ok(tables.with_book(&self.making, work.cad_file_id, now, asked))
+        let asked = |file_rows: &mut FileRows<'_>| file_rows.request(work.kind, request);
+        Ok(tables.with_book(&self.plan, work.cad_file_id, now, asked))
     }
 
     async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError> {
@@ -72,8 +69,8 @@ impl Ledger for MemoryStore {
         let mut missing = Missing::default();
         for id in files {
             let kept = tables.rows_of(id);
-            let became = tables.with_book(&self.making, id, now, |book| {
-                book.request(request.kind, asked)
+            let became = tables.with_book(&self.plan, id, now, |file_rows| {
+                file_rows.request(request.kind, asked)
             });
             match became {
                 Some(Requested::Queued) => missing.queued += 1,
@@ -96,7 +93,7 @@ impl Ledger for MemoryStore {
         requester: Requester,
     ) -> Result<Missing, StoreError> {
         let mut stale = Missing::default();
-        let media = self.making.media();
+        let media = self.plan.media();
         for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
             let request = MissingRequest {
                 requester,
@@ -113,7 +110,7 @@ impl Ledger for MemoryStore {
         requester: Requester,
     ) -> Result<u64, StoreError> {
         let mut queued = 0;
-        let kinds = self.making.kinds();
+        let kinds = self.plan.kinds();
         for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
             let request = MissingRequest {
                 requester,
@@ -127,23 +124,23 @@ impl Ledger for MemoryStore {
     async fn next(&self, query: &WorkQuery) -> Result<Vec<QueuedWork>, StoreError> {
         let tables = self.tables();
         let rows = tables.rows.iter().map(|(work, row)| (*work, row));
-        let done_here = rows.filter(|(work, _)| self.making.does(work.kind));
+        let done_here = rows.filter(|(work, _)| self.plan.does(work.kind));
         let healthy = done_here.filter(|(_, row)| !row.is_suspect());
         Ok(first_in_queue(healthy, query, self.clock.now()))
     }
 
-    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
+    async fn suspects(&self, limit: usize) -> Result<Vec<Work>, StoreError> {
         let now = self.clock.now();
         let tables = self.tables();
         let rows = tables.rows.iter();
-        let due = rows.filter(|(work, row)| row.is_due(now) && self.making.does(work.kind));
+        let due = rows.filter(|(work, row)| row.is_due(now) && self.plan.does(work.kind));
         let mut suspects: Vec<_> = due.filter(|(_, row)| row.is_suspect()).collect();
         suspects.sort_by_key(|(work, row)| (row.requested_at, **work));
         let suspects = suspects.into_iter().take(limit);
         Ok(suspects.map(|(work, _)| *work).collect())
     }
 
-    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError> {
+    async fn put_off(&self, work: &[Work], until: Moment) -> Result<(), StoreError> {
         let mut tables = self.tables();
         for work in work {
             if let Some(row) = tables.rows.get_mut(work) {
@@ -153,11 +150,7 @@ impl Ledger for MemoryStore {
         Ok(())
     }
 
-    async fn claim(
-        &self,
-        work: TaskPayload,
-        worker: &WorkerName,
-    ) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, work: Work, worker: &WorkerName) -> Result<Option<Claim>, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables();
         let row = tables.rows.get_mut(&work);
@@ -177,29 +170,31 @@ impl Ledger for MemoryStore {
             .is_some())
     }
 
-    async fn publish(&self, claim: &Claim, product: Product) -> Result<Published, StoreError> {
+    async fn publish(&self, claim: &Claim, product: TaskOutput) -> Result<Published, StoreError> {
         let now = self.clock.now();
         let mut tables = self.tables();
         let row = tables.rows.get(&claim.work);
         if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
             return Ok(Published::Refused);
         }
-        let TaskPayload { cad_file_id, kind } = claim.work;
+        let Work { cad_file_id, kind } = claim.work;
         let new_id = MediaAssetId::generate(&*self.clock);
         let summary = ResultSummary::of(&product);
-        let is_new = matches!(product, Product::Asset(_) | Product::Coarser { .. });
+        let is_new = matches!(product, TaskOutput::Asset(_) | TaskOutput::Coarser { .. });
         let (asset, coarser) = tables.store(claim, product, new_id, now)?;
         if is_new {
             tables.end_waits(claim, true);
         }
-        let published = tables.with_book(&self.making, cad_file_id, now, |book| {
-            book.publish(kind, claim.fence, asset, coarser, &summary)
+        let published = tables.with_book(&self.plan, cad_file_id, now, |file_rows| {
+            file_rows.publish(kind, claim.fence, asset, coarser, &summary)
         });
-        let done = published.flatten().map(|(again, chained)| Published::Done {
-            asset,
-            again,
-            chained,
-        });
+        let done = published
+            .flatten()
+            .map(|(requeued, chained)| Published::Done {
+                asset,
+                requeued,
+                chained,
+            });
         Ok(done.unwrap_or(Published::Refused))
     }
 
@@ -209,8 +204,9 @@ impl Ledger for MemoryStore {
         failure: &Failure,
         retry_at: Option<Moment>,
     ) -> Result<bool, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let failed = |book: &mut Book<'_>| book.fail(kind, claim.fence, failure, retry_at);
+        let Work { cad_file_id, kind } = claim.work;
+        let failed =
+            |file_rows: &mut FileRows<'_>| file_rows.fail(kind, claim.fence, failure, retry_at);
         let held = self.with_book(cad_file_id, failed).unwrap_or(false);
         if held {
             self.tables().end_waits(claim, false);
@@ -219,8 +215,8 @@ impl Ledger for MemoryStore {
     }
 
     async fn hand_back(&self, claim: &Claim, reason: HandBack) -> Result<bool, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let back = |book: &mut Book<'_>| book.hand_back(kind, claim.fence, reason);
+        let Work { cad_file_id, kind } = claim.work;
+        let back = |file_rows: &mut FileRows<'_>| file_rows.hand_back(kind, claim.fence, reason);
         let held = self.with_book(cad_file_id, back).unwrap_or(false);
         if held {
             self.tables().end_waits(claim, false);
@@ -238,7 +234,7 @@ impl Ledger for MemoryStore {
 
     async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError> {
         let now = self.clock.now();
-        Ok(self.tables().source_found(&self.making, sha256, now))
+        Ok(self.tables().source_found(&self.plan, sha256, now))
     }
 
     async fn running(&self) -> Result<Vec<Claim>, StoreError> {
@@ -250,16 +246,16 @@ impl Ledger for MemoryStore {
     }
 
     async fn confirm(&self, claim: &Claim) -> Result<Confirmed, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let confirmed = |book: &mut Book<'_>| book.confirm(kind, claim.fence);
+        let Work { cad_file_id, kind } = claim.work;
+        let confirmed = |file_rows: &mut FileRows<'_>| file_rows.confirm(kind, claim.fence);
         let confirmed = self.with_book(cad_file_id, confirmed);
         Ok(confirmed.unwrap_or(Confirmed::Gone))
     }
 
     async fn standing(&self, claims: &[Claim]) -> Result<Vec<Confirmed>, StoreError> {
         let standing = |claim: &Claim| {
-            let TaskPayload { cad_file_id, kind } = claim.work;
-            let standing = |book: &mut Book<'_>| book.standing(kind, claim.fence);
+            let Work { cad_file_id, kind } = claim.work;
+            let standing = |file_rows: &mut FileRows<'_>| file_rows.standing(kind, claim.fence);
             let standing = self.with_book(cad_file_id, standing);
             standing.unwrap_or(Confirmed::Gone)
         };
@@ -277,19 +273,20 @@ impl Ledger for MemoryStore {
     }
 
     async fn recover(&self, claim: &Claim, recovery: Recovery) -> Result<Recovered, StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
-        let recovered = |book: &mut Book<'_>| book.recover(kind, claim.fence, recovery);
+        let Work { cad_file_id, kind } = claim.work;
+        let recovered =
+            |file_rows: &mut FileRows<'_>| file_rows.recover(kind, claim.fence, recovery);
         let recovered = self.with_book(cad_file_id, recovered);
         Ok(recovered.unwrap_or(Recovered::NoLonger))
     }
 
-    async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError> {
-        let cancelled = |book: &mut Book<'_>| book.cancel(work.kind);
+    async fn cancel(&self, work: Work) -> Result<bool, StoreError> {
+        let cancelled = |file_rows: &mut FileRows<'_>| file_rows.cancel(work.kind);
         let cancelled = self.with_book(work.cad_file_id, cancelled);
         Ok(cancelled.unwrap_or(false))
     }
 
-    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError> {
+    async fn coarser(&self) -> Result<Vec<(Work, Input)>, StoreError> {
         let tables = self.tables();
         let rows = tables.rows.iter();
         let coarser = rows.filter_map(|(work, row)| {
@@ -306,9 +303,9 @@ impl Ledger for MemoryStore {
 
     async fn failures(
         &self,
-        after: Option<TaskPayload>,
+        after: Option<Work>,
         limit: usize,
-    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError> {
+    ) -> Result<Vec<(Work, Failure)>, StoreError> {
         let tables = self.tables();
         let rows = tables.rows.iter();
         let failed = rows.filter(|(work, row)| {
@@ -393,16 +390,22 @@ impl Tables {
 
 impl MemoryStore {
     /// Whether something is left of an earlier try to make this kind.
-    fn is_left(&self, tables: &Tables, file: &CadFile, kind: TaskKind, only: Remnant) -> bool {
-        let work = TaskPayload {
+    fn is_left(
+        &self,
+        tables: &Tables,
+        file: &CadFile,
+        kind: TaskKind,
+        only: MissingReason,
+    ) -> bool {
+        let work = Work {
             cad_file_id: file.id,
             kind,
         };
-        let wanted = self.making.input(kind, &file.subject());
+        let wanted = self.plan.input(kind, &file.subject());
         let row = tables.rows.get(&work);
         row.is_some_and(|row| match only {
-            Remnant::Stale => row.asset.is_some() && !row.has(&wanted),
-            Remnant::Failed(code) => {
+            MissingReason::Stale => row.asset.is_some() && !row.has(&wanted),
+            MissingReason::Failed(code) => {
                 let failure = row.failure.as_ref();
                 let is_meant = |code| failure.is_some_and(|failure: &Failure| failure.code == code);
                 row.state == RowState::Failed && code.is_none_or(is_meant)

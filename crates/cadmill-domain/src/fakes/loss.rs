@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MemoryStore, Tables};
 use crate::{
-    Blob, BlobLoss, CadFileId, ContentHash, Failure, Making, MediaAssetId, Moment, WorkerName,
+    Blob, BlobLoss, CadFileId, ContentHash, Failure, MediaAssetId, MediaPlan, Moment, WorkerName,
 };
 
 impl MemoryStore {
@@ -23,15 +23,15 @@ impl MemoryStore {
         for (file, assets) in lost {
             tables.assets.retain(|id, _| !assets.contains(id));
             tables.released.insert(sha256);
-            tables.with_book(&self.making, file, now, |book| {
-                book.assets_lost(|asset| assets.contains(&asset));
+            tables.with_book(&self.plan, file, now, |file_rows| {
+                file_rows.assets_lost(|asset| assets.contains(&asset));
             });
             loss.media += assets.len() as u64;
         }
         let failure = Failure::source_lost(sha256);
         for file in tables.files_of(sha256) {
-            tables.with_book(&self.making, file, now, |book| {
-                book.source_lost(&failure, finder);
+            tables.with_book(&self.plan, file, now, |file_rows| {
+                file_rows.source_lost(&failure, finder);
             });
             loss.sources += 1;
         }
@@ -43,7 +43,7 @@ impl Tables {
     /// Lets files that had lost these bytes be read again; how many those are.
     pub(super) fn source_found(
         &mut self,
-        making: &Making,
+        plan: &MediaPlan,
         sha256: ContentHash,
         now: Moment,
     ) -> u64 {
@@ -53,7 +53,7 @@ impl Tables {
                 clippy::redundant_closure_for_method_calls,
                 reason = "the method itself is of one lifetime"
             )]
-            let found = self.with_book(making, *file, now, |book| book.source_found());
+            let found = self.with_book(plan, *file, now, |file_rows| file_rows.source_found());
             found == Some(true)
         });
         found.count() as u64

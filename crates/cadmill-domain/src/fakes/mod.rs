@@ -20,16 +20,16 @@ use std::{
 
 pub use self::{blobs::MemoryBlobs, clock::ManualClock};
 use crate::{
-    AccessToken, AccessTokenId, BlobIntentId, Book, CadFile, CadFileId, Claim, Clock, ContentHash,
-    DeliveryId, EventId, Input, Making, MediaAsset, MediaAssetId, Moment, NewMediaAsset,
-    NewPipelineEvent, PipelineEvent, Product, RemovalRow, RequestKey, Row, StoreError, TaskKind,
-    TaskPayload, TokenHash, Webhook, WebhookId,
+    AccessToken, AccessTokenId, BlobIntentId, CadFile, CadFileId, Claim, Clock, ContentHash,
+    DeliveryId, EventId, FileRows, Input, MediaAsset, MediaAssetId, MediaPlan, Moment,
+    NewMediaAsset, NewPipelineEvent, PipelineEvent, RemovalRow, RequestKey, Row, StoreError,
+    TaskKind, TaskOutput, TokenHash, Webhook, WebhookId, Work,
 };
 
 /// All rows of a deployment, in memory. Clones share them.
 #[derive(Debug, Clone)]
 pub struct MemoryStore {
-    making: Making,
+    plan: MediaPlan,
     clock: Arc<dyn Clock>,
     tables: Arc<Mutex<Tables>>,
 }
@@ -37,14 +37,14 @@ pub struct MemoryStore {
 #[derive(Debug, Clone, Default)]
 struct Tables {
     files: BTreeMap<CadFileId, CadFile>,
-    rows: BTreeMap<TaskPayload, Row>,
+    rows: BTreeMap<Work, Row>,
     assets: BTreeMap<MediaAssetId, MediaAsset>,
     events: Vec<PipelineEvent>,
     /// The number of the newest event that ever was.
     last_event: EventId,
     observers: Observers,
     /// When each key was used.
-    keys: BTreeMap<(TaskPayload, RequestKey), Moment>,
+    keys: BTreeMap<(Work, RequestKey), Moment>,
     tokens: BTreeMap<AccessTokenId, (TokenHash, AccessToken)>,
     webhooks: BTreeMap<WebhookId, (Webhook, EventId)>,
     deliveries: BTreeMap<DeliveryId, webhooks::Kept>,
@@ -70,9 +70,9 @@ impl fmt::Debug for Observers {
 
 impl MemoryStore {
     /// An empty store.
-    pub fn new(making: Making, clock: Arc<dyn Clock>) -> Self {
+    pub fn new(plan: MediaPlan, clock: Arc<dyn Clock>) -> Self {
         Self {
-            making,
+            plan,
             clock,
             tables: Arc::default(),
         }
@@ -80,9 +80,9 @@ impl MemoryStore {
 
     /// The same rows, as a deployment sees them that makes something else of them.
     #[must_use]
-    pub fn shared_with(&self, making: Making) -> Self {
+    pub fn shared_with(&self, plan: MediaPlan) -> Self {
         Self {
-            making,
+            plan,
             ..self.clone()
         }
     }
@@ -107,26 +107,26 @@ impl MemoryStore {
     }
 
     /// Lets `work` run on the book of a file and stores what it changed.
-    fn with_book<T>(&self, id: CadFileId, work: impl FnOnce(&mut Book<'_>) -> T) -> Option<T> {
+    fn with_book<T>(&self, id: CadFileId, work: impl FnOnce(&mut FileRows<'_>) -> T) -> Option<T> {
         self.tables()
-            .with_book(&self.making, id, self.clock.now(), work)
+            .with_book(&self.plan, id, self.clock.now(), work)
     }
 }
 
 impl Tables {
     fn with_book<T>(
         &mut self,
-        making: &Making,
+        plan: &MediaPlan,
         id: CadFileId,
         now: Moment,
-        work: impl FnOnce(&mut Book<'_>) -> T,
+        work: impl FnOnce(&mut FileRows<'_>) -> T,
     ) -> Option<T> {
         let file = self.files.get(&id)?.subject();
-        let mut book = Book::open(making, file, self.rows_of(id), now);
-        let done = work(&mut book);
-        let changes = book.changes();
+        let mut file_rows = FileRows::open(plan, file, self.rows_of(id), now);
+        let done = work(&mut file_rows);
+        let changes = file_rows.changes();
         let changes = changes.map(|(kind, row)| (kind, row.clone())).collect();
-        let events = book.events().to_vec();
+        let events = file_rows.events().to_vec();
         self.write(id, changes);
         for event in events {
             self.add_event(event, now);
@@ -146,7 +146,7 @@ impl Tables {
 
     fn write(&mut self, cad_file_id: CadFileId, rows: Vec<(TaskKind, Row)>) {
         let rows = rows.into_iter();
-        let rows = rows.map(|(kind, row)| (TaskPayload { cad_file_id, kind }, row));
+        let rows = rows.map(|(kind, row)| (Work { cad_file_id, kind }, row));
         self.rows.extend(rows);
     }
 
@@ -159,29 +159,28 @@ impl Tables {
     fn store(
         &mut self,
         claim: &Claim,
-        product: Product,
+        product: TaskOutput,
         new_id: MediaAssetId,
         now: Moment,
     ) -> Result<(Option<MediaAssetId>, Option<Input>), StoreError> {
-        let TaskPayload { cad_file_id, kind } = claim.work;
+        let Work { cad_file_id, kind } = claim.work;
         let coarser = self.coarser_input(claim, &product)?;
         let input = coarser.as_ref().unwrap_or(&claim.input).clone();
-        let same =
-            |asset: &&MediaAsset| TaskPayload::of(asset) == claim.work && asset.input == input;
+        let same = |asset: &&MediaAsset| Work::of(asset) == claim.work && asset.input == input;
         let replaced = self.assets.values().find(same);
         let replaced = replaced.map(|asset| (asset.id, asset.blob));
         let mine = replaced.map(|(id, _)| id);
         let NewMediaAsset { blob, report } = match product {
-            Product::Step(found) => {
+            TaskOutput::Step(found) => {
                 if let Some(file) = self.files.get_mut(&cad_file_id) {
                     file.step = Some(found);
                 }
                 return Ok((None, None));
             }
-            Product::Asset(new) => new,
-            Product::Coarser { made, .. } => made,
-            Product::Cached(id) if mine == Some(id) => return Ok((mine, coarser)),
-            Product::Cached(id) => {
+            TaskOutput::Asset(new) => new,
+            TaskOutput::Coarser { made, .. } => made,
+            TaskOutput::Cached(id) if mine == Some(id) => return Ok((mine, coarser)),
+            TaskOutput::Cached(id) => {
                 let found = self.assets.get(&id);
                 let found = found
                     .filter(|found| kind.medium() == Some(found.kind) && found.input == input)
@@ -222,12 +221,16 @@ impl Tables {
     }
 
     /// The input of a product that is coarser than what was claimed.
-    fn coarser_input(&self, claim: &Claim, product: &Product) -> Result<Option<Input>, StoreError> {
+    fn coarser_input(
+        &self,
+        claim: &Claim,
+        product: &TaskOutput,
+    ) -> Result<Option<Input>, StoreError> {
         match product {
-            Product::Coarser { input, .. } => claim.coarser(input).map(Some),
-            Product::Cached(id) => {
+            TaskOutput::Coarser { input, .. } => claim.coarser(input).map(Some),
+            TaskOutput::Cached(id) => {
                 let found = self.assets.get(id);
-                let found = found.filter(|found| TaskPayload::of(found) == claim.work);
+                let found = found.filter(|found| Work::of(found) == claim.work);
                 let input = found.map(|found| &found.input);
                 Ok(input.and_then(|input| claim.coarser(input).ok()))
             }

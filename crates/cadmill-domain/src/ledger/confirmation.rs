@@ -3,7 +3,7 @@
 
 use chrono::TimeDelta;
 
-use super::{Fence, MOST_CRASHES, Row, RowState, WorkerName};
+use super::{Fence, MAX_CRASHES, Row, RowState, WorkerName};
 use crate::{Failure, FailureCode, Moment};
 
 /// What the ledger says of a claim that was confirmed.
@@ -79,13 +79,13 @@ impl Row {
         let is_wanted = self.desired == self.running;
         self.hand_back(fence);
         self.crashes = if is_wanted { self.crashes + 1 } else { 0 };
-        if self.crashes < MOST_CRASHES {
+        if self.crashes < MAX_CRASHES {
             return Recovered::Requeued;
         }
         self.state = RowState::Failed;
-        self.forced = false;
+        self.force = false;
         let worker = self.worker.as_ref().map_or("?", WorkerName::as_str);
-        let detail = format!("It died {MOST_CRASHES} times, last on {worker}.");
+        let detail = format!("It died {MAX_CRASHES} times, last on {worker}.");
         self.failure = Some(Failure::new(FailureCode::WorkerCrash, detail));
         Recovered::SetAside
     }

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::{Claim, HandBack, Product, Recovered, Requested, Row};
+use super::{Claim, HandBack, Recovered, Requested, Row, TaskOutput};
 use crate::{
     Failure, FailureCode, MediaAssetId, Moment, NewPipelineEvent, StepEvent, TaskKind, TaskOutcome,
     provenance,
@@ -42,16 +42,16 @@ pub struct ResultSummary {
 impl ResultSummary {
     /// The summary of `product`.
     #[must_use]
-    pub fn of(product: &Product) -> Self {
+    pub fn of(product: &TaskOutput) -> Self {
         let made = match product {
-            Product::Asset(made) | Product::Coarser { made, .. } => Some((
+            TaskOutput::Asset(made) | TaskOutput::Coarser { made, .. } => Some((
                 provenance::converter(&made.report).map(str::to_owned),
                 provenance::warnings(&made.report),
             )),
             _ => None,
         };
         Self {
-            is_cached: matches!(product, Product::Cached(_)),
+            is_cached: matches!(product, TaskOutput::Cached(_)),
             made,
         }
     }

@@ -1,9 +1,9 @@
 //! The ledger: one row per file and kind of work, for life. It is the queue: what is to be done is
 //! derived from what is wanted and what is there, so nothing can be queued twice.
 
-mod book;
 mod confirmation;
 mod events;
+mod file_rows;
 mod queue;
 mod row;
 
@@ -14,15 +14,15 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 pub use self::{
-    book::{Book, Stage},
     confirmation::{Confirmed, Recovered, Recovery},
     events::{CONVERTER, ResultSummary},
+    file_rows::{FileRows, NextTask},
     queue::{Lane, MAX_DUE_RETRIES, QueuedWork, Requester, Turns, WorkQuery, first_in_queue},
-    row::{MOST_CRASHES, Row, RowState},
+    row::{MAX_CRASHES, Row, RowState},
 };
 use crate::{
     BlobLoss, CadFileId, ContentHash, Failure, FailureCode, Input, MediaAssetId, MediaKind, Moment,
-    NewMediaAsset, StoreError, TaskKind, TaskPayload, WorkCursor,
+    NewMediaAsset, StoreError, TaskKind, Work, WorkCursor,
 };
 
 /// What is wanted, what is being made and what is there.
@@ -41,21 +41,17 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn request(
-        &self,
-        work: TaskPayload,
-        request: Request,
-    ) -> Result<Option<Requested>, StoreError>;
+    async fn request(&self, work: Work, request: Request) -> Result<Option<Requested>, StoreError>;
 
     /// As [`Ledger::request`], but a second request of the same work with the same key within
-    /// [`RequestKey::LIFE`] does not make it [again](Request::again). The key is kept in the same
+    /// [`RequestKey::LIFE`] does not make it [again](Request::force). The key is kept in the same
     /// transaction.
     ///
     /// # Errors
     /// If the database does not answer; then nothing was asked for.
     async fn request_once(
         &self,
-        work: TaskPayload,
+        work: Work,
         request: Request,
         key: RequestKey,
     ) -> Result<Option<Requested>, StoreError>;
@@ -102,25 +98,21 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError>;
+    async fn suspects(&self, limit: usize) -> Result<Vec<Work>, StoreError>;
 
     /// Leaves what of this is in the queue alone until then. A wait for the tessellation of the same
     /// bytes ends when a claim on them is closed.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError>;
+    async fn put_off(&self, work: &[Work], until: Moment) -> Result<(), StoreError>;
 
     /// Claims one piece of work: its fence grows by one. None if it is not in the queue, not yet
     /// due, or somebody else is just claiming it. The caller holds its lock.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn claim(
-        &self,
-        work: TaskPayload,
-        worker: &WorkerName,
-    ) -> Result<Option<Claim>, StoreError>;
+    async fn claim(&self, work: Work, worker: &WorkerName) -> Result<Option<Claim>, StoreError>;
 
     /// Stores how far the work is. False if the claim no longer holds: the work is to be stopped.
     ///
@@ -133,7 +125,7 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// # Errors
     /// If the database does not answer, or a cached asset is not there or was made of something
     /// else; then nothing was published.
-    async fn publish(&self, claim: &Claim, product: Product) -> Result<Published, StoreError>;
+    async fn publish(&self, claim: &Claim, product: TaskOutput) -> Result<Published, StoreError>;
 
     /// Stores a failure: for good, or until `retry_at`. False if the claim no longer holds.
     ///
@@ -215,14 +207,14 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError>;
+    async fn cancel(&self, work: Work) -> Result<bool, StoreError>;
 
     /// Every canonical scene that is there, not under way, and coarser than what is wanted, with its
     /// input.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError>;
+    async fn coarser(&self) -> Result<Vec<(Work, Input)>, StoreError>;
 
     /// The rows of one file, in the order of the chain.
     ///
@@ -237,9 +229,9 @@ pub trait Ledger: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn failures(
         &self,
-        after: Option<TaskPayload>,
+        after: Option<Work>,
         limit: usize,
-    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError>;
+    ) -> Result<Vec<(Work, Failure)>, StoreError>;
 
     /// How many rows there are of each kind and state.
     ///
@@ -348,11 +340,11 @@ impl Priority {
 pub struct Request {
     /// How urgent it is.
     pub priority: Priority,
-    /// Whether what has failed is tried again, here and upstream.
+    /// Whether what has failed is tried force, here and upstream.
     pub retry_failed: bool,
     /// Whether it is made though it is there, and though it was made for another file. It is dropped
     /// where what it is made of is not there, and where it is under way anyhow.
-    pub again: bool,
+    pub force: bool,
     /// For whom it is done. Work that is under way keeps its requester, unless this request is more
     /// urgent.
     pub requester: Requester,
@@ -366,7 +358,7 @@ impl Request {
     pub const ASKED: Self = Self {
         priority: Priority::Asked,
         retry_failed: true,
-        again: false,
+        force: false,
         requester: Requester::SHARED,
         retry_coarser: false,
     };
@@ -374,7 +366,7 @@ impl Request {
     pub const BULK: Self = Self {
         priority: Priority::Bulk,
         retry_failed: false,
-        again: false,
+        force: false,
         requester: Requester::SHARED,
         retry_coarser: false,
     };
@@ -435,7 +427,7 @@ impl MissingRequest {
     /// Whether the recipe is tried again where only a coarser scene is there.
     #[must_use]
     pub fn retries_coarser(&self) -> bool {
-        self.filter.only == Some(Remnant::Stale)
+        self.filter.only == Some(MissingReason::Stale)
     }
 
     /// Everything of a kind, failures left alone.
@@ -454,7 +446,7 @@ impl MissingRequest {
     #[must_use]
     pub fn of_stale(kind: impl Into<TaskKind>) -> Self {
         let filter = MissingFilter {
-            only: Some(Remnant::Stale),
+            only: Some(MissingReason::Stale),
             ..MissingFilter::default()
         };
         Self {
@@ -470,12 +462,12 @@ pub struct MissingFilter {
     /// Only files whose name contains this, in upper or lower case (of ASCII letters).
     pub name_contains: Option<String>,
     /// Only files of which this is left.
-    pub only: Option<Remnant>,
+    pub only: Option<MissingReason>,
 }
 
 /// What is left of an earlier try to make something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Remnant {
+pub enum MissingReason {
     /// A medium that is not the newest, or coarser than the recipe. The recipe is tried again.
     Stale,
     /// A failure for good, with this code or any.
@@ -500,7 +492,7 @@ impl FailedFilter {
         MissingRequest {
             filter: MissingFilter {
                 name_contains: self.name_contains.clone(),
-                only: Some(Remnant::Failed(self.code)),
+                only: Some(MissingReason::Failed(self.code)),
             },
             include_failed: true,
             ..MissingRequest::of(kind)
@@ -534,7 +526,7 @@ impl std::ops::AddAssign for Missing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Claim {
     /// What was claimed.
-    pub work: TaskPayload,
+    pub work: Work,
     /// The number of the claim.
     pub fence: Fence,
     /// What is to be made.
@@ -544,7 +536,7 @@ pub struct Claim {
     /// How often it was tried for this input before, be it that it failed or that its worker died.
     pub tries: u32,
     /// Whether it is to be made though it may be there.
-    pub forced: bool,
+    pub force: bool,
 }
 
 /// Why a claim is handed back.
@@ -590,7 +582,7 @@ impl Claim {
 /// What a task publishes.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-pub enum Product {
+pub enum TaskOutput {
     /// What `process_step_file` found.
     Step(serde_json::Value),
     /// A medium that was made.
@@ -616,7 +608,7 @@ pub enum Published {
         /// The asset, if it is a medium.
         asset: Option<MediaAssetId>,
         /// Whether something else was wanted meanwhile, so that it is in the queue again.
-        again: bool,
+        requeued: bool,
         /// What was asked for in the same transaction, and what became of that.
         chained: Vec<(TaskKind, Requested)>,
     },
@@ -663,7 +655,7 @@ pub struct QueueDepth {
 #[derive(Debug, Clone, PartialEq)]
 pub struct WorkItem {
     /// What is done.
-    pub work: TaskPayload,
+    pub work: Work,
     /// The name of the file.
     pub file_name: String,
     /// Its row.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Priority, Row};
-use crate::{AccessTokenId, ContentHash, Moment, TaskKind, TaskPayload};
+use crate::{AccessTokenId, ContentHash, Moment, TaskKind, Work};
 
 /// How many retries that are due are considered in one look, those that became due first.
 pub const MAX_DUE_RETRIES: usize = 256;
@@ -139,7 +139,7 @@ impl WorkQuery {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct QueuedWork {
     /// What is to be done.
-    pub work: TaskPayload,
+    pub work: Work,
     /// How urgent it is.
     pub priority: Priority,
     /// For whom it is done.
@@ -151,7 +151,7 @@ pub struct QueuedWork {
 /// within a priority work goes by place, and within a place by requester, from the one behind the
 /// last turn on, in a circle.
 pub fn first_in_queue<'a>(
-    rows: impl IntoIterator<Item = (TaskPayload, &'a Row)>,
+    rows: impl IntoIterator<Item = (Work, &'a Row)>,
     query: &WorkQuery,
     now: Moment,
 ) -> Vec<QueuedWork> {
@@ -165,11 +165,7 @@ pub fn first_in_queue<'a>(
     lanes.collect()
 }
 
-fn first_of_lane(
-    mut due: Vec<(TaskPayload, &Row)>,
-    lane: Lane,
-    query: &WorkQuery,
-) -> Vec<QueuedWork> {
+fn first_of_lane(mut due: Vec<(Work, &Row)>, lane: Lane, query: &WorkQuery) -> Vec<QueuedWork> {
     let retries = due.iter().filter_map(|(work, row)| {
         let due_since = row.not_before?;
         Some((due_since, *work))

@@ -4,10 +4,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Claim, Fence, Priority, Progress, Request, Requested, Requester, WorkerName};
-use crate::{Failure, Input, MediaAssetId, Moment, TaskPayload};
+use crate::{Failure, Input, MediaAssetId, Moment, Work};
 
 /// After so many crashes in a row the work is set aside.
-pub const MOST_CRASHES: u32 = 3;
+pub const MAX_CRASHES: u32 = 3;
 
 /// Where a row is in its life.
 #[derive(
@@ -105,7 +105,7 @@ pub struct Row {
     pub failure: Option<Failure>,
     /// Whether it is made though it was there. Only what is in flight is, and until it is published
     /// nothing counts as ready; the asset stays to be shown.
-    pub forced: bool,
+    pub force: bool,
 }
 
 impl Row {
@@ -164,7 +164,7 @@ impl Row {
             }
             return Requested::InFlight;
         }
-        if self.has(wanted) && !request.again {
+        if self.has(wanted) && !request.force {
             self.state = RowState::Idle;
             self.desired = Some(wanted.clone());
             self.forget_trouble();
@@ -179,15 +179,15 @@ impl Row {
         self.desired = Some(wanted.clone());
         self.requested_at = Some(since);
         self.forget_trouble();
-        if request.again {
-            self.forced = true;
+        if request.force {
+            self.force = true;
             self.ready = None;
         }
         Requested::Queued
     }
 
     /// Claims it, if it is in the queue and due.
-    pub fn claim(&mut self, work: TaskPayload, worker: &WorkerName, now: Moment) -> Option<Claim> {
+    pub fn claim(&mut self, work: Work, worker: &WorkerName, now: Moment) -> Option<Claim> {
         if !self.is_due(now) {
             return None;
         }
@@ -211,7 +211,7 @@ impl Row {
     /// Whether it is set aside if its worker dies once more.
     #[must_use]
     pub const fn is_suspect(&self) -> bool {
-        self.crashes + 1 >= MOST_CRASHES
+        self.crashes + 1 >= MAX_CRASHES
     }
 
     /// Leaves it alone until then, if it is in the queue.
@@ -259,7 +259,7 @@ impl Row {
             self.ready = claimed;
         }
         self.asset = asset;
-        self.forced = false;
+        self.force = false;
         self.progress = None;
         self.suspected_at = None;
         self.forget_trouble();
@@ -294,7 +294,7 @@ impl Row {
             self.attempts += 1;
         } else {
             self.state = RowState::Failed;
-            self.forced = false;
+            self.force = false;
         }
         true
     }
@@ -316,7 +316,7 @@ impl Row {
         let was_in_flight = self.is_in_flight();
         if was_in_flight {
             self.state = RowState::Cancelled;
-            self.forced = false;
+            self.force = false;
             self.running = None;
             self.progress = None;
             self.suspected_at = None;
@@ -327,7 +327,7 @@ impl Row {
     /// Takes it out of the queue because it has to be asked for anew later.
     pub(super) fn withdraw(&mut self) {
         self.state = RowState::Idle;
-        self.forced = false;
+        self.force = false;
         self.desired.clone_from(&self.ready);
         self.running = None;
         self.progress = None;
@@ -355,7 +355,7 @@ impl Row {
         self.state = RowState::Failed;
         self.desired = Some(wanted.clone());
         self.requested_at.get_or_insert(now);
-        self.forced = false;
+        self.force = false;
         self.forget_trouble();
         self.failure = Some(failure.clone());
         true
@@ -363,7 +363,7 @@ impl Row {
 
     /// The claim that is open, if there is one.
     #[must_use]
-    pub fn open_claim(&self, work: TaskPayload) -> Option<Claim> {
+    pub fn open_claim(&self, work: Work) -> Option<Claim> {
         let input = self.running.clone()?;
         (self.state == RowState::Running).then(|| Claim {
             work,
@@ -371,7 +371,7 @@ impl Row {
             input,
             worker: self.worker.clone().unwrap_or_else(|| WorkerName::new("?")),
             tries: self.tries(),
-            forced: self.forced,
+            force: self.force,
         })
     }
 

@@ -7,8 +7,8 @@ use std::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blobs, Doorbell,
-    contract::{self, Deployment, doorbell::Doorbells},
+    Blobs, WorkNotifier,
+    contract::{self, Deployment, notifier::Doorbells},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
 };
 use tokio::sync::Notify;
@@ -37,13 +37,13 @@ mod blob_refs {
 mod blobs {
     cadmill_domain::blobs_contract!(super::blobs_of_memory());
 }
-mod doorbell {
+mod notifier {
     cadmill_domain::doorbell_contract!(super::doorbells());
 }
 
 fn deployment() -> Ready<Deployment> {
     let clock = Arc::new(ManualClock::new());
-    let store = Arc::new(MemoryStore::new(contract::making(), clock.clone()));
+    let store = Arc::new(MemoryStore::new(contract::plan(), clock.clone()));
     ready(Deployment {
         files: store.clone(),
         assets: store.clone(),
@@ -61,10 +61,10 @@ fn blobs_of_memory() -> Ready<Arc<dyn Blobs>> {
 }
 
 fn doorbells() -> Ready<Doorbells> {
-    let bell = Arc::new(Bell::default());
+    let notifier = Arc::new(Bell::default());
     ready(Doorbells {
-        ringing: bell.clone(),
-        waiting: bell,
+        ringing: notifier.clone(),
+        waiting: notifier,
     })
 }
 
@@ -73,8 +73,8 @@ fn doorbells() -> Ready<Doorbells> {
 struct Bell(Notify);
 
 #[async_trait]
-impl Doorbell for Bell {
-    async fn ring(&self) {
+impl WorkNotifier for Bell {
+    async fn notify(&self) {
         self.0.notify_waiters();
     }
 

@@ -3,8 +3,7 @@
 
 use cadmill_domain::{
     CadFileId, Clock as _, Lane, Moment, Priority, QueuedWork, Request, Requester, Row, TaskKind,
-    TaskPayload, Turns, WorkQuery, WorkerName, contract::making, fakes::ManualClock,
-    first_in_queue,
+    Turns, Work, WorkQuery, WorkerName, contract::plan, fakes::ManualClock, first_in_queue,
 };
 use chrono::TimeDelta;
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -22,7 +21,7 @@ struct Queued {
 }
 
 impl Queued {
-    fn row(&self, work: TaskPayload, now: Moment) -> Row {
+    fn row(&self, work: Work, now: Moment) -> Row {
         let mut row = Row::default();
         let request = Request {
             priority: self.priority,
@@ -40,7 +39,7 @@ impl Queued {
 }
 
 /// What is taken next of what is left.
-fn take(left: &mut Vec<(TaskPayload, Row)>, lane: Lane, turns: &mut Turns) -> Option<TaskPayload> {
+fn take(left: &mut Vec<(Work, Row)>, lane: Lane, turns: &mut Turns) -> Option<Work> {
     let of_lane = || left.iter().filter(|(work, _)| Lane::of(work.kind) == lane);
     let priority = of_lane().map(|(_, row)| row.priority).max()?;
     let of_priority = || of_lane().filter(|(_, row)| row.priority == priority);
@@ -75,7 +74,7 @@ proptest! {
         let rows: Vec<_> = queue.iter().enumerate().map(|(number, queued)| {
             // Two rows may be of one file.
             let cad_file_id = CadFileId::from_uuid(Uuid::from_u128(number as u128 / 2));
-            let work = TaskPayload { cad_file_id, kind: queued.kind };
+            let work = Work { cad_file_id, kind: queued.kind };
             (work, queued.row(work, now))
         }).collect();
         let rows: std::collections::BTreeMap<_, _> = rows.into_iter().collect();
@@ -105,7 +104,7 @@ proptest! {
             row
         };
         let kind = TaskKind::Make(cadmill_domain::MediaKind::GltfGeometry);
-        let work = |number: u128| TaskPayload { cad_file_id: CadFileId::from_uuid(Uuid::from_u128(number)), kind };
+        let work = |number: u128| Work { cad_file_id: CadFileId::from_uuid(Uuid::from_u128(number)), kind };
         let mut rows: Vec<_> = (0..many as u128).map(|n| (work(n), row(Requester::SHARED, 100))).collect();
         for other in 0..others {
             let requester = Requester::SHARED.project(&other.to_string());
@@ -121,7 +120,7 @@ proptest! {
 }
 
 fn any_queued() -> impl Strategy<Value = Queued> {
-    let kinds: Vec<_> = making().kinds().collect();
+    let kinds: Vec<_> = plan().kinds().collect();
     let put_off = prop_oneof![4 => Just(None), 1 => (-3..3_i64).prop_map(Some)];
     (
         select(kinds),
@@ -148,7 +147,7 @@ fn any_requester() -> impl Strategy<Value = Requester> {
 }
 
 fn any_turns() -> impl Strategy<Value = Turns> {
-    let kinds: Vec<_> = making().kinds().collect();
+    let kinds: Vec<_> = plan().kinds().collect();
     let taken = (
         select(kinds),
         select(Priority::ALL.to_vec()),
@@ -158,7 +157,7 @@ fn any_turns() -> impl Strategy<Value = Turns> {
         let mut turns = Turns::default();
         for (kind, priority, requester) in taken {
             let cad_file_id = CadFileId::from_uuid(Uuid::nil());
-            let work = TaskPayload { cad_file_id, kind };
+            let work = Work { cad_file_id, kind };
             turns.took(&QueuedWork {
                 work,
                 priority,

@@ -3,7 +3,7 @@
 
 use cadmill_domain::{
     CadFileId, Claim, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment, Recovery, Row,
-    RowState, TaskKind, TaskPayload, WorkerName,
+    RowState, TaskKind, Work, WorkerName,
 };
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -169,8 +169,8 @@ fn made(input: &Input) -> Made {
     input.as_str().as_bytes()[0] - b'a'
 }
 
-fn work() -> TaskPayload {
-    TaskPayload {
+fn work() -> Work {
+    Work {
         cad_file_id: CadFileId::from_uuid(Uuid::nil()),
         kind: TaskKind::Make(MediaKind::GltfGeometry),
     }

@@ -1,7 +1,7 @@
 //! What must hold, each under the name of its invariant in the design; and what must be seen, lest
 //! the rest hold for want of anything happening.
 
-use cadmill_domain::{FailureCode, MOST_CRASHES, RowState};
+use cadmill_domain::{FailureCode, MAX_CRASHES, RowState};
 use stateright::Property;
 
 use crate::{
@@ -68,7 +68,7 @@ pub(crate) fn properties() -> Vec<Property<Protocol>> {
         }),
         Property::always(POISON_STOPS, |_, state: &State| poison_stops(state)),
         Property::always(ONLY_POISON_STOPS, |_, state: &State| {
-            !is_set_aside(state) || u32::from(state.seen.deaths) == MOST_CRASHES
+            !is_set_aside(state) || u32::from(state.seen.deaths) == MAX_CRASHES
         }),
         Property::always(NEARER, |_, state: &State| {
             state.seen.lacks(Breach::FurtherFromTheEnd)
@@ -133,8 +133,8 @@ fn is_set_aside(state: &State) -> bool {
 
 fn poison_stops(state: &State) -> bool {
     let deaths = u32::from(state.seen.deaths);
-    let may_go_on = deaths < MOST_CRASHES;
-    deaths <= MOST_CRASHES
+    let may_go_on = deaths < MAX_CRASHES;
+    deaths <= MAX_CRASHES
         && (may_go_on || !state.row.is_queued() && state.row.open_fence().is_none())
 }
 

@@ -251,7 +251,7 @@ impl State {
         }
     }
 
-    /// The bytes of the asset are found to be lost, as in `Book::assets_lost`.
+    /// The bytes of the asset are found to be lost, as in `FileRows::assets_lost`.
     fn lose_asset(&mut self) {
         self.is_broken = false;
         self.row.change(cadmill_domain::Row::lose_asset);
@@ -312,7 +312,7 @@ impl Step {
     }
 }
 
-/// Gives a claim back and looks up anew what is wanted, as `Book::hand_back` does.
+/// Gives a claim back and looks up anew what is wanted, as `FileRows::hand_back` does.
 fn hand_back(row: &mut Ledger, fence: Fence, wanted: Option<Made>) -> Ending {
     if !row.change(|row| row.hand_back(fence)) {
         return Ending::Refused;

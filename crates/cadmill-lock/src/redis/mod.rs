@@ -8,9 +8,9 @@
 
 mod connection;
 mod lock;
-mod signal;
+mod notifier;
 mod stored;
 mod url;
 
 pub use lock::RedisLock;
-pub use signal::{RedisSignal, Waiter};
+pub use notifier::{RedisWorkNotifier, Waiter};

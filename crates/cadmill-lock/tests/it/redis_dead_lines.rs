@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use cadmill_lock::{
     DedupLock as _, LockKey,
-    redis::{RedisLock, RedisSignal},
+    redis::{RedisLock, RedisWorkNotifier},
 };
 use tokio::{
     io::copy_bidirectional,
@@ -86,7 +86,9 @@ async fn a_lock_leaves_a_dead_connection_however_busy_it_is() {
 async fn a_signal_leaves_a_dead_connection_and_wakes() {
     let server = RedisServer::start();
     let line = Line::to(&server).await;
-    let signal = RedisSignal::connect(&line.url(), "work").await.unwrap();
+    let signal = RedisWorkNotifier::connect(&line.url(), "work")
+        .await
+        .unwrap();
     let mut waiter = signal.waiter();
     line.cut();
     let cut_at = Instant::now();

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use cadmill_lock::redis::RedisSignal;
+use cadmill_lock::redis::RedisWorkNotifier;
 use futures_util::{FutureExt as _, future::join_all};
 use tokio::time::timeout;
 
@@ -18,10 +18,16 @@ async fn wakes(waiter: &mut cadmill_lock::redis::Waiter) {
 #[tokio::test]
 async fn all_who_wait_wake() {
     let server = RedisServer::start();
-    let here = RedisSignal::connect(&server.url(), "work").await.unwrap();
-    let there = RedisSignal::connect(&server.url(), "work").await.unwrap();
-    let elsewhere = RedisSignal::connect(&server.url(), "other").await.unwrap();
-    let mut waiters: Vec<_> = [&here, &here, &there].map(RedisSignal::waiter).into();
+    let here = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
+    let there = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
+    let elsewhere = RedisWorkNotifier::connect(&server.url(), "other")
+        .await
+        .unwrap();
+    let mut waiters: Vec<_> = [&here, &here, &there].map(RedisWorkNotifier::waiter).into();
     let mut other = elsewhere.waiter();
     let waiting = waiters.iter_mut().map(wakes);
     let started = Instant::now();
@@ -40,14 +46,18 @@ async fn all_who_wait_wake() {
 #[tokio::test]
 async fn what_comes_between_two_waits_is_not_lost_and_is_one() {
     let server = RedisServer::start();
-    let signal = RedisSignal::connect(&server.url(), "work").await.unwrap();
+    let signal = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
     let (mut waiter, mut last) = (signal.waiter(), signal.waiter());
     for _ in 0..1000 {
         signal.notify().await.unwrap();
     }
     // Messages come in order, and this one comes last.
     let clone = signal.clone();
-    let marker = RedisSignal::connect(&server.url(), "work").await.unwrap();
+    let marker = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
     marker.notify().await.unwrap();
     wakes(&mut last).await;
     until(async || last.wait().now_or_never().is_none()).await;
@@ -61,7 +71,9 @@ async fn what_comes_between_two_waits_is_not_lost_and_is_one() {
 #[tokio::test]
 async fn a_restart_wakes_once_and_is_survived() {
     let mut server = RedisServer::start();
-    let signal = RedisSignal::connect(&server.url(), "work").await.unwrap();
+    let signal = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
     let mut waiter = signal.waiter();
     for _ in 0..2 {
         server.kill();
@@ -78,7 +90,9 @@ async fn a_restart_wakes_once_and_is_survived() {
 #[tokio::test]
 async fn nothing_is_left_on_the_server_by_a_dropped_signal() {
     let server = RedisServer::start();
-    let signal = RedisSignal::connect(&server.url(), "work").await.unwrap();
+    let signal = RedisWorkNotifier::connect(&server.url(), "work")
+        .await
+        .unwrap();
     assert!(
         server
             .command("INFO clients")

@@ -5,7 +5,7 @@ use std::{env, fs, path::Path, process::Command, sync::Arc, time::Duration};
 use cadmill_lock::{
     DedupLock as _, LockError, LockKey,
     contract::{self, Pair},
-    redis::{RedisLock, RedisSignal},
+    redis::{RedisLock, RedisWorkNotifier},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::time::timeout;
@@ -28,9 +28,9 @@ async fn serves(url: &str) {
         ttl: Duration::from_millis(900),
     })
     .await;
-    let signal = RedisSignal::connect(url, "work").await.unwrap();
+    let signal = RedisWorkNotifier::connect(url, "work").await.unwrap();
     let mut waiter = signal.waiter();
-    let elsewhere = RedisSignal::connect(url, "work").await.unwrap();
+    let elsewhere = RedisWorkNotifier::connect(url, "work").await.unwrap();
     elsewhere.notify().await.unwrap();
     let woken = timeout(Duration::from_secs(20), waiter.wait()).await;
     woken.expect("it is woken");

@@ -49,14 +49,14 @@ impl Target {
 
 /// A scene and how it is to look.
 #[derive(Debug)]
-pub(crate) struct Dressed {
+pub(crate) struct StyledScene {
     canonical: Vec<u8>,
     scene: Scene,
     materials: Arc<MaterialMaps>,
     pub(crate) overlay: Overlay,
 }
 
-impl Dressed {
+impl StyledScene {
     pub(crate) fn new(canonical: Vec<u8>, materials: Arc<MaterialMaps>) -> Result<Self, Failure> {
         let scene = glb::read(&canonical).map_err(|error| of_scene(&error))?;
         let overlay = Overlay::resolve(&scene, &materials);
@@ -101,14 +101,14 @@ pub(super) struct Staged {
 /// Makes one medium and writes it under a temporary name.
 pub(super) fn make(
     kind: MediaKind,
-    dressed: &Dressed,
+    styled: &StyledScene,
     target: &Target,
     with_layers: bool,
 ) -> Result<Staged, Failure> {
     let path = target.medium(kind);
     let mut layers = Vec::new();
     let bytes = if kind == MediaKind::UsdMaster {
-        let master = dressed.master()?;
+        let master = styled.master()?;
         if with_layers {
             // Here the root is first; it gets its name when all that it refers to is there.
             for (name, layer) in master.layers().rev() {
@@ -118,7 +118,7 @@ pub(super) fn make(
         }
         master.to_usdz().map_err(|error| of_usd(&error))?
     } else {
-        dressed.medium(kind)?
+        styled.medium(kind)?
     };
     Ok(Staged {
         kind,

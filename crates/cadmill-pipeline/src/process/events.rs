@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// The longest line that is understood, in bytes.
-const LONGEST_LINE: usize = 64 * 1024;
+const MAX_LINE_BYTES: usize = 64 * 1024;
 /// Progress is passed on in steps of at least this.
 const STEP: f64 = 0.002;
 
@@ -72,7 +72,7 @@ impl Events {
 
     fn push(&mut self, chunk: &[u8]) {
         for piece in chunk.split_inclusive(|byte| *byte == b'\n') {
-            if self.line.len() + piece.len() > LONGEST_LINE {
+            if self.line.len() + piece.len() > MAX_LINE_BYTES {
                 self.is_overlong = true;
                 self.line.clear();
             }
@@ -201,7 +201,7 @@ mod tests {
     #[test]
     fn an_overlong_line_is_left_out_and_the_next_is_read() {
         let text = [
-            vec![b' '; LONGEST_LINE + 1],
+            vec![b' '; MAX_LINE_BYTES + 1],
             b"{\"event\":\"done\"}\n{\"event\":\"failed\",\"code\":\"kernel_empty\"}\n".to_vec(),
         ]
         .concat();

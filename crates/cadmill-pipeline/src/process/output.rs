@@ -10,16 +10,16 @@ pub(super) const GLB: &str = "scene.glb";
 /// The report's name in the private folder.
 pub(super) const REPORT: &str = "report.json";
 /// The header of a GLB counts its bytes in 32 bits.
-const LARGEST_GLB: u64 = u32::MAX as u64;
+const MAX_GLB_BYTES: u64 = u32::MAX as u64;
 /// Some hundred bytes per part, so more than a million parts.
-const LARGEST_REPORT: u64 = 1 << 30;
+const MAX_REPORT_BYTES: u64 = 1 << 30;
 
 /// Reads the result of `request` from `folder`.
 pub(super) fn read(folder: &Path, request: &TessellationRequest) -> Result<Tessellation, Failure> {
-    let report = read_file(folder, REPORT, LARGEST_REPORT)?;
+    let report = read_file(folder, REPORT, MAX_REPORT_BYTES)?;
     let report: TessellationReport = serde_json::from_slice(&report)
         .map_err(|error| invalid(format!("`{REPORT}` cannot be read: {error}.")))?;
-    let glb = read_file(folder, GLB, LARGEST_GLB)?;
+    let glb = read_file(folder, GLB, MAX_GLB_BYTES)?;
     let scene =
         glb::read(&glb).map_err(|error| invalid(format!("`{GLB}` cannot be read: {error}.")))?;
     check_provenance(&scene, request)?;

@@ -5,7 +5,7 @@
 use std::{path::Path, sync::PoisonError, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, Product, Retried,
+    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, Retried, TaskOutput,
     TessellationRequest,
 };
 use cadmill_lock::{Held, LockError};
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{Made, cached, input, store};
-use crate::{Failpoint, convert::join, mill::Job, scratch, unsent};
+use crate::{Failpoint, convert::join, runner::Job, scratch, unsent};
 
 /// How often the lock of the content is tried.
 const POLL: Duration = Duration::from_millis(200);
@@ -34,7 +34,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     if let Some((glb, report)) = unsent::find(job).await {
         return made(job, glb, report, keep).await;
     }
-    let settings = &job.mill.settings;
+    let settings = &job.runner.settings;
     let folder = scratch::private_folder(&settings.scratch)?;
     job.meter.enter("fetch");
     let source = job.file.source;
@@ -44,14 +44,14 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         source: path,
         source_hash: source.sha256,
         source_faces: declared_faces(job.file.step.as_ref()),
-        recipe: settings.making.recipe(),
+        recipe: settings.plan.recipe(),
         timeout: settings.timeout,
         memory_bytes: settings.memory_bytes,
         threads: settings.threads,
     };
     Failpoint::BeforeSpawn.reach();
     let cancelled = Cancelled::when(job.cancelled.clone().cancelled_owned());
-    let tessellator = &job.mill.tessellator;
+    let tessellator = &job.runner.tessellator;
     let tessellated = tessellator.tessellate(&request, job.meter.sink(), cancelled);
     let tessellated = tessellated.await?;
     Failpoint::AfterTessellation.reach();
@@ -62,7 +62,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
 async fn made(job: &Job<'_>, glb: Vec<u8>, report: Value, content: Held) -> Result<Made, Failure> {
     let coarser = coarser_input(job, &report);
     let product = match (store(job, glb, report).await?, coarser) {
-        (Product::Asset(made), Some(input)) => Product::Coarser { made, input },
+        (TaskOutput::Asset(made), Some(input)) => TaskOutput::Coarser { made, input },
         (product, _) => product,
     };
     Ok(Made {
@@ -74,7 +74,7 @@ async fn made(job: &Job<'_>, glb: Vec<u8>, report: Value, content: Held) -> Resu
 /// The input of a scene that was made by a coarser try, as its report says.
 fn coarser_input(job: &Job<'_>, report: &Value) -> Option<Input> {
     let retried: Retried = serde_json::from_value(report.get("retried")?.clone()).ok()?;
-    let recipe = job.mill.settings.making.recipe();
+    let recipe = job.runner.settings.plan.recipe();
     let conditions = retried.conditions?;
     Some(job.claim.input.coarser(recipe, &conditions))
 }
@@ -83,26 +83,26 @@ fn coarser_input(job: &Job<'_>, report: &Value) -> Option<Input> {
 /// fail again. None if it is to be tried again all the same.
 async fn coarser_before(job: &Job<'_>) -> Result<Option<Made>, Failure> {
     let assets = job
-        .mill
-        .ask(job.mill.records.assets.of_file(job.file.id))
+        .runner
+        .ask(job.runner.records.assets.of_file(job.file.id))
         .await?;
     let wanted = &job.claim.input;
     let coarser: Vec<_> = assets
         .into_iter()
         .filter(|asset| asset.input.is_coarser_than(wanted))
         .collect();
-    if job.claim.forced || coarser.is_empty() {
+    if job.claim.force || coarser.is_empty() {
         return Ok(None);
     }
     // Work is done for a scene that is there only when the recipe is to be tried again.
-    let row = job.mill.row(job.claim.work).await?.unwrap_or_default();
+    let row = job.runner.row(job.claim.work).await?.unwrap_or_default();
     if row.ready.is_some_and(|ready| ready.is_coarser_than(wanted)) {
         return Ok(None);
     }
-    let conditions = job.mill.conditions().await?;
-    let input = wanted.coarser(job.mill.settings.making.recipe(), &conditions);
+    let conditions = job.runner.conditions().await?;
+    let input = wanted.coarser(job.runner.settings.plan.recipe(), &conditions);
     let found = coarser.iter().find(|asset| asset.input == input);
-    Ok(found.map(|asset| Product::Cached(asset.id).into()))
+    Ok(found.map(|asset| TaskOutput::Cached(asset.id).into()))
 }
 
 /// The lock that was taken before the claim; else waits for others that tessellate the same bytes by
@@ -116,8 +116,8 @@ async fn content_lock(job: &Job<'_>) -> Result<Held, Failure> {
     if let Some(held) = taken {
         return Ok(held);
     }
-    let key = job.mill.content_key(job.file);
-    let (lock, lease) = (&job.mill.lock, job.mill.settings.lease);
+    let key = job.runner.content_key(job.file);
+    let (lock, lease) = (&job.runner.lock, job.runner.settings.lease);
     loop {
         let held = Held::try_acquire_while(lock, &key, lease, job.renewal).await;
         if let Some(held) = held.map_err(|error| lock_lost(&error))? {

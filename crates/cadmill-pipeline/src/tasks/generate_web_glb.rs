@@ -3,7 +3,7 @@
 use cadmill_domain::{Failure, MediaKind};
 
 use super::{Made, scene};
-use crate::mill::Job;
+use crate::runner::Job;
 
 pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     scene::derive(job, MediaKind::WebGlb).await

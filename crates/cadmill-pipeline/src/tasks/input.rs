@@ -5,14 +5,14 @@ use std::path::{Path, PathBuf};
 use cadmill_domain::{Blob, BlobLoss, Failure, TaskKind, report_blob_loss};
 use tracing::warn;
 
-use crate::{figures, mill::Job};
+use crate::{metrics, runner::Job};
 
 /// The bytes of a blob.
 ///
 /// # Errors
 /// As [`lost`], or as the blob store says.
 pub(super) async fn get(job: &Job<'_>, blob: &Blob) -> Result<Vec<u8>, Failure> {
-    match job.mill.blobs.get(blob).await {
+    match job.runner.blobs.get(blob).await {
         Err(failure) => Err(lost(job, blob, failure).await),
         got => got,
     }
@@ -23,7 +23,7 @@ pub(super) async fn get(job: &Job<'_>, blob: &Blob) -> Result<Vec<u8>, Failure> 
 /// # Errors
 /// As [`lost`], or as the blob store says.
 pub(super) async fn fetch(job: &Job<'_>, blob: &Blob, folder: &Path) -> Result<PathBuf, Failure> {
-    match job.mill.blobs.fetch(blob, folder).await {
+    match job.runner.blobs.fetch(blob, folder).await {
         Err(failure) => Err(lost(job, blob, failure).await),
         fetched => fetched,
     }
@@ -34,7 +34,7 @@ pub(super) async fn fetch(job: &Job<'_>, blob: &Blob, folder: &Path) -> Result<P
 /// # Errors
 /// If the blob store or the database does not answer.
 pub(super) async fn is_there(job: &Job<'_>, blob: &Blob) -> Result<bool, Failure> {
-    let Err(failure) = job.mill.blobs.read(blob, 0..0).await else {
+    let Err(failure) = job.runner.blobs.read(blob, 0..0).await else {
         return Ok(true);
     };
     report(job, blob, failure).await.map(|_| false)
@@ -52,10 +52,10 @@ pub(super) async fn lost(job: &Job<'_>, blob: &Blob, failure: Failure) -> Failur
 }
 
 async fn report(job: &Job<'_>, blob: &Blob, failure: Failure) -> Result<BlobLoss, Failure> {
-    let (blobs, ledger) = (&*job.mill.blobs, &*job.mill.records.ledger);
-    let worker = &job.mill.settings.worker;
+    let (blobs, ledger) = (&*job.runner.blobs, &*job.runner.records.ledger);
+    let worker = &job.runner.settings.worker;
     let loss = report_blob_loss(blobs, ledger, blob, failure, worker).await?;
-    figures::blob_lost("work");
+    metrics::blob_lost("work");
     warn!(
         cad_file.id = %job.file.id, blob.sha256 = %blob.sha256, blob.bytes = blob.bytes,
         media = loss.media, sources = loss.sources, "bytes are missing or damaged",

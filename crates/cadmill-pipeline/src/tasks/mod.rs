@@ -10,23 +10,23 @@ mod scene;
 
 use bytes::Bytes;
 use cadmill_domain::{
-    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, NewMediaAsset, Product, TaskKind,
-    keep_intended, provenance::note_forced, sentence,
+    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, NewMediaAsset, TaskKind, TaskOutput,
+    keep_intended, provenance::note_force, sentence,
 };
 use cadmill_lock::Held;
 
-use crate::{Failpoint, mill::Job, unsent};
+use crate::{Failpoint, runner::Job, unsent};
 
 /// What a task has made.
 #[derive(Debug)]
 pub(crate) struct Made {
-    pub(crate) product: Product,
+    pub(crate) product: TaskOutput,
     /// Held until it is published: others wait to use it.
     pub(crate) keep: Option<Held>,
 }
 
-impl From<Product> for Made {
-    fn from(product: Product) -> Self {
+impl From<TaskOutput> for Made {
+    fn from(product: TaskOutput) -> Self {
         let keep = None;
         Self { product, keep }
     }
@@ -56,15 +56,15 @@ pub(crate) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
 /// The medium of this kind that was made of the same, of this file or of any other; none if it is to
 /// be made again all the same.
 async fn cached(job: &Job<'_>, kind: MediaKind) -> Result<Option<Made>, Failure> {
-    if job.claim.forced {
+    if job.claim.force {
         return Ok(None);
     }
-    let found = job.mill.records.assets.made_of(kind, &job.claim.input);
-    let Some(asset) = job.mill.ask(found).await? else {
+    let found = job.runner.records.assets.made_of(kind, &job.claim.input);
+    let Some(asset) = job.runner.ask(found).await? else {
         return Ok(None);
     };
     if input::is_there(job, &asset.blob).await? {
-        return Ok(Some(Product::Cached(asset.id).into()));
+        return Ok(Some(TaskOutput::Cached(asset.id).into()));
     }
     Ok(None)
 }
@@ -74,19 +74,23 @@ async fn store(
     job: &Job<'_>,
     bytes: Vec<u8>,
     mut report: serde_json::Value,
-) -> Result<Product, Failure> {
-    if job.claim.forced {
-        note_forced(&mut report);
+) -> Result<TaskOutput, Failure> {
+    if job.claim.force {
+        note_force(&mut report);
     }
     send(job, bytes.into(), report).await
 }
 
 /// Sends the bytes of a medium to the blob store. If that fails they are kept for the next try.
-async fn send(job: &Job<'_>, bytes: Bytes, report: serde_json::Value) -> Result<Product, Failure> {
+async fn send(
+    job: &Job<'_>,
+    bytes: Bytes,
+    report: serde_json::Value,
+) -> Result<TaskOutput, Failure> {
     job.meter.enter("store");
     Failpoint::BeforeBlob.reach();
     let stored = match intend(job, ContentHash::of(&bytes)).await {
-        Ok(intent) => keep_intended(&*job.mill.blobs, bytes.clone(), intent).await,
+        Ok(intent) => keep_intended(&*job.runner.blobs, bytes.clone(), intent).await,
         Err(failure) => Err(failure),
     };
     let blob = match stored {
@@ -100,16 +104,16 @@ async fn send(job: &Job<'_>, bytes: Bytes, report: serde_json::Value) -> Result<
     };
     unsent::forget(job).await;
     Failpoint::AfterBlob.reach();
-    Ok(Product::Asset(NewMediaAsset { blob, report }))
+    Ok(TaskOutput::Asset(NewMediaAsset { blob, report }))
 }
 
 /// Records that a row will refer to a blob. While the database is away, or read-only, it is asked
 /// again: what was made waits for it.
 async fn intend(job: &Job<'_>, sha256: ContentHash) -> Result<BlobIntent, Failure> {
-    let refs = &job.mill.records.refs;
+    let refs = &job.runner.records.refs;
     let intended = job
-        .mill
-        .insist(&job.cancelled, || refs.intend(sha256))
+        .runner
+        .retry_while_unavailable(&job.cancelled, || refs.intend(sha256))
         .await;
     intended.map_err(|error| {
         if job.cancelled.is_cancelled() {

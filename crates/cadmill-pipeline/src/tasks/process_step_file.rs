@@ -1,6 +1,6 @@
 //! `process_step_file`: hashes the file again and reads header, units and product structure.
 
-use cadmill_domain::{Failure, FailureCode, Product};
+use cadmill_domain::{Failure, FailureCode, TaskOutput};
 use cadmill_step::inspect_path;
 use serde_json::json;
 use tokio::task::spawn_blocking;
@@ -8,13 +8,13 @@ use tokio::task::spawn_blocking;
 use super::{Made, input};
 use crate::{
     convert::{join, refuse_what_cannot_be_laid_out},
-    mill::Job,
+    runner::Job,
     scratch,
 };
 
 pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     job.meter.enter("read");
-    let folder = scratch::private_folder(&job.mill.settings.scratch)?;
+    let folder = scratch::private_folder(&job.runner.settings.scratch)?;
     let source = job.file.source;
     let path = input::fetch(job, &source, folder.path()).await?;
     let found = join(spawn_blocking(move || Ok(inspect_path(&path)?)).await)?;
@@ -24,5 +24,5 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         return Err(input::lost(job, &source, failure).await);
     }
     refuse_what_cannot_be_laid_out(&found.counts)?;
-    Ok(Product::Step(json!(found)).into())
+    Ok(TaskOutput::Step(json!(found)).into())
 }

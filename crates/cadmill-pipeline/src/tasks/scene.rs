@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind, TaskPayload};
+use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind, Work};
 use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{Made, cached, input, store};
 use crate::{
     CONVERTER,
-    convert::{Dressed, join},
-    mill::Job,
+    convert::{StyledScene, join},
+    runner::Job,
 };
 
 /// Makes the medium of this kind of the canonical scene and the materials of the file.
@@ -23,8 +23,8 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
     job.meter.enter("make");
     let materials = Arc::new(job.file.materials.clone());
     let made = spawn_blocking(move || {
-        let dressed = Dressed::new(canonical, materials)?;
-        Ok((dressed.medium(kind)?, dressed.overlay.unmatched))
+        let styled = StyledScene::new(canonical, materials)?;
+        Ok((styled.medium(kind)?, styled.overlay.unmatched))
     });
     let (bytes, unmatched) = join(made.await)?;
     let report = json!({ "converter": CONVERTER, "unmatched_materials": unmatched });
@@ -37,9 +37,9 @@ async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
     let kind = TaskKind::Make(MediaKind::GltfGeometry);
     let wanted = job.claim.input.scene();
     let cad_file_id = job.file.id;
-    let row = job.mill.row(TaskPayload { cad_file_id, kind }).await?;
+    let row = job.runner.row(Work { cad_file_id, kind }).await?;
     let asset = match row.and_then(|row| row.asset) {
-        Some(id) => job.mill.ask(job.mill.records.assets.get(id)).await?,
+        Some(id) => job.runner.ask(job.runner.records.assets.get(id)).await?,
         None => None,
     };
     let asset = asset.filter(|asset| asset.input == wanted);

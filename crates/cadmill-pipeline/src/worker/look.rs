@@ -2,13 +2,13 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cadmill_domain::{Lane, QueuedWork, TaskPayload, WorkQuery};
+use cadmill_domain::{Lane, QueuedWork, Work, WorkQuery};
 use cadmill_lock::LockKey;
 use tokio::time::Instant;
 use tracing::debug;
 
 use super::{Worker, of_lane};
-use crate::mill::{TaskError, lock_key};
+use crate::runner::{TaskError, lock_key};
 
 /// How much of a lane of the queue is looked at in one go, at least.
 const PAGE: usize = 64;
@@ -48,7 +48,9 @@ impl Worker {
             return Ok(());
         }
         let claims: Vec<_> = open.iter().map(|open| open.claim.clone()).collect();
-        let standing = self.mill.ask(self.mill.records.ledger.standing(&claims));
+        let standing = self
+            .runner
+            .ask(self.runner.records.ledger.standing(&claims));
         let standing = standing.await?;
         for (open, confirmed) in open.iter().zip(standing) {
             open.hear(confirmed);
@@ -66,8 +68,8 @@ impl Worker {
         if query.reads + query.makes == 0 {
             return Ok(false);
         }
-        let ledger = self.mill.records.ledger.clone();
-        let next = self.mill.ask(ledger.next(&query)).await?;
+        let ledger = self.runner.records.ledger.clone();
+        let next = self.runner.ask(ledger.next(&query)).await?;
         let may_be_more = Lane::ALL.into_iter().any(|lane| {
             let limit = query.limit(lane);
             limit > 0 && of_lane(lane, next.iter().map(|queued| &queued.work)) == limit
@@ -81,8 +83,8 @@ impl Worker {
         }
         // Without locks nothing is claimed.
         let keys: Vec<LockKey> = new.iter().map(|queued| lock_key(queued.work)).collect();
-        let held = self.mill.lock.held(&keys).await?;
-        let mut put_off: BTreeMap<Duration, Vec<TaskPayload>> = BTreeMap::new();
+        let held = self.runner.lock.held(&keys).await?;
+        let mut put_off: BTreeMap<Duration, Vec<Work>> = BTreeMap::new();
         for (queued, is_held) in new.into_iter().zip(held) {
             let work = queued.work;
             if is_held {
@@ -102,7 +104,7 @@ impl Worker {
                 ?wait,
                 "Locked elsewhere, so it is put off."
             );
-            self.mill.put_off(&work, wait).await?;
+            self.runner.put_off(&work, wait).await?;
         }
         Ok(may_be_more)
     }

@@ -10,21 +10,21 @@ use cadmill_domain::{Cancelled, Failure, FailureCode, Phase, Tessellation, Tesse
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use crate::mill::{Leash, Mill, Watch, example};
+use crate::test_folder::{Leash, TestFolder, Watch, example};
 
 /// A tessellation that hangs, once it does.
 struct Hanging {
-    mill: Mill,
+    folder: TestFolder,
     leash: Leash,
     cancel: CancellationToken,
     task: JoinHandle<Result<Tessellation, Failure>>,
 }
 
 async fn hang(order: &str) -> Hanging {
-    let mill = Mill::new();
-    let leash = mill.leash();
-    let request = mill.request(&format!("{order} {}", leash.word()));
-    let tessellator = mill.tessellator();
+    let folder = TestFolder::new();
+    let leash = folder.leash();
+    let request = folder.request(&format!("{order} {}", leash.word()));
+    let tessellator = folder.tessellator();
     let cancel = CancellationToken::new();
     let cancelled = Cancelled::when(cancel.clone().cancelled_owned());
     let (seen_tx, mut seen) = mpsc::unbounded_channel();
@@ -34,7 +34,7 @@ async fn hang(order: &str) -> Hanging {
     });
     while seen.recv().await.expect("the child gets that far") != Phase::Mesh {}
     Hanging {
-        mill,
+        folder,
         leash,
         cancel,
         task,
@@ -47,7 +47,7 @@ async fn check_cancelled(order: &str) {
     let failure = hanging.task.await.unwrap().unwrap_err();
     assert_eq!(failure.code, FailureCode::Cancelled);
     hanging.leash.assert_all_are_gone_and_reaped();
-    hanging.mill.assert_scratch_is_empty();
+    hanging.folder.assert_scratch_is_empty();
 }
 
 #[tokio::test]
@@ -70,16 +70,16 @@ async fn dropping_the_future_leaves_nothing() {
     let hanging = hang("grandchild").await;
     hanging.task.abort();
     assert!(hanging.task.await.unwrap_err().is_cancelled());
-    hanging.mill.assert_scratch_is_empty();
+    hanging.folder.assert_scratch_is_empty();
     hanging.leash.assert_all_are_gone_and_reaped();
 }
 
 #[tokio::test]
 async fn a_grandchild_that_outlives_the_child_is_ended() {
-    let mill = Mill::new();
-    let leash = mill.leash();
-    let request = mill.request(&format!("leave-grandchild {}", leash.word()));
-    assert!(mill.run(&request).await.is_ok());
+    let folder = TestFolder::new();
+    let leash = folder.leash();
+    let request = folder.request(&format!("leave-grandchild {}", leash.word()));
+    assert!(folder.run(&request).await.is_ok());
     leash.assert_all_are_gone();
 }
 
@@ -87,12 +87,12 @@ async fn a_grandchild_that_outlives_the_child_is_ended() {
 #[cfg(target_os = "linux")]
 #[tokio::test]
 async fn killing_the_parent_leaves_no_child() {
-    let mill = Mill::new();
-    let leash = mill.leash();
-    let source = mill.step("part.step", &format!("hang {}", leash.word()));
+    let folder = TestFolder::new();
+    let leash = folder.leash();
+    let source = folder.step("part.step", &format!("hang {}", leash.word()));
     let mut parent = Command::new(example("doomed-parent"))
         .arg(example("fake-tessellator"))
-        .args([&source, &mill.scratch()])
+        .args([&source, &folder.scratch()])
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();

@@ -5,59 +5,59 @@ use cadmill_domain::{
     FailureCode, Ledger as _, MediaKind, MediaState, Requested, Requester, RowState, StepEvent,
     TaskOutcome,
 };
-use cadmill_pipeline::Mill;
+use cadmill_pipeline::TaskRunner;
 
 use crate::{
+    harness::{GLTF, Harness, STEP, THUMBNAIL, UPLOAD, USD, WEB, Working, run, start, work},
     kernel::{Answer, Calls, Kernel},
-    mill::step,
-    plant::{GLTF, Plant, STEP, THUMBNAIL, UPLOAD, USD, WEB, Working, run, start, work},
+    test_folder::step,
 };
 
 /// Lets a worker make a coarser scene of a new file, and all that is made of that.
-async fn coarser(plant: &Plant, calls: &mut Calls) -> cadmill_domain::CadFileId {
-    let id = plant.bring("part.step", &step("part"), UPLOAD).await;
-    let worker = plant.worker(1);
+async fn coarser(harness: &Harness, calls: &mut Calls) -> cadmill_domain::CadFileId {
+    let id = harness.bring("part.step", &step("part"), UPLOAD).await;
+    let worker = harness.worker(1);
     calls.next().await.answer(Answer::MadeCoarser);
-    plant.journal.wait_for_all(1).await;
+    harness.journal.wait_for_all(1).await;
     worker.stop().await;
     id
 }
 
 /// A worker that has looked around once.
-async fn looked_around(plant: &Plant, mill: Mill) -> Working {
-    let worker = plant.worker_of(mill, 1);
+async fn looked_around(harness: &Harness, runner: TaskRunner) -> Working {
+    let worker = harness.worker_of(runner, 1);
     tokio::time::sleep(std::time::Duration::from_mins(1)).await;
     worker
 }
 
-async fn states(plant: &Plant, id: cadmill_domain::CadFileId) -> Vec<(MediaKind, MediaState)> {
-    let media = plant.overview(id).await.media.into_iter();
+async fn states(harness: &Harness, id: cadmill_domain::CadFileId) -> Vec<(MediaKind, MediaState)> {
+    let media = harness.overview(id).await.media.into_iter();
     media.map(|status| (status.kind, status.state)).collect()
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_coarser_scene_is_made_once_and_everything_is_made_of_it() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = coarser(&plant, &mut calls).await;
-    for (kind, state) in states(&plant, id).await {
+    let harness = Harness::new(kernel.clone());
+    let id = coarser(&harness, &mut calls).await;
+    for (kind, state) in states(&harness, id).await {
         assert_eq!(state, MediaState::Stale, "{kind}");
     }
-    let scene = plant.assets(id, GLTF).await.remove(0);
+    let scene = harness.assets(id, GLTF).await.remove(0);
     assert!(scene.input.is_coarser());
     assert_eq!(scene.report["retried"]["first"]["code"], "kernel_crash");
     for kind in [USD, WEB, THUMBNAIL] {
-        let made = plant.assets(id, kind).await.remove(0);
+        let made = harness.assets(id, kind).await.remove(0);
         assert_eq!(made.input.scene(), scene.input, "{kind}");
-        let row = plant.row(id, kind).await;
+        let row = harness.row(id, kind).await;
         assert_eq!(row.state, RowState::Idle, "{kind}");
     }
     // Asked by name it is there, too.
     assert_eq!(
-        run(&plant.mill, id, GLTF).await,
+        run(&harness.runner, id, GLTF).await,
         TaskOutcome::Cached(scene.id)
     );
-    let worker = looked_around(&plant, plant.mill.clone()).await;
+    let worker = looked_around(&harness, harness.runner.clone()).await;
     worker.stop().await;
     assert_eq!(kernel.runs(), 1);
 }
@@ -65,16 +65,16 @@ async fn a_coarser_scene_is_made_once_and_everything_is_made_of_it() {
 #[tokio::test(start_paused = true)]
 async fn the_same_bytes_of_another_file_are_tried_by_the_recipe() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    coarser(&plant, &mut calls).await;
-    let twin = plant.bring("twin.step", &step("part"), UPLOAD).await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel.clone());
+    coarser(&harness, &mut calls).await;
+    let twin = harness.bring("twin.step", &step("part"), UPLOAD).await;
+    let worker = harness.worker(1);
     let call = calls.next().await;
-    assert_eq!(call.request.recipe, plant.mill.settings.making.recipe());
+    assert_eq!(call.request.recipe, harness.runner.settings.plan.recipe());
     call.answer(Answer::Made);
-    plant.journal.wait_for_all(2).await;
+    harness.journal.wait_for_all(2).await;
     worker.stop().await;
-    for (kind, state) in states(&plant, twin).await {
+    for (kind, state) in states(&harness, twin).await {
         assert_eq!(state, MediaState::Ready, "{kind}");
     }
     assert_eq!(kernel.runs(), 2);
@@ -83,15 +83,15 @@ async fn the_same_bytes_of_another_file_are_tried_by_the_recipe() {
 #[tokio::test(start_paused = true)]
 async fn what_is_stale_is_made_by_the_recipe_when_that_is_asked() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = coarser(&plant, &mut calls).await;
-    let stale = plant.store.request_stale(None, Requester::SHARED).await;
+    let harness = Harness::new(kernel.clone());
+    let id = coarser(&harness, &mut calls).await;
+    let stale = harness.store.request_stale(None, Requester::SHARED).await;
     assert_eq!(stale.unwrap().queued, 1);
-    let worker = plant.worker(1);
+    let worker = harness.worker(1);
     calls.next().await.answer(Answer::Made);
-    plant.journal.wait_for_all(2).await;
+    harness.journal.wait_for_all(2).await;
     worker.stop().await;
-    for (kind, state) in states(&plant, id).await {
+    for (kind, state) in states(&harness, id).await {
         assert_eq!(state, MediaState::Ready, "{kind}");
     }
     assert_eq!(kernel.runs(), 2);
@@ -100,97 +100,101 @@ async fn what_is_stale_is_made_by_the_recipe_when_that_is_asked() {
 #[tokio::test(start_paused = true)]
 async fn other_conditions_try_the_recipe_once() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = coarser(&plant, &mut calls).await;
-    let mut roomier = plant.mill.clone();
+    let harness = Harness::new(kernel.clone());
+    let id = coarser(&harness, &mut calls).await;
+    let mut roomier = harness.runner.clone();
     roomier.settings.memory_bytes *= 2;
-    let mut patient = plant.mill.clone();
+    let mut patient = harness.runner.clone();
     patient.settings.timeout *= 2;
     let mut runs = 1;
-    for (name, mill, version) in [
-        ("another kernel", &plant.mill, "newer kernel"),
+    for (name, runner, version) in [
+        ("another kernel", &harness.runner, "newer kernel"),
         ("more memory", &roomier, "newer kernel"),
         ("more time", &patient, "newer kernel"),
     ] {
         kernel.become_version(version);
-        let worker = plant.worker_of(mill.clone(), 1);
+        let worker = harness.worker_of(runner.clone(), 1);
         calls.next().await.answer(Answer::MadeCoarser);
         runs += 1;
-        plant
+        harness
             .journal
             .wait_for(StepEvent::StepDone, &[GLTF], runs)
             .await;
         worker.stop().await;
-        let again = looked_around(&plant, mill.clone()).await;
+        let again = looked_around(&harness, runner.clone()).await;
         again.stop().await;
         assert_eq!(kernel.runs(), runs, "{name}: once");
-        assert_eq!(plant.row(id, GLTF).await.state, RowState::Idle, "{name}");
+        assert_eq!(harness.row(id, GLTF).await.state, RowState::Idle, "{name}");
     }
     // Each has left its scene, so none tries again.
-    for mill in [&plant.mill, &roomier, &patient] {
-        let worker = looked_around(&plant, mill.clone()).await;
+    for runner in [&harness.runner, &roomier, &patient] {
+        let worker = looked_around(&harness, runner.clone()).await;
         worker.stop().await;
     }
     kernel.become_version("no kernel");
-    let first = looked_around(&plant, plant.mill.clone()).await;
+    let first = looked_around(&harness, harness.runner.clone()).await;
     first.stop().await;
     assert_eq!(kernel.runs(), runs);
     // One that succeeds ends it.
     kernel.become_version("newest kernel");
-    let worker = plant.worker_of(plant.mill.clone(), 1);
+    let worker = harness.worker_of(harness.runner.clone(), 1);
     calls.next().await.answer(Answer::Made);
-    plant
+    harness
         .journal
         .wait_for(StepEvent::StepDone, &[GLTF], runs + 1)
         .await;
     worker.stop().await;
     let scene = (MediaKind::GltfGeometry, MediaState::Ready);
-    assert_eq!(states(&plant, id).await[0], scene);
-    assert_eq!(plant.store.coarser().await.unwrap(), []);
+    assert_eq!(states(&harness, id).await[0], scene);
+    assert_eq!(harness.store.coarser().await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn bytes_that_come_back_find_their_coarser_scene() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = coarser(&plant, &mut calls).await;
-    plant.replace(id, &step("other")).await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel.clone());
+    let id = coarser(&harness, &mut calls).await;
+    harness.replace(id, &step("other")).await;
+    let worker = harness.worker(1);
     calls.next().await.answer(Answer::Made);
-    plant.journal.wait_for_all(2).await;
-    plant.replace(id, &step("part")).await;
-    plant.journal.wait_for_all(3).await;
+    harness.journal.wait_for_all(2).await;
+    harness.replace(id, &step("part")).await;
+    harness.journal.wait_for_all(3).await;
     worker.stop().await;
-    assert!(plant.row(id, GLTF).await.ready.unwrap().is_coarser());
+    assert!(harness.row(id, GLTF).await.ready.unwrap().is_coarser());
     assert_eq!(kernel.runs(), 2, "the recipe would fail again");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_tessellator_that_is_killed_from_outside_is_tried_again_a_few_times() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let worker = harness.worker(1);
     for killed in 1..=5 {
         let call = calls.next().await;
-        assert_eq!(call.request.recipe, plant.mill.settings.making.recipe());
+        assert_eq!(call.request.recipe, harness.runner.settings.plan.recipe());
         call.answer(Answer::Failed(FailureCode::KernelKilled));
-        plant
+        harness
             .journal
             .wait_for(StepEvent::StepFailed, &[GLTF], killed)
             .await;
     }
     worker.stop().await;
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!(row.state, RowState::Failed);
     assert_eq!(row.failure.unwrap().code, FailureCode::KernelKilled);
-    assert_eq!(plant.assets(id, GLTF).await, [], "nothing coarser was made");
+    assert_eq!(
+        harness.assets(id, GLTF).await,
+        [],
+        "nothing coarser was made"
+    );
     // It is tried again when that is asked.
-    let request = plant.store.request(work(id, GLTF), UPLOAD).await;
+    let request = harness.store.request(work(id, GLTF), UPLOAD).await;
     assert_eq!(request.unwrap(), Some(Requested::Queued));
-    let made = start(&plant.mill, id, GLTF);
+    let made = start(&harness.runner, id, GLTF);
     calls.next().await.answer(Answer::Made);
     assert!(matches!(made.await.unwrap(), TaskOutcome::Made(_)));
-    assert_eq!(plant.row(id, STEP).await.state, RowState::Idle);
+    assert_eq!(harness.row(id, STEP).await.state, RowState::Idle);
     assert_eq!(kernel.runs(), 6);
 }

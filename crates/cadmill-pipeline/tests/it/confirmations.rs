@@ -9,30 +9,35 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, Blobs as _, CadFiles as _, Doorbell as _, FailureCode, Ledger as _, MockLedger, Request,
-    RowState, StepEvent, StoreError, TaskKind, TaskOutcome, WorkerName,
+    Blob, Blobs as _, CadFiles as _, FailureCode, Ledger as _, MockLedger, Request, RowState,
+    StepEvent, StoreError, TaskKind, TaskOutcome, WorkNotifier as _, WorkerName,
 };
 use cadmill_lock::{DedupLock as _, Lease, LockKey};
-use cadmill_pipeline::Mill;
+use cadmill_pipeline::TaskRunner;
 use futures_util::FutureExt as _;
 use tokio::time::{Instant, sleep};
 
 use crate::{
+    harness::{GLTF, Harness, LEASE, POLL, STEP, UPLOAD, USD, retry_while_busy, run, start, work},
     kernel::{Answer, Kernel},
-    mill::step,
-    plant::{GLTF, LEASE, POLL, Plant, STEP, UPLOAD, USD, patiently, run, start, work},
+    test_folder::step,
     unreliable::{away, else_as_in, if_reachable_as_in},
 };
 
 /// A mill whose database is away while the switch is on.
-fn cut_off(plant: &Plant, name: &str) -> (Mill, Arc<AtomicBool>) {
+fn cut_off(harness: &Harness, name: &str) -> (TaskRunner, Arc<AtomicBool>) {
     let is_away = Arc::new(AtomicBool::new(false));
-    let mill = cut_off_by(&is_away, MockLedger::new(), plant, name);
-    (mill, is_away)
+    let runner = cut_off_by(&is_away, MockLedger::new(), harness, name);
+    (runner, is_away)
 }
 
 /// The same, with a ledger of which something was expected before.
-fn cut_off_by(is_away: &Arc<AtomicBool>, ledger: MockLedger, plant: &Plant, name: &str) -> Mill {
+fn cut_off_by(
+    is_away: &Arc<AtomicBool>,
+    ledger: MockLedger,
+    harness: &Harness,
+    name: &str,
+) -> TaskRunner {
     let switch = is_away.clone();
     let reach = move || {
         if switch.load(Ordering::SeqCst) {
@@ -41,61 +46,61 @@ fn cut_off_by(is_away: &Arc<AtomicBool>, ledger: MockLedger, plant: &Plant, name
             Ok(())
         }
     };
-    let ledger = if_reachable_as_in(ledger, &plant.store, reach);
-    let mut mill = plant.mill.clone();
-    mill.settings.worker = WorkerName::new(name);
-    mill.records.ledger = Arc::new(ledger);
-    mill.lock = Arc::new(plant.lock.shared_with(name));
-    mill
+    let ledger = if_reachable_as_in(ledger, &harness.store, reach);
+    let mut runner = harness.runner.clone();
+    runner.settings.worker = WorkerName::new(name);
+    runner.records.ledger = Arc::new(ledger);
+    runner.lock = Arc::new(harness.lock.shared_with(name));
+    runner
 }
 
 /// Forgets who holds this key, as a flush of the lock store does.
-async fn flush(plant: &Plant, key: &LockKey) {
+async fn flush(harness: &Harness, key: &LockKey) {
     // The fake knows a lease by its token, so the key is taken over and given back.
-    plant.lock.forget_all();
-    assert_eq!(plant.lock.holder(key).await.unwrap(), None);
+    harness.lock.forget_all();
+    assert_eq!(harness.lock.holder(key).await.unwrap(), None);
 }
 
 #[tokio::test(start_paused = true)]
 async fn five_flushes_of_the_locks_cost_nothing() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
     let workers = ["a", "b"].map(|name| {
-        let mut mill = plant.mill.clone();
-        mill.settings.worker = WorkerName::new(name);
-        plant.worker_of(mill, 2)
+        let mut runner = harness.runner.clone();
+        runner.settings.worker = WorkerName::new(name);
+        harness.worker_of(runner, 2)
     });
     let call = calls.next().await;
     let key = LockKey::glb_geometry(id);
     for _ in 0..5 {
-        flush(&plant, &key).await;
+        flush(&harness, &key).await;
         // Both look for claims whose locks are free.
         sleep(2 * POLL + LEASE / 3).await;
-        assert!(plant.lock.holder(&key).await.unwrap().is_some());
+        assert!(harness.lock.holder(&key).await.unwrap().is_some());
     }
     assert!(!call.is_cancelled());
     call.answer(Answer::Made);
-    plant.journal.wait_for_all(1).await;
+    harness.journal.wait_for_all(1).await;
     for worker in workers {
         worker.stop().await;
     }
     assert_eq!(kernel.runs(), 1);
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!((row.fence.0, row.crashes), (1, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn others_take_over_from_a_worker_that_alone_cannot_reach_the_database() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let (silent, is_away) = cut_off(&plant, "silent");
-    let silent = plant.worker_of(silent, 1);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let (silent, is_away) = cut_off(&harness, "silent");
+    let silent = harness.worker_of(silent, 1);
     let old = calls.next().await;
     is_away.store(true, Ordering::SeqCst);
     let since = Instant::now();
-    let other = plant.worker(1);
+    let other = harness.worker(1);
     let new = calls.next().await;
     let took = since.elapsed();
     assert!(took <= 2 * LEASE, "{took:?}");
@@ -104,10 +109,10 @@ async fn others_take_over_from_a_worker_that_alone_cannot_reach_the_database() {
     is_away.store(false, Ordering::SeqCst);
     old.heed().await;
     new.answer(Answer::Made);
-    plant.journal.wait_for_all(1).await;
+    harness.journal.wait_for_all(1).await;
     silent.stop().await;
     other.stop().await;
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!((row.state, row.fence.0), (RowState::Idle, 2));
     assert_eq!(kernel.runs(), 2);
 }
@@ -115,37 +120,37 @@ async fn others_take_over_from_a_worker_that_alone_cannot_reach_the_database() {
 #[tokio::test(start_paused = true)]
 async fn an_outage_for_all_costs_no_work() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let mills = ["a", "b", "c"].map(|name| cut_off(&plant, name));
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let mills = ["a", "b", "c"].map(|name| cut_off(&harness, name));
     let switches = mills.clone().map(|(_, switch)| switch);
     let set = |is_away| {
         for switch in &switches {
             switch.store(is_away, Ordering::SeqCst);
         }
     };
-    let workers = mills.map(|(mill, _)| plant.worker_of(mill, 1));
+    let workers = mills.map(|(runner, _)| harness.worker_of(runner, 1));
     let call = calls.next().await;
     for round in 0..3 {
         set(true);
         sleep(Duration::from_mins(10)).await;
         let key = LockKey::glb_geometry(id);
-        let holder = plant.lock.holder(&key).await.unwrap();
+        let holder = harness.lock.holder(&key).await.unwrap();
         assert_eq!(holder, None, "its lease may run out, round {round}");
         set(false);
         sleep(2 * LEASE).await;
         assert!(!call.is_cancelled(), "round {round}");
-        assert!(plant.lock.holder(&key).await.unwrap().is_some());
+        assert!(harness.lock.holder(&key).await.unwrap().is_some());
     }
     set(true);
     call.answer(Answer::Made);
     sleep(Duration::from_mins(10)).await;
     set(false);
-    plant.journal.wait_for_all(1).await;
+    harness.journal.wait_for_all(1).await;
     for worker in workers {
         worker.stop().await;
     }
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!((row.fence.0, row.crashes), (1, 0));
     assert_eq!(kernel.runs(), 1);
 }
@@ -154,23 +159,23 @@ async fn an_outage_for_all_costs_no_work() {
 async fn what_is_no_longer_wanted_is_stopped_at_once() {
     for how in ["bytes", "cancel", "removal"] {
         let (kernel, mut calls) = Kernel::waiting();
-        let plant = Plant::new(kernel);
-        let id = plant.ready_for(GLTF).await;
-        let worker = plant.worker(1);
+        let harness = Harness::new(kernel);
+        let id = harness.ready_for(GLTF).await;
+        let worker = harness.worker(1);
         let call = calls.next().await;
         let since = Instant::now();
         match how {
             "bytes" => {
-                let blob = plant.blobs.put(step("newer").into()).await.unwrap();
-                let replaced = plant
+                let blob = harness.blobs.put(step("newer").into()).await.unwrap();
+                let replaced = harness
                     .store
                     .replace_source(id, blob.into(), Request::ASKED, None);
                 replaced.await.unwrap();
             }
-            "cancel" => assert!(plant.store.cancel(work(id, GLTF)).await.unwrap()),
-            _ => assert!(plant.store.remove(id).await.unwrap()),
+            "cancel" => assert!(harness.store.cancel(work(id, GLTF)).await.unwrap()),
+            _ => assert!(harness.store.remove(id).await.unwrap()),
         }
-        plant.bell.ring().await;
+        harness.notifier.notify().await;
         call.heed().await;
         assert!(since.elapsed() < Duration::from_secs(1), "{how}");
         if how == "bytes" {
@@ -179,10 +184,10 @@ async fn what_is_no_longer_wanted_is_stopped_at_once() {
             assert!(since.elapsed() < Duration::from_secs(2));
             let newer = Blob::of(step("newer").as_bytes()).sha256;
             assert_eq!(call.request.source_hash, newer);
-            let row = plant.row(id, GLTF).await;
+            let row = harness.row(id, GLTF).await;
             assert_eq!((row.crashes, row.attempts), (0, 0));
             call.answer(Answer::Made);
-            plant.journal.wait_for_all(1).await;
+            harness.journal.wait_for_all(1).await;
         }
         worker.stop().await;
     }
@@ -199,8 +204,8 @@ async fn no_error_on_closing_leaves_a_claim_open() {
         ("hand back", refused),
     ] {
         let (kernel, mut calls) = Kernel::waiting();
-        let plant = Plant::new(kernel);
-        let id = plant.ready_for(GLTF).await;
+        let harness = Harness::new(kernel);
+        let id = harness.ready_for(GLTF).await;
         let mut ledger = MockLedger::new();
         match what {
             "publish" => {
@@ -216,29 +221,29 @@ async fn no_error_on_closing_leaves_a_claim_open() {
                 back.returning(move |_, _| Err(error()));
             }
         }
-        let mut mill = plant.mill.clone();
-        mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
-        let worker = plant.worker_of(mill, 1);
+        let mut runner = harness.runner.clone();
+        runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+        let worker = harness.worker_of(runner, 1);
         let call = calls.next().await;
         match what {
             "publish" => call.answer(Answer::Made),
             "fail" => call.answer(Answer::Failed(FailureCode::DiskFull)),
             _ => {
-                let blob = plant.blobs.put(step("newer").into()).await.unwrap();
-                let replaced = plant
+                let blob = harness.blobs.put(step("newer").into()).await.unwrap();
+                let replaced = harness
                     .store
                     .replace_source(id, blob.into(), Request::ASKED, None);
                 replaced.await.unwrap();
-                plant.bell.ring().await;
+                harness.notifier.notify().await;
                 call.heed().await;
             }
         }
         if what != "publish" {
             calls.next().await.answer(Answer::Made);
         }
-        plant.journal.wait_for_all(1).await;
+        harness.journal.wait_for_all(1).await;
         worker.stop().await;
-        let row = plant.row(id, GLTF).await;
+        let row = harness.row(id, GLTF).await;
         assert_eq!((row.state, row.crashes), (RowState::Idle, 0), "{what}");
     }
 }
@@ -246,19 +251,19 @@ async fn no_error_on_closing_leaves_a_claim_open() {
 #[tokio::test(start_paused = true)]
 async fn a_result_that_is_refused_fails_for_now() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
     let mut ledger = MockLedger::new();
     ledger
         .expect_publish()
         .times(1)
         .returning(|_, _| Err(StoreError::Refused("no".into())));
-    let mut mill = plant.mill.clone();
-    mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
+    let mut runner = harness.runner.clone();
+    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
     let (code, retry) = (FailureCode::Database, true);
-    let outcome = run(&mill, id, GLTF).await;
+    let outcome = run(&runner, id, GLTF).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry });
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!(
         (row.state, row.crashes, row.attempts),
         (RowState::Queued, 0, 1)
@@ -267,10 +272,10 @@ async fn a_result_that_is_refused_fails_for_now() {
 
 #[tokio::test(start_paused = true)]
 async fn a_claim_whose_answer_was_lost_is_undone() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     let mut ledger = MockLedger::new();
-    let store = plant.store.clone();
+    let store = harness.store.clone();
     ledger
         .expect_claim()
         .times(1)
@@ -279,21 +284,21 @@ async fn a_claim_whose_answer_was_lost_is_undone() {
             assert!(claimed.unwrap().is_some());
             Err(away())
         });
-    let mut mill = plant.mill.clone();
-    mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
-    let worker = plant.worker_of(mill, 1);
-    plant.journal.wait_for_all(1).await;
+    let mut runner = harness.runner.clone();
+    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    let worker = harness.worker_of(runner, 1);
+    harness.journal.wait_for_all(1).await;
     worker.stop().await;
-    let row = plant.row(id, STEP).await;
+    let row = harness.row(id, STEP).await;
     assert_eq!((row.fence.0, row.crashes), (2, 0));
 }
 
 #[tokio::test(start_paused = true)]
 async fn others_take_over_from_a_worker_that_was_cut_off_while_it_claimed() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     let is_away = Arc::new(AtomicBool::new(false));
-    let (store, switch) = (plant.store.clone(), is_away.clone());
+    let (store, switch) = (harness.store.clone(), is_away.clone());
     let mut ledger = MockLedger::new();
     let claimed = ledger.expect_claim().times(1);
     claimed.returning(move |work, worker| {
@@ -302,42 +307,42 @@ async fn others_take_over_from_a_worker_that_was_cut_off_while_it_claimed() {
         switch.store(true, Ordering::SeqCst);
         Err(away())
     });
-    let silent = cut_off_by(&is_away, ledger, &plant, "silent");
-    let silent = plant.worker_of(silent, 1);
+    let silent = cut_off_by(&is_away, ledger, &harness, "silent");
+    let silent = harness.worker_of(silent, 1);
     let claimed = async {
         while !is_away.load(Ordering::SeqCst) {
             sleep(Duration::from_millis(10)).await;
         }
     };
-    patiently(claimed).await;
+    retry_while_busy(claimed).await;
     let since = Instant::now();
-    let other = plant.worker(1);
-    plant.journal.wait_for_all(1).await;
+    let other = harness.worker(1);
+    harness.journal.wait_for_all(1).await;
     let took = since.elapsed();
     assert!(took <= 2 * LEASE, "{took:?}");
-    let row = plant.row(id, STEP).await;
+    let row = harness.row(id, STEP).await;
     assert_eq!((row.state, row.fence.0), (RowState::Idle, 2));
     // It hears that its claim is not its own any more, and leaves what is there alone.
     is_away.store(false, Ordering::SeqCst);
     sleep(2 * LEASE).await;
     silent.stop().await;
     other.stop().await;
-    assert_eq!(plant.row(id, STEP).await, row);
+    assert_eq!(harness.row(id, STEP).await, row);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_only_process_takes_back_what_the_one_before_has_left_at_once() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     let before = WorkerName::new("before");
-    let claim = plant.store.claim(work(id, STEP), &before).await.unwrap();
+    let claim = harness.store.claim(work(id, STEP), &before).await.unwrap();
     assert!(claim.is_some());
     let since = Instant::now();
-    let worker = plant.only_worker(1);
-    plant.journal.wait_for_all(1).await;
+    let worker = harness.only_worker(1);
+    harness.journal.wait_for_all(1).await;
     assert_eq!(since.elapsed(), Duration::ZERO);
     worker.stop().await;
-    let row = plant.row(id, STEP).await;
+    let row = harness.row(id, STEP).await;
     assert_eq!((row.state, row.fence.0), (RowState::Idle, 2));
 }
 
@@ -345,13 +350,13 @@ async fn the_only_process_takes_back_what_the_one_before_has_left_at_once() {
 #[tokio::test(start_paused = true)]
 async fn what_dies_beside_poison_is_not_set_aside() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel);
+    let harness = Harness::new(kernel);
     let mut ids = Vec::new();
     for name in ["poison", "b", "c", "d"] {
-        ids.push(plant.named_and_ready_for(name, GLTF).await);
+        ids.push(harness.named_and_ready_for(name, GLTF).await);
     }
     let poison = ids[0];
-    let hash = plant
+    let hash = harness
         .store
         .get(poison)
         .await
@@ -362,8 +367,8 @@ async fn what_dies_beside_poison_is_not_set_aside() {
     let mut alone = 0;
     // Each process dies as soon as it tessellates the poison; all it has in hand dies with it.
     for _ in 0..12 {
-        let (mill, is_killed) = cut_off(&plant, "worker");
-        let worker = plant.start(mill, 4, true);
+        let (runner, is_killed) = cut_off(&harness, "worker");
+        let worker = harness.start(runner, 4, true);
         let mut running = Vec::new();
         loop {
             let next = tokio::time::timeout(3 * POLL, calls.next()).await;
@@ -386,7 +391,7 @@ async fn what_dies_beside_poison_is_not_set_aside() {
             while !calls.is_empty() {
                 drop(calls.next().await);
             }
-            plant.lock.forget_all();
+            harness.lock.forget_all();
             continue;
         }
         let is_done = running.is_empty();
@@ -399,33 +404,35 @@ async fn what_dies_beside_poison_is_not_set_aside() {
         }
     }
     assert!(alone >= 1);
-    let row = plant.row(poison, GLTF).await;
+    let row = harness.row(poison, GLTF).await;
     assert_eq!((row.state, row.crashes), (RowState::Failed, 3));
     for id in &ids[1..] {
-        let row = plant.row(*id, GLTF).await;
+        let row = harness.row(*id, GLTF).await;
         assert_eq!(row.state, RowState::Idle, "{row:?}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_others_hold_does_not_keep_the_rest_from_being_done() {
-    let plant = Plant::new(Kernel::prompt());
+    let harness = Harness::new(Kernel::prompt());
     let mut leases: Vec<Lease> = Vec::new();
-    let other = plant.lock.shared_with("another program");
+    let other = harness.lock.shared_with("another program");
     for number in 0..1_000 {
-        let id = plant.upload(&format!("{number}.step")).await;
+        let id = harness.upload(&format!("{number}.step")).await;
         let key = LockKey::step_processing(id);
         let lease = other.try_acquire(&key, Duration::from_hours(9)).await;
         leases.push(lease.unwrap().unwrap());
     }
-    let free = plant.bring("free.step", &step("free"), Request::BULK).await;
+    let free = harness
+        .bring("free.step", &step("free"), Request::BULK)
+        .await;
     let since = Instant::now();
-    let worker = plant.worker(4);
+    let worker = harness.worker(4);
     let done = |kind: TaskKind| {
-        let row = plant.row(free, kind);
+        let row = harness.row(free, kind);
         async move { row.await.state == RowState::Idle }
     };
-    patiently(plant.journal.wait_for(StepEvent::StepDone, &[USD], 1)).await;
+    retry_while_busy(harness.journal.wait_for(StepEvent::StepDone, &[USD], 1)).await;
     assert!(done(STEP).await);
     assert_eq!(since.elapsed(), Duration::ZERO);
     // What is held is left alone for longer and longer, and done when it is free.
@@ -433,7 +440,7 @@ async fn what_others_hold_does_not_keep_the_rest_from_being_done() {
     let freed = other.release(&leases[500]).await.unwrap();
     assert!(freed);
     let since = Instant::now();
-    patiently(plant.journal.wait_for(StepEvent::StepDone, &[USD], 2)).await;
+    retry_while_busy(harness.journal.wait_for(StepEvent::StepDone, &[USD], 2)).await;
     assert!(
         since.elapsed() <= Duration::from_secs(36),
         "{:?}",
@@ -445,18 +452,18 @@ async fn what_others_hold_does_not_keep_the_rest_from_being_done() {
 #[tokio::test(start_paused = true)]
 async fn copies_of_one_file_do_not_fill_the_slots() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
+    let harness = Harness::new(kernel.clone());
     for number in 0..8 {
         let name = format!("copy {number}.step");
-        plant.bring(&name, &step("copied"), UPLOAD).await;
+        harness.bring(&name, &step("copied"), UPLOAD).await;
     }
-    let worker = plant.worker(2);
+    let worker = harness.worker(2);
     let large = calls.next().await;
     let since = Instant::now();
-    let small = plant
+    let small = harness
         .bring("small.step", &step("small"), Request::BULK)
         .await;
-    plant.bell.ring().await;
+    harness.notifier.notify().await;
     let call = calls.next().await;
     assert_eq!(
         call.request.source_hash,
@@ -468,13 +475,16 @@ async fn copies_of_one_file_do_not_fill_the_slots() {
         since.elapsed()
     );
     call.answer(Answer::Made);
-    plant.journal.wait_for(StepEvent::StepDone, &[USD], 1).await;
-    assert!(plant.row(small, USD).await.ready.is_some());
+    harness
+        .journal
+        .wait_for(StepEvent::StepDone, &[USD], 1)
+        .await;
+    assert!(harness.row(small, USD).await.ready.is_some());
     // Its result ends the wait of all others.
     large.answer(Answer::Made);
-    plant.bell.ring().await;
+    harness.notifier.notify().await;
     let since = Instant::now();
-    plant.journal.wait_for_all(9).await;
+    harness.journal.wait_for_all(9).await;
     assert!(
         since.elapsed() < Duration::from_secs(2),
         "{:?}",
@@ -487,15 +497,15 @@ async fn copies_of_one_file_do_not_fill_the_slots() {
 #[tokio::test(start_paused = true)]
 async fn a_run_by_name_beside_a_flushed_lock_is_a_duplicate() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let running = start(&plant.mill, id, GLTF);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let running = start(&harness.runner, id, GLTF);
     let call = calls.next().await;
-    plant.lock.forget_all();
-    assert_eq!(run(&plant.mill, id, GLTF).await, TaskOutcome::Skipped);
+    harness.lock.forget_all();
+    assert_eq!(run(&harness.runner, id, GLTF).await, TaskOutcome::Skipped);
     sleep(LEASE).await;
     call.answer(Answer::Made);
-    let made = patiently(running).await.unwrap();
+    let made = retry_while_busy(running).await.unwrap();
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 1);
 }

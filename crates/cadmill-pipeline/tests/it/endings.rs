@@ -5,11 +5,11 @@ use std::time::Duration;
 use cadmill_domain::{Failure, FailureCode, Recipe, Tessellation};
 use cadmill_pipeline::ProcessTessellator;
 
-use crate::mill::Mill;
+use crate::test_folder::TestFolder;
 
 async fn run(order: &str) -> Result<Tessellation, Failure> {
-    let mill = Mill::new();
-    mill.run(&mill.request(order)).await
+    let folder = TestFolder::new();
+    folder.run(&folder.request(order)).await
 }
 
 async fn check(order: &str, code: FailureCode, detail: &str) -> Failure {
@@ -73,20 +73,20 @@ async fn a_bad_result_is_not_trusted() {
 
 #[tokio::test]
 async fn memory_beyond_the_limit_is_told() {
-    let mill = Mill::new();
-    let mut request = mill.request("memory");
+    let folder = TestFolder::new();
+    let mut request = folder.request("memory");
     request.memory_bytes = 256 << 20;
-    let failure = mill.run(&request).await.unwrap_err();
+    let failure = folder.run(&request).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::KernelMemory, "{failure}");
     assert!(failure.detail.contains("256 MiB"), "{failure}");
 }
 
 #[tokio::test]
 async fn the_wall_clock_limit_is_told() {
-    let mill = Mill::new();
-    let mut request = mill.request("hang");
+    let folder = TestFolder::new();
+    let mut request = folder.request("hang");
     request.timeout = Duration::from_millis(300);
-    let failure = mill.run(&request).await.unwrap_err();
+    let failure = folder.run(&request).await.unwrap_err();
     assert_eq!(failure.code, FailureCode::KernelTimeout, "{failure}");
     assert!(failure.detail.contains("0.3 s"), "{failure}");
 }
@@ -101,26 +101,26 @@ async fn a_kernel_failure_is_tried_once_more_and_coarser() {
 
 #[tokio::test]
 async fn a_program_that_is_not_there_is_told() {
-    let mill = Mill::new();
+    let folder = TestFolder::new();
     for program in ["/nowhere/cadmill-tessellate", "cadmill-no-such-program"] {
-        let tessellator = ProcessTessellator::new(program).with_scratch(mill.scratch());
+        let tessellator = ProcessTessellator::new(program).with_scratch(folder.scratch());
         let failure = tessellator.version().await.unwrap_err();
         assert_eq!(failure.code, FailureCode::TessellatorMissing, "{failure}");
         assert!(failure.detail.contains(program), "{failure}");
     }
-    mill.assert_scratch_is_empty();
+    folder.assert_scratch_is_empty();
 }
 
 #[tokio::test]
 async fn a_scratch_folder_that_is_not_there_is_told() {
-    let mill = Mill::new();
-    let tessellator = mill.tessellator().with_scratch(mill.path("missing"));
+    let folder = TestFolder::new();
+    let tessellator = folder.tessellator().with_scratch(folder.path("missing"));
     let failure = tessellator.version().await.unwrap_err();
     assert_eq!(failure.code, FailureCode::Storage, "{failure}");
 }
 
 #[tokio::test]
 async fn the_program_says_its_version() {
-    let version = Mill::new().tessellator().version().await.unwrap();
+    let version = TestFolder::new().tessellator().version().await.unwrap();
     assert_eq!(version, "fake-tessellator 0.1.0 (no kernel)");
 }

@@ -12,31 +12,31 @@ use tokio::time::Instant;
 
 use crate::{
     counted::Counted,
+    harness::{GLTF, Harness, STEP, UPLOAD, USD, retry_while_busy, run, start, work},
     kernel::{Answer, Call, Calls, Kernel},
-    plant::{GLTF, Plant, STEP, UPLOAD, USD, patiently, run, start, work},
     unreliable::else_as_in,
 };
 
-async fn failed(code: FailureCode) -> (Plant, CadFileId, TaskOutcome) {
+async fn failed(code: FailureCode) -> (Harness, CadFileId, TaskOutcome) {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel);
-    let id = plant.ready_for(GLTF).await;
-    let running = start(&plant.mill, id, GLTF);
+    let harness = Harness::new(kernel);
+    let id = harness.ready_for(GLTF).await;
+    let running = start(&harness.runner, id, GLTF);
     calls.next().await.answer(Answer::Failed(code));
-    let outcome = patiently(running).await.unwrap();
-    (plant, id, outcome)
+    let outcome = retry_while_busy(running).await.unwrap();
+    (harness, id, outcome)
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_will_always_fail_is_set_aside_with_its_entry() {
     let code = FailureCode::KernelCrash;
-    let (plant, id, outcome) = failed(code).await;
+    let (harness, id, outcome) = failed(code).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry: false });
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!(row.state, RowState::Failed);
     assert_eq!(row.failure.unwrap().code, code);
-    assert_eq!(plant.row(id, USD).await.state, RowState::Idle);
-    let told = plant.journal.of(work(id, GLTF)).pop().unwrap();
+    assert_eq!(harness.row(id, USD).await.state, RowState::Idle);
+    let told = harness.journal.of(work(id, GLTF)).pop().unwrap();
     assert_eq!(told.event, StepEvent::StepFailed);
     assert_eq!(told.result["code"], "kernel_crash");
     assert_eq!(told.result["sentence"], code.sentence());
@@ -47,22 +47,22 @@ async fn what_will_always_fail_is_set_aside_with_its_entry() {
 #[tokio::test(start_paused = true)]
 async fn what_may_pass_is_tried_again_later() {
     let code = FailureCode::DiskFull;
-    let (plant, id, outcome) = failed(code).await;
+    let (harness, id, outcome) = failed(code).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry: true });
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!((row.state, row.attempts), (RowState::Queued, 1));
-    let wait = row.not_before.unwrap() - plant.clock.now();
+    let wait = row.not_before.unwrap() - harness.clock.now();
     let window = TimeDelta::milliseconds(2_500)..=TimeDelta::seconds(5);
     assert!(window.contains(&wait), "{wait}");
-    assert_eq!(plant.store.next(&WorkQuery::first(9)).await.unwrap(), []);
+    assert_eq!(harness.store.next(&WorkQuery::first(9)).await.unwrap(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_grow_and_a_success_forgets_them() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel);
-    let id = plant.ready_for(GLTF).await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel);
+    let id = harness.ready_for(GLTF).await;
+    let worker = harness.worker(1);
     let mut begun = Instant::now();
     calls
         .next()
@@ -75,9 +75,9 @@ async fn waits_grow_and_a_success_forgets_them() {
         call.answer(Answer::Failed(FailureCode::DiskFull));
     }
     calls.next().await.answer(Answer::Made);
-    plant.journal.wait_for_all(1).await;
+    harness.journal.wait_for_all(1).await;
     worker.stop().await;
-    let row = plant.row(id, GLTF).await;
+    let row = harness.row(id, GLTF).await;
     assert_eq!((row.state, row.attempts), (RowState::Idle, 0));
     assert_eq!((row.failure, row.not_before), (None, None));
 }
@@ -85,51 +85,51 @@ async fn waits_grow_and_a_success_forgets_them() {
 #[tokio::test(start_paused = true)]
 async fn what_is_no_step_is_set_aside_and_nothing_is_chained() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.bring("photo.step", "JFIF", UPLOAD).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.bring("photo.step", "JFIF", UPLOAD).await;
     let code = FailureCode::NotStep;
     let counted = Counted::from_now_on();
-    let outcome = run(&plant.mill, id, STEP).await;
+    let outcome = run(&harness.runner, id, STEP).await;
     counted.assert_is(
         r#"cadmill_failures_total{task="process_step",code="not_step"}"#,
         1,
     );
     assert_eq!(outcome, TaskOutcome::Failed { code, retry: false });
-    let rows = plant.store.rows(id).await.unwrap();
+    let rows = harness.store.rows(id).await.unwrap();
     assert_eq!(rows.len(), 1);
     assert_eq!(rows[0].1.state, RowState::Failed);
     assert_eq!(rows[0].1.failure.as_ref().unwrap().code, code);
     assert_eq!(kernel.runs(), 0);
-    plant.assert_scratch_is_empty();
+    harness.assert_scratch_is_empty();
 }
 
 #[tokio::test(start_paused = true)]
 async fn bytes_that_are_not_those_that_were_brought_in_are_refused() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     let mut blobs = MockBlobs::new();
     blobs.expect_fetch().times(1).returning(|_, folder| {
         let path = folder.join("damaged");
-        std::fs::write(&path, crate::mill::step("damaged")).unwrap();
+        std::fs::write(&path, crate::test_folder::step("damaged")).unwrap();
         Ok(path)
     });
     // It is looked at once more before the ledger is asked to change, and once after.
     blobs.expect_read().times(2).returning(|_, _| {
-        let damaged = crate::mill::step("damaged").into_bytes();
+        let damaged = crate::test_folder::step("damaged").into_bytes();
         Ok(stream::iter([Ok(damaged.into())]).boxed())
     });
-    let mut mill = plant.mill.clone();
-    mill.blobs = Arc::new(blobs);
-    let outcome = run(&mill, id, STEP).await;
+    let mut folder = harness.runner.clone();
+    folder.blobs = Arc::new(blobs);
+    let outcome = run(&folder, id, STEP).await;
     let (code, retry) = (FailureCode::SourceLost, false);
     assert_eq!(outcome, TaskOutcome::Failed { code, retry });
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_made_of_a_scene_of_something_else() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(USD).await;
-    let mut scene = plant.assets(id, GLTF).await.remove(0);
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(USD).await;
+    let mut scene = harness.assets(id, GLTF).await.remove(0);
     scene.input = Input::from_text("of other bytes");
     let mut assets = MockMediaAssets::new();
     assets.expect_made_of().returning(|_, _| Ok(None));
@@ -137,66 +137,66 @@ async fn nothing_is_made_of_a_scene_of_something_else() {
         .expect_get()
         .times(1)
         .returning(move |_| Ok(Some(scene.clone())));
-    let mut mill = plant.mill.clone();
-    mill.records.assets = Arc::new(assets);
+    let mut folder = harness.runner.clone();
+    folder.records.assets = Arc::new(assets);
     let (code, retry) = (FailureCode::NoScene, false);
-    let outcome = run(&mill, id, USD).await;
+    let outcome = run(&folder, id, USD).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry });
-    assert_eq!(plant.assets(id, USD).await, []);
+    assert_eq!(harness.assets(id, USD).await, []);
 }
 
 /// A run that is under way, and was cancelled just now.
 async fn cancelled() -> (
-    Plant,
+    Harness,
     CadFileId,
     Call,
     Calls,
     tokio::task::JoinHandle<TaskOutcome>,
 ) {
     let (kernel, mut calls) = Kernel::waiting();
-    let mut plant = Plant::new(kernel);
-    let id = plant.ready_for(GLTF).await;
+    let mut harness = Harness::new(kernel);
+    let id = harness.ready_for(GLTF).await;
     let mut ledger = MockLedger::new();
     // There is no claim any more that could fail or be given back.
     ledger
         .expect_fail()
         .returning(|_, _, _| panic!("it did not fail"));
-    plant.mill.records.ledger = Arc::new(else_as_in(ledger, &plant.store));
-    let running = start(&plant.mill, id, GLTF);
+    harness.runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    let running = start(&harness.runner, id, GLTF);
     let call = calls.next().await;
-    assert!(plant.store.cancel(work(id, GLTF)).await.unwrap());
-    (plant, id, call, calls, running)
+    assert!(harness.store.cancel(work(id, GLTF)).await.unwrap());
+    (harness, id, call, calls, running)
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_that_was_cancelled_is_stopped_within_a_second() {
-    let (plant, id, call, _calls, running) = cancelled().await;
+    let (harness, id, call, _calls, running) = cancelled().await;
     let asked = Instant::now();
     call.heed().await;
     assert!(asked.elapsed() <= Duration::from_secs(1));
-    assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
-    assert_eq!(plant.row(id, GLTF).await.state, RowState::Cancelled);
-    let told = plant.journal.of(work(id, GLTF)).pop().unwrap();
+    assert_eq!(retry_while_busy(running).await.unwrap(), TaskOutcome::Lost);
+    assert_eq!(harness.row(id, GLTF).await.state, RowState::Cancelled);
+    let told = harness.journal.of(work(id, GLTF)).pop().unwrap();
     assert_eq!(told.event, StepEvent::StepFailed);
     assert_eq!(told.result["code"], "cancelled");
 }
 
 #[tokio::test(start_paused = true)]
 async fn work_that_was_cancelled_and_does_not_end_is_dropped() {
-    let (plant, id, mut call, _calls, running) = cancelled().await;
-    patiently(call.answer.closed()).await;
-    assert_eq!(patiently(running).await.unwrap(), TaskOutcome::Lost);
-    assert_eq!(plant.row(id, GLTF).await.state, RowState::Cancelled);
-    plant.assert_scratch_is_empty();
+    let (harness, id, mut call, _calls, running) = cancelled().await;
+    retry_while_busy(call.answer.closed()).await;
+    assert_eq!(retry_while_busy(running).await.unwrap(), TaskOutcome::Lost);
+    assert_eq!(harness.row(id, GLTF).await.state, RowState::Cancelled);
+    harness.assert_scratch_is_empty();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_was_cancelled_is_made_when_it_is_asked_for_again() {
-    let (plant, id, call, mut calls, running) = cancelled().await;
+    let (harness, id, call, mut calls, running) = cancelled().await;
     call.heed().await;
-    patiently(running).await.unwrap();
-    let again = start(&plant.mill, id, GLTF);
+    retry_while_busy(running).await.unwrap();
+    let again = start(&harness.runner, id, GLTF);
     calls.next().await.answer(Answer::Made);
-    let again = patiently(again).await.unwrap();
+    let again = retry_while_busy(again).await.unwrap();
     assert!(matches!(again, TaskOutcome::Made(_)), "{again:?}");
 }

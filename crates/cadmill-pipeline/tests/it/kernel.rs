@@ -14,7 +14,7 @@ use cadmill_scene::{Overlay, Provenance, Scene, glb, sample};
 use futures_util::FutureExt as _;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::plant::patiently;
+use crate::harness::retry_while_busy;
 
 /// What it says of itself at first.
 const VERSION: &str = "no kernel";
@@ -87,7 +87,9 @@ impl Kernel {
 impl Calls {
     /// The next run.
     pub(crate) async fn next(&mut self) -> Call {
-        patiently(self.0.recv()).await.expect("the kernel is there")
+        retry_while_busy(self.0.recv())
+            .await
+            .expect("the kernel is there")
     }
 
     /// Whether another run has begun.
@@ -109,7 +111,7 @@ impl Call {
 
     /// Ends as a child does that is killed as soon as the run is cancelled.
     pub(crate) async fn heed(self) {
-        patiently(self.cancelled.clone().wait()).await;
+        retry_while_busy(self.cancelled.clone().wait()).await;
         self.answer(Answer::Failed(FailureCode::Cancelled));
     }
 }

@@ -15,10 +15,12 @@ use tracing::Level;
 
 use crate::{
     counted::Counted,
+    harness::{
+        GLTF, Harness, LEASE, STEP, THUMBNAIL, USD, WEB, retry_while_busy, run, start, work,
+    },
     kernel::{Answer, Kernel},
-    mill::step,
     overheard::Overheard,
-    plant::{GLTF, LEASE, Plant, STEP, THUMBNAIL, USD, WEB, patiently, run, start, work},
+    test_folder::step,
     unreliable::away,
 };
 
@@ -54,10 +56,10 @@ fn is_skip(event: &NewPipelineEvent) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn a_duplicate_is_skipped_told_once_and_touches_nothing() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     for (kind, key, sentence) in all(id) {
-        let lease = plant.lock.try_acquire(&key, LEASE).await.unwrap();
+        let lease = harness.lock.try_acquire(&key, LEASE).await.unwrap();
         let mut log = MockPipelineLog::new();
         log.expect_append()
             .withf(move |event| event.cad_file_id == id && event.task == kind && is_skip(event))
@@ -66,48 +68,48 @@ async fn a_duplicate_is_skipped_told_once_and_touches_nothing() {
         let mut ledger = MockLedger::new();
         // It looks before it tries the lock.
         ledger.expect_rows().returning(|_| Ok(Vec::new()));
-        let mut mill = plant.mill.clone();
+        let mut runner = harness.runner.clone();
         // Each of these fails the test when it is asked for anything else.
-        mill.records = Records {
+        runner.records = Records {
             files: Arc::new(MockCadFiles::new()),
             assets: Arc::new(MockMediaAssets::new()),
             ledger: Arc::new(ledger),
             log: Arc::new(log),
             refs: Arc::new(MockBlobRefs::new()),
         };
-        mill.blobs = Arc::new(MockBlobs::new());
-        mill.tessellator = Arc::new(MockTessellator::new());
+        runner.blobs = Arc::new(MockBlobs::new());
+        runner.tessellator = Arc::new(MockTessellator::new());
         let overheard = Overheard::from_now_on();
-        let outcome = run(&mill, id, kind).await;
+        let outcome = run(&runner, id, kind).await;
         assert_eq!(outcome.to_json(), json!({"skipped": true}));
         assert_eq!(overheard.at(Level::WARN), [sentence]);
-        assert!(plant.lock.release(&lease.unwrap()).await.unwrap());
+        assert!(harness.lock.release(&lease.unwrap()).await.unwrap());
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_called_again_while_it_runs_is_done_once() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
     let counted = Counted::from_now_on();
-    let first = start(&plant.mill, id, GLTF);
+    let first = start(&harness.runner, id, GLTF);
     let call = calls.next().await;
-    let before = plant.row(id, GLTF).await;
+    let before = harness.row(id, GLTF).await;
     for _ in 0..100 {
         let overheard = Overheard::from_now_on();
-        assert_eq!(run(&plant.mill, id, GLTF).await, TaskOutcome::Skipped);
+        assert_eq!(run(&harness.runner, id, GLTF).await, TaskOutcome::Skipped);
         let sentence =
             format!("generate_gltf_geometry: {id} already in-flight — skipping duplicate");
         assert_eq!(overheard.at(Level::WARN), [sentence]);
     }
-    assert_eq!(plant.row(id, GLTF).await, before);
+    assert_eq!(harness.row(id, GLTF).await, before);
     call.answer(Answer::Made);
-    let made = patiently(first).await.unwrap();
+    let made = retry_while_busy(first).await.unwrap();
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 1);
-    assert_eq!(plant.assets(id, GLTF).await.len(), 1);
-    let skips = plant.journal.of(work(id, GLTF));
+    assert_eq!(harness.assets(id, GLTF).await.len(), 1);
+    let skips = harness.journal.of(work(id, GLTF));
     assert_eq!(skips.iter().filter(|event| is_skip(event)).count(), 100);
     let label = r#"{task="gltf_geometry"}"#;
     counted.assert_is(&format!("cadmill_duplicates_skipped_total{label}"), 100);
@@ -117,46 +119,46 @@ async fn what_is_called_again_while_it_runs_is_done_once() {
 #[tokio::test(start_paused = true)]
 async fn what_is_there_is_told_and_what_follows_is_asked_for_all_the_same() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(USD).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(USD).await;
     // Nothing follows by itself here: this is an asset that was there before USD was wanted.
     for kind in [USD, WEB, THUMBNAIL] {
-        assert!(plant.store.cancel(work(id, kind)).await.unwrap());
+        assert!(harness.store.cancel(work(id, kind)).await.unwrap());
     }
-    let asset = &plant.assets(id, GLTF).await[0];
-    let outcome = run(&plant.mill, id, GLTF).await;
+    let asset = &harness.assets(id, GLTF).await[0];
+    let outcome = run(&harness.runner, id, GLTF).await;
     assert_eq!(
         outcome.to_json(),
         json!({"cached": true, "asset_id": asset.id})
     );
     assert_eq!(kernel.runs(), 1);
     for kind in [USD, WEB, THUMBNAIL] {
-        assert_eq!(plant.row(id, kind).await.state, RowState::Queued);
+        assert_eq!(harness.row(id, kind).await.state, RowState::Queued);
     }
-    let told = plant.journal.of(work(id, GLTF));
+    let told = harness.journal.of(work(id, GLTF));
     assert_eq!(told.last().unwrap().result, outcome.to_json());
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_follows_is_asked_for_even_past_what_is_there() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(USD).await;
-    assert!(plant.store.cancel(work(id, USD)).await.unwrap());
-    assert_eq!(run(&plant.mill, id, STEP).await, TaskOutcome::Processed);
-    assert_eq!(plant.row(id, USD).await.state, RowState::Queued);
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(USD).await;
+    assert!(harness.store.cancel(work(id, USD)).await.unwrap());
+    assert_eq!(run(&harness.runner, id, STEP).await, TaskOutcome::Processed);
+    assert_eq!(harness.row(id, USD).await.state, RowState::Queued);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_chain_that_cannot_be_queued_is_logged_and_not_fatal() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(USD).await;
-    let asset = plant.assets(id, GLTF).await[0].id;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(USD).await;
+    let asset = harness.assets(id, GLTF).await[0].id;
     let row = Row {
         asset: Some(asset),
         ..Row::default()
     };
     let mut ledger = MockLedger::new();
-    let is = |kind| move |asked: &cadmill_domain::TaskPayload, _: &_| asked.kind == kind;
+    let is = |kind| move |asked: &cadmill_domain::Work, _: &_| asked.kind == kind;
     ledger
         .expect_request()
         .withf(is(GLTF))
@@ -173,10 +175,10 @@ async fn a_chain_that_cannot_be_queued_is_logged_and_not_fatal() {
         .expect_rows()
         .returning(move |_| Ok(vec![(GLTF, row.clone())]));
     ledger.expect_claim().never();
-    let mut mill = plant.mill.clone();
-    mill.records.ledger = Arc::new(ledger);
+    let mut runner = harness.runner.clone();
+    runner.records.ledger = Arc::new(ledger);
     let overheard = Overheard::from_now_on();
-    let outcome = run(&mill, id, GLTF).await;
+    let outcome = run(&runner, id, GLTF).await;
     assert_eq!(outcome, TaskOutcome::Cached(asset));
     overheard.assert_said(
         Level::WARN,
@@ -187,17 +189,17 @@ async fn a_chain_that_cannot_be_queued_is_logged_and_not_fatal() {
 #[tokio::test(start_paused = true)]
 async fn the_same_bytes_under_another_name_are_not_tessellated_again() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let first = plant.ready_for(USD).await;
-    let second = plant.ready_for(GLTF).await;
+    let harness = Harness::new(kernel.clone());
+    let first = harness.ready_for(USD).await;
+    let second = harness.ready_for(GLTF).await;
     let counted = Counted::from_now_on();
-    let outcome = run(&plant.mill, second, GLTF).await;
+    let outcome = run(&harness.runner, second, GLTF).await;
     assert!(matches!(outcome, TaskOutcome::Cached(_)), "{outcome:?}");
     counted.assert_is(r#"cadmill_cache_hits_total{task="gltf_geometry"}"#, 1);
     assert_eq!(kernel.runs(), 1);
     let (first, second) = (
-        plant.assets(first, GLTF).await,
-        plant.assets(second, GLTF).await,
+        harness.assets(first, GLTF).await,
+        harness.assets(second, GLTF).await,
     );
     assert_eq!(first[0].blob, second[0].blob);
     assert_eq!(outcome, TaskOutcome::Cached(second[0].id));
@@ -205,12 +207,12 @@ async fn the_same_bytes_under_another_name_are_not_tessellated_again() {
 
 #[tokio::test(start_paused = true)]
 async fn every_step_is_told_with_what_came_of_it() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.upload("part.step").await;
     for kind in TaskKind::ALL {
-        run(&plant.mill, id, kind).await;
+        run(&harness.runner, id, kind).await;
     }
-    let timeline = plant.store.timeline(id).await.unwrap();
+    let timeline = harness.store.timeline(id).await.unwrap();
     let told: Vec<_> = timeline
         .iter()
         .map(|told| (told.event.task.step_name(), told.event.event.as_str()))
@@ -236,7 +238,7 @@ async fn every_step_is_told_with_what_came_of_it() {
         *result(1),
         json!({"processed": true, "again": false, "chained": {"gltf_geometry": "queued"}})
     );
-    let scene = &plant.assets(id, GLTF).await[0];
+    let scene = &harness.assets(id, GLTF).await[0];
     assert!(scene.report["kernel"].is_string());
     assert_eq!(
         *result(3),
@@ -254,9 +256,9 @@ async fn every_step_is_told_with_what_came_of_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_read_of_a_file_is_kept_with_it() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(GLTF).await;
-    let file = CadFiles::get(&plant.store, id).await.unwrap().unwrap();
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(GLTF).await;
+    let file = CadFiles::get(&harness.store, id).await.unwrap().unwrap();
     assert_eq!(
         file.source.sha256,
         cadmill_domain::ContentHash::of(step("part.step").as_bytes())
@@ -268,64 +270,64 @@ async fn what_is_read_of_a_file_is_kept_with_it() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_made_of_a_scene_never_tessellates() {
-    let plant = Plant::new(Kernel::prompt());
+    let harness = Harness::new(Kernel::prompt());
     for kind in [USD, WEB, THUMBNAIL] {
-        let id = plant.ready_for(kind).await;
-        let mut mill = plant.mill.clone();
+        let id = harness.ready_for(kind).await;
+        let mut runner = harness.runner.clone();
         let mut nobody = MockTessellator::new();
         nobody.expect_tessellate().never();
-        mill.tessellator = Arc::new(nobody);
-        run(&mill, id, kind).await;
-        assert_eq!(plant.assets(id, kind).await.len(), 1, "{kind}");
+        runner.tessellator = Arc::new(nobody);
+        run(&runner, id, kind).await;
+        assert_eq!(harness.assets(id, kind).await.len(), 1, "{kind}");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_scene_one_waits_for_it() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.upload("part.step").await;
-    assert_eq!(run(&plant.mill, id, USD).await, TaskOutcome::Waiting);
-    assert_eq!(run(&plant.mill, id, STEP).await, TaskOutcome::Processed);
-    assert_eq!(run(&plant.mill, id, USD).await, TaskOutcome::Waiting);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.upload("part.step").await;
+    assert_eq!(run(&harness.runner, id, USD).await, TaskOutcome::Waiting);
+    assert_eq!(run(&harness.runner, id, STEP).await, TaskOutcome::Processed);
+    assert_eq!(run(&harness.runner, id, USD).await, TaskOutcome::Waiting);
     assert_eq!(kernel.runs(), 0);
-    assert_eq!(plant.row(id, GLTF).await.state, RowState::Queued);
+    assert_eq!(harness.row(id, GLTF).await.state, RowState::Queued);
 }
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_done_for_a_file_that_is_not_there() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = CadFileId::generate(&*plant.clock);
+    let harness = Harness::new(Kernel::prompt());
+    let id = CadFileId::generate(&*harness.clock);
     for kind in TaskKind::ALL {
-        assert_eq!(run(&plant.mill, id, kind).await, TaskOutcome::Unknown);
+        assert_eq!(run(&harness.runner, id, kind).await, TaskOutcome::Unknown);
     }
-    assert_eq!(plant.journal.so_far(), []);
+    assert_eq!(harness.journal.so_far(), []);
 }
 
 #[tokio::test(start_paused = true)]
 async fn new_materials_make_what_shows_them_anew_without_tessellating() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.upload("part.step").await;
     for kind in TaskKind::ALL {
-        run(&plant.mill, id, kind).await;
+        run(&harness.runner, id, kind).await;
     }
-    let before = CadFiles::get(&plant.store, id).await.unwrap().unwrap();
+    let before = CadFiles::get(&harness.store, id).await.unwrap().unwrap();
     tokio::time::advance(LEASE).await;
     let red: MaterialMap = serde_json::from_value(json!({"cube": {"color": "#ff0000"}})).unwrap();
-    let saved = plant
+    let saved = harness
         .store
         .save_part_materials(id, red, None)
         .await
         .unwrap();
     assert!(saved.saved().unwrap().updated_at > before.updated_at);
-    let scene = plant.assets(id, GLTF).await;
-    let plain = plant.assets(id, USD).await;
-    let made = run(&plant.mill, id, USD).await;
+    let scene = harness.assets(id, GLTF).await;
+    let plain = harness.assets(id, USD).await;
+    let made = run(&harness.runner, id, USD).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 1);
-    assert_eq!(plant.assets(id, GLTF).await, scene);
-    let usd = plant.assets(id, USD).await;
+    assert_eq!(harness.assets(id, GLTF).await, scene);
+    let usd = harness.assets(id, USD).await;
     assert_eq!(usd.len(), 2);
     assert_ne!(usd[0].blob, plain[0].blob);
     assert_eq!(usd[0].report["unmatched_materials"], json!([]));
@@ -334,22 +336,22 @@ async fn new_materials_make_what_shows_them_anew_without_tessellating() {
 #[tokio::test(start_paused = true)]
 async fn what_is_there_is_tessellated_again_if_somebody_insists() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.upload("part.step").await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.upload("part.step").await;
     for kind in TaskKind::ALL {
-        run(&plant.mill, id, kind).await;
+        run(&harness.runner, id, kind).await;
     }
-    let [scene] = plant.assets(id, GLTF).await.try_into().unwrap();
+    let [scene] = harness.assets(id, GLTF).await.try_into().unwrap();
     let again = Request {
-        again: true,
+        force: true,
         ..Request::ASKED
     };
-    let requested = plant.store.request(work(id, GLTF), again).await;
+    let requested = harness.store.request(work(id, GLTF), again).await;
     assert_eq!(requested.unwrap(), Some(Requested::Queued));
-    let made = run(&plant.mill, id, GLTF).await;
+    let made = run(&harness.runner, id, GLTF).await;
     assert_eq!(made, TaskOutcome::Made(scene.id), "it is no cache hit");
     assert_eq!(kernel.runs(), 2);
-    let [remade] = plant.assets(id, GLTF).await.try_into().unwrap();
+    let [remade] = harness.assets(id, GLTF).await.try_into().unwrap();
     assert_eq!(
         (remade.id, remade.blob),
         (scene.id, scene.blob),
@@ -361,7 +363,7 @@ async fn what_is_there_is_tessellated_again_if_somebody_insists() {
         (Cause::First, Cause::Forced)
     );
     assert_eq!(
-        run(&plant.mill, id, GLTF).await,
+        run(&harness.runner, id, GLTF).await,
         TaskOutcome::Cached(scene.id)
     );
     assert_eq!(kernel.runs(), 2, "once is once");
@@ -369,30 +371,30 @@ async fn what_is_there_is_tessellated_again_if_somebody_insists() {
 
 #[tokio::test(start_paused = true)]
 async fn a_scene_that_is_being_made_again_still_serves() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(USD).await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(USD).await;
     let again = Request {
-        again: true,
+        force: true,
         ..Request::ASKED
     };
-    plant.store.request(work(id, GLTF), again).await.unwrap();
-    let made = run(&plant.mill, id, USD).await;
+    harness.store.request(work(id, GLTF), again).await.unwrap();
+    let made = run(&harness.runner, id, USD).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
-    let usd = plant.assets(id, USD).await;
-    let made = run(&plant.mill, id, GLTF).await;
+    let usd = harness.assets(id, USD).await;
+    let made = run(&harness.runner, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
-    assert_eq!(plant.row(id, USD).await.state, RowState::Idle);
-    assert_eq!(plant.assets(id, USD).await, usd, "it is not made anew");
+    assert_eq!(harness.row(id, USD).await.state, RowState::Idle);
+    assert_eq!(harness.assets(id, USD).await, usd, "it is not made anew");
 }
 
 #[tokio::test(start_paused = true)]
 async fn an_event_that_cannot_be_added_costs_no_work() {
-    let plant = Plant::new(Kernel::prompt());
-    let id = plant.ready_for(USD).await;
+    let harness = Harness::new(Kernel::prompt());
+    let id = harness.ready_for(USD).await;
     let mut log = MockPipelineLog::new();
     log.expect_append().times(1).returning(|_| Err(away()));
-    let mut mill = plant.mill.clone();
-    mill.records.log = Arc::new(log);
-    let asset = plant.assets(id, GLTF).await[0].id;
-    assert_eq!(run(&mill, id, GLTF).await, TaskOutcome::Cached(asset));
+    let mut runner = harness.runner.clone();
+    runner.records.log = Arc::new(log);
+    let asset = harness.assets(id, GLTF).await[0].id;
+    assert_eq!(run(&runner, id, GLTF).await, TaskOutcome::Cached(asset));
 }

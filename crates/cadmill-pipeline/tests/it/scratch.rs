@@ -5,7 +5,7 @@ use std::{fs, os::unix::fs::PermissionsExt as _};
 use cadmill_domain::FailureCode;
 use cadmill_pipeline::Scratch;
 
-use crate::mill::names;
+use crate::test_folder::names;
 
 #[test]
 fn it_is_private_and_goes_with_its_owner() {

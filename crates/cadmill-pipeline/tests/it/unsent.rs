@@ -17,11 +17,11 @@ use cadmill_domain::{
     TaskOutcome, fakes::MemoryBlobs,
 };
 
-use cadmill_pipeline::Mill;
+use cadmill_pipeline::TaskRunner;
 
 use crate::{
+    harness::{GLTF, Harness, run},
     kernel::{Answer, Kernel},
-    plant::{GLTF, Plant, run},
 };
 
 /// Blobs of which so many cannot be stored.
@@ -79,83 +79,83 @@ impl Blobs for Away {
 }
 
 /// A mill whose blob store is away the first `times` that it is to store something.
-fn cut_off(plant: &Plant, times: usize) -> Mill {
-    Mill {
+fn cut_off(harness: &Harness, times: usize) -> TaskRunner {
+    TaskRunner {
         blobs: Arc::new(Away {
-            blobs: plant.blobs.clone(),
+            blobs: harness.blobs.clone(),
             times: AtomicUsize::new(times),
         }),
-        ..plant.mill.clone()
+        ..harness.runner.clone()
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_medium_that_could_not_be_stored_is_sent_again_without_being_made_again() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let mill = cut_off(&plant, 2);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let runner = cut_off(&harness, 2);
     for _ in 0..2 {
-        let failed = run(&mill, id, GLTF).await;
+        let failed = run(&runner, id, GLTF).await;
         let code = FailureCode::Storage;
         assert_eq!(failed, TaskOutcome::Failed { code, retry: true });
-        let kept = mill.settings.scratch.join("unsent");
+        let kept = runner.settings.scratch.join("unsent");
         assert_eq!(fs::read_dir(&kept).unwrap().count(), 1, "it is kept");
-        assert!(plant.assets(id, GLTF).await.is_empty());
+        assert!(harness.assets(id, GLTF).await.is_empty());
         tokio::time::advance(Duration::from_mins(20)).await;
     }
-    let made = run(&mill, id, GLTF).await;
+    let made = run(&runner, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 1, "it was made once");
-    assert_eq!(plant.row(id, GLTF).await.state, RowState::Idle);
-    let asset = plant.assets(id, GLTF).await.remove(0);
-    assert!(plant.blobs.is_whole(&asset.blob).await.unwrap());
+    assert_eq!(harness.row(id, GLTF).await.state, RowState::Idle);
+    let asset = harness.assets(id, GLTF).await.remove(0);
+    assert!(harness.blobs.is_whole(&asset.blob).await.unwrap());
     assert!(asset.report.is_object(), "its report is that of then");
-    plant.assert_scratch_is_empty();
+    harness.assert_scratch_is_empty();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_coarser_scene_that_could_not_be_stored_stays_coarser() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let mill = cut_off(&plant, 1);
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let runner = cut_off(&harness, 1);
     let answer = async { calls.next().await.answer(Answer::MadeCoarser) };
-    let (failed, ()) = tokio::join!(run(&mill, id, GLTF), answer);
+    let (failed, ()) = tokio::join!(run(&runner, id, GLTF), answer);
     let code = FailureCode::Storage;
     assert_eq!(failed, TaskOutcome::Failed { code, retry: true });
     tokio::time::advance(Duration::from_mins(20)).await;
-    let made = run(&mill, id, GLTF).await;
+    let made = run(&runner, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 1, "it was made once");
-    let scene = plant.assets(id, GLTF).await.remove(0);
+    let scene = harness.assets(id, GLTF).await.remove(0);
     assert!(scene.input.is_coarser(), "{:?}", scene.input);
-    plant.assert_scratch_is_empty();
+    harness.assert_scratch_is_empty();
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_demanded_again_is_not_what_was_made_before() {
     let kernel = Kernel::prompt();
-    let plant = Plant::new(kernel.clone());
-    let id = plant.ready_for(GLTF).await;
-    let mill = cut_off(&plant, 1);
-    run(&mill, id, GLTF).await;
+    let harness = Harness::new(kernel.clone());
+    let id = harness.ready_for(GLTF).await;
+    let runner = cut_off(&harness, 1);
+    run(&runner, id, GLTF).await;
     // Meanwhile another worker has made it.
     tokio::time::advance(Duration::from_mins(20)).await;
     let elsewhere = tempfile::tempdir().unwrap();
-    let mut other = plant.mill.clone();
+    let mut other = harness.runner.clone();
     other.settings.scratch = elsewhere.path().to_owned();
     let made = run(&other, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 2);
     let again = cadmill_domain::Request {
-        again: true,
+        force: true,
         ..cadmill_domain::Request::ASKED
     };
-    let work = crate::plant::work(id, GLTF);
-    plant.store.request(work, again).await.unwrap();
-    let made = run(&mill, id, GLTF).await;
+    let work = crate::harness::work(id, GLTF);
+    harness.store.request(work, again).await.unwrap();
+    let made = run(&runner, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 3);
-    plant.assert_scratch_is_empty();
+    harness.assert_scratch_is_empty();
 }

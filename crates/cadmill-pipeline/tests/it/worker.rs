@@ -2,29 +2,29 @@
 
 use std::time::Duration;
 
-use cadmill_domain::{Doorbell as _, Phase, Priority, Request, Requester, RowState, StepEvent};
+use cadmill_domain::{Phase, Priority, Request, Requester, RowState, StepEvent, WorkNotifier as _};
 use tokio::time::Instant;
 
 use crate::{
+    harness::{GLTF, Harness, POLL, STEP, THUMBNAIL, UPLOAD, USD, WEB, work},
     kernel::{Answer, Kernel},
-    plant::{GLTF, POLL, Plant, STEP, THUMBNAIL, UPLOAD, USD, WEB, work},
 };
 
 #[tokio::test(start_paused = true)]
 async fn no_more_is_done_at_once_than_there_are_slots() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
+    let harness = Harness::new(kernel.clone());
     for index in 0..10 {
-        plant.upload(&format!("{index}.step")).await;
+        harness.upload(&format!("{index}.step")).await;
     }
-    let worker = plant.worker(3);
+    let worker = harness.worker(3);
     let mut running = Vec::new();
     for _ in 0..3 {
         running.push(calls.next().await);
     }
     for done in 3..10 {
         // Time passes in which a fourth would begin.
-        plant.bell.ring().await;
+        harness.notifier.notify().await;
         tokio::time::sleep(3 * POLL).await;
         assert!(calls.is_empty());
         assert_eq!(kernel.runs(), done);
@@ -34,66 +34,66 @@ async fn no_more_is_done_at_once_than_there_are_slots() {
     for call in running {
         call.answer(Answer::Made);
     }
-    plant.journal.wait_for_all(10).await;
+    harness.journal.wait_for_all(10).await;
     worker.stop().await;
     assert_eq!(kernel.runs(), 10);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_more_urgent_goes_first() {
-    let plant = Plant::new(Kernel::prompt());
+    let harness = Harness::new(Kernel::prompt());
     let mut ids = Vec::new();
     for (name, request) in [
         ("bulk", Request::BULK),
         ("asked", Request::ASKED),
         ("upload", UPLOAD),
     ] {
-        ids.push(plant.waits_for_scene(name, request).await);
+        ids.push(harness.waits_for_scene(name, request).await);
     }
     ids.reverse();
-    let worker = plant.worker(1);
-    plant.journal.wait_for_all(3).await;
+    let worker = harness.worker(1);
+    harness.journal.wait_for_all(3).await;
     worker.stop().await;
-    let mut begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    let mut begun = harness.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
     begun.dedup_by_key(|work| work.cad_file_id);
     let begun: Vec<_> = begun.iter().map(|work| work.cad_file_id).collect();
     // What follows from an upload is as urgent as the upload.
     assert_eq!(begun, ids);
-    assert_eq!(plant.row(ids[0], USD).await.priority, Priority::Upload);
+    assert_eq!(harness.row(ids[0], USD).await.priority, Priority::Upload);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_is_finished_before_the_next_is_begun() {
-    let plant = Plant::new(Kernel::prompt());
+    let harness = Harness::new(Kernel::prompt());
     let mut expected = Vec::new();
     for number in 0..6 {
         let name = format!("{number}.step");
-        let id = plant.waits_for_scene(&name, Request::BULK).await;
+        let id = harness.waits_for_scene(&name, Request::BULK).await;
         expected.extend([GLTF, USD, WEB, THUMBNAIL].map(|kind| work(id, kind)));
     }
-    let worker = plant.worker(1);
-    plant.journal.wait_for_all(6).await;
+    let worker = harness.worker(1);
+    harness.journal.wait_for_all(6).await;
     worker.stop().await;
-    let begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    let begun = harness.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
     assert_eq!(begun, expected);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_file_does_not_wait_behind_all_of_another_requester() {
-    let plant = Plant::new(Kernel::prompt());
+    let harness = Harness::new(Kernel::prompt());
     for number in 0..20 {
         let name = format!("{number}.step");
-        plant.waits_for_scene(&name, Request::BULK).await;
+        harness.waits_for_scene(&name, Request::BULK).await;
     }
     let other = Request {
         requester: Requester::SHARED.project("other"),
         ..Request::BULK
     };
-    let late = plant.waits_for_scene("late.step", other).await;
-    let worker = plant.worker(1);
-    plant.journal.wait_for_all(21).await;
+    let late = harness.waits_for_scene("late.step", other).await;
+    let worker = harness.worker(1);
+    harness.journal.wait_for_all(21).await;
     worker.stop().await;
-    let begun = plant.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
+    let begun = harness.journal.begun(&[GLTF, USD, WEB, THUMBNAIL]);
     let last = begun.iter().rposition(|work| work.cad_file_id == late);
     // Its four pieces of work are done in turn with those of the other.
     assert_eq!(last, Some(7));
@@ -102,18 +102,18 @@ async fn a_file_does_not_wait_behind_all_of_another_requester() {
 #[tokio::test(start_paused = true)]
 async fn a_file_is_read_while_all_slots_tessellate() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel.clone());
-    plant.upload("first.step").await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel.clone());
+    harness.upload("first.step").await;
+    let worker = harness.worker(1);
     let call = calls.next().await;
     for number in 2..6 {
-        let id = plant.upload(&format!("{number}.step")).await;
-        plant.bell.ring().await;
-        plant
+        let id = harness.upload(&format!("{number}.step")).await;
+        harness.notifier.notify().await;
+        harness
             .journal
             .wait_for(StepEvent::StepDone, &[STEP], number)
             .await;
-        assert_eq!(plant.row(id, GLTF).await.state, RowState::Queued);
+        assert_eq!(harness.row(id, GLTF).await.state, RowState::Queued);
         assert_eq!(kernel.runs(), 1);
     }
     call.answer(Answer::Made);
@@ -122,25 +122,25 @@ async fn a_file_is_read_while_all_slots_tessellate() {
 
 #[tokio::test(start_paused = true)]
 async fn a_ring_wakes_it_at_once() {
-    let plant = Plant::new(Kernel::prompt());
-    let worker = plant.worker(1);
+    let harness = Harness::new(Kernel::prompt());
+    let worker = harness.worker(1);
     tokio::time::sleep(POLL / 10).await;
     let begun = Instant::now();
-    plant.upload("part.step").await;
-    plant.bell.ring().await;
-    plant.journal.wait_for_all(1).await;
+    harness.upload("part.step").await;
+    harness.notifier.notify().await;
+    harness.journal.wait_for_all(1).await;
     assert_eq!(begun.elapsed(), Duration::ZERO);
     worker.stop().await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn without_a_ring_it_looks_by_itself() {
-    let plant = Plant::new(Kernel::prompt());
-    let worker = plant.worker(1);
+    let harness = Harness::new(Kernel::prompt());
+    let worker = harness.worker(1);
     tokio::time::sleep(POLL / 10).await;
     let begun = Instant::now();
-    plant.upload("part.step").await;
-    plant.journal.wait_for_all(1).await;
+    harness.upload("part.step").await;
+    harness.journal.wait_for_all(1).await;
     assert!(begun.elapsed() > Duration::ZERO && begun.elapsed() <= POLL);
     worker.stop().await;
 }
@@ -148,22 +148,22 @@ async fn without_a_ring_it_looks_by_itself() {
 #[tokio::test(start_paused = true)]
 async fn how_far_a_step_is_can_be_read_while_it_runs() {
     let (kernel, mut calls) = Kernel::waiting();
-    let plant = Plant::new(kernel);
-    let id = plant.upload("part.step").await;
-    let worker = plant.worker(1);
+    let harness = Harness::new(kernel);
+    let id = harness.upload("part.step").await;
+    let worker = harness.worker(1);
     let call = calls.next().await;
     for (phase, fraction, word) in [(Phase::Read, 0.5, "read"), (Phase::Mesh, 0.25, "mesh")] {
         call.progress.report(phase, fraction);
         tokio::time::sleep(Duration::from_millis(1_001)).await;
-        let progress = plant.row(id, GLTF).await.progress.unwrap();
+        let progress = harness.row(id, GLTF).await.progress.unwrap();
         assert_eq!(
             (progress.phase.as_str(), progress.fraction),
             (word, fraction)
         );
     }
     call.answer(Answer::Made);
-    plant.journal.wait_for_all(1).await;
-    assert_eq!(plant.row(id, GLTF).await.progress, None);
-    assert_eq!(plant.row(id, STEP).await.progress, None);
+    harness.journal.wait_for_all(1).await;
+    assert_eq!(harness.row(id, GLTF).await.progress, None);
+    assert_eq!(harness.row(id, STEP).await.progress, None);
     worker.stop().await;
 }

@@ -17,7 +17,7 @@ use self::{camera::Camera, light::Surface, raster::Canvas};
 use crate::{OccurrenceIndex, Overlay, Primitive, Scene, SceneError};
 
 /// The greatest size, in pixels: it takes 110 MB while it is drawn, 300 MB with transparent parts.
-pub const GREATEST_SIZE: u32 = 1024;
+pub const MAX_SIZE: u32 = 1024;
 
 /// Samples along each edge of a pixel.
 const SAMPLES: usize = 3;
@@ -30,11 +30,11 @@ const SAMPLES: usize = 3;
 ///
 /// # Errors
 /// If the scene is not sound, the overlay is not of this scene, or the size is 0 or more than
-/// [`GREATEST_SIZE`].
+/// [`MAX_SIZE`].
 pub fn render(scene: &Scene, overlay: &Overlay, size: u32) -> Result<Vec<u8>, SceneError> {
     scene.check()?;
     overlay.check(scene)?;
-    if !(1..=GREATEST_SIZE).contains(&size) {
+    if !(1..=MAX_SIZE).contains(&size) {
         return Err(SceneError::PictureSize(size));
     }
     let size = size as usize;

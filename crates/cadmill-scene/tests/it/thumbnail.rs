@@ -194,7 +194,7 @@ fn what_cannot_be_seen_gives_an_empty_picture() {
 #[test]
 fn a_size_that_cannot_be_is_refused() {
     let scene = sample::cube();
-    for size in [0, thumbnail::GREATEST_SIZE + 1] {
+    for size in [0, thumbnail::MAX_SIZE + 1] {
         let error = thumbnail::render(&scene, &Overlay::none(&scene), size).unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -14,11 +14,11 @@ mod fill;
 use std::{env, error::Error, path::Path, sync::Arc};
 
 use cadmill_domain::{
-    CadFiles as _, Claim, Ledger as _, Making, MediaAssetId, MediaKind, NewCadFile, NewMediaAsset,
-    Product, Published, Recipe, Request, SystemClock, TaskKind, TaskPayload, WorkerName,
+    CadFiles as _, Claim, Ledger as _, MediaAssetId, MediaKind, MediaPlan, NewCadFile,
+    NewMediaAsset, Published, Recipe, Request, SystemClock, TaskKind, TaskOutput, Work, WorkerName,
     keep_bytes,
 };
-use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, Store};
+use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store};
 use sea_orm::ConnectionTrait as _;
 use serde_json::json;
 
@@ -35,13 +35,13 @@ async fn main() -> Outcome {
     let database = Database::open_sqlite(&path).await?;
     database.migrate().await?;
     // Nothing that a server would begin to make follows from the medium.
-    let making = Making::new(Recipe::STANDARD, [MediaKind::UsdMaster]);
+    let plan = MediaPlan::new(Recipe::STANDARD, [MediaKind::UsdMaster]);
     let beside = sea_orm::Database::connect(format!("sqlite://{}", path.display())).await?;
-    for sql in fill::statements(false, &making, files.parse()?) {
+    for sql in fill::statements(false, &plan, files.parse()?) {
         beside.execute_unprepared(&sql).await?;
     }
-    let bell = Arc::new(LocalDoorbell::default());
-    let store = Store::new(database, making, Arc::new(SystemClock), bell);
+    let notifier = Arc::new(LocalWorkNotifier::default());
+    let store = Store::new(database, plan, Arc::new(SystemClock), notifier);
     let blobs = ObjectBlobs::in_folder(&folder.join("blobs"))?;
     medium(&store, &blobs, folder, bytes.parse()?).await
 }
@@ -52,12 +52,12 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
     let name = "large assembly.step".to_owned();
     let file = NewCadFile { name, source };
     let file = store.add(file, Some(Request::ASKED)).await?;
-    let work = |kind| TaskPayload {
+    let work = |kind| Work {
         cad_file_id: file.id,
         kind,
     };
     let step = work(TaskKind::ProcessStep);
-    publish(store, step, Product::Step(json!({}))).await?;
+    publish(store, step, TaskOutput::Step(json!({}))).await?;
     let scene = keep_bytes(blobs, store, b"its scene".to_vec().into()).await?;
     let scene = asset(scene);
     publish(store, work(TaskKind::Make(MediaKind::GltfGeometry)), scene).await?;
@@ -71,16 +71,12 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
     Ok(())
 }
 
-const fn asset(blob: cadmill_domain::KeptBlob) -> Product {
+const fn asset(blob: cadmill_domain::KeptBlob) -> TaskOutput {
     let report = serde_json::Value::Null;
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
-async fn publish(
-    store: &Store,
-    work: TaskPayload,
-    product: Product,
-) -> Outcome<Option<MediaAssetId>> {
+async fn publish(store: &Store, work: Work, product: TaskOutput) -> Outcome<Option<MediaAssetId>> {
     store.request(work, Request::ASKED).await?;
     let worker = WorkerName::new("filler");
     let claim: Claim = store.claim(work, &worker).await?.ok_or("it is queued")?;

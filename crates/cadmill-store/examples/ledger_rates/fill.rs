@@ -1,9 +1,9 @@
 //! Statements that fill a database with files that were read and lack a scene.
 
-use cadmill_domain::{ContentHash, Making, MaterialMaps, TaskKind};
+use cadmill_domain::{ContentHash, MaterialMaps, MediaPlan, TaskKind};
 
 /// Statements that add files whose `process_step` is there.
-pub(crate) fn statements(is_postgres: bool, making: &Making, files: usize) -> Vec<String> {
+pub(crate) fn statements(is_postgres: bool, plan: &MediaPlan, files: usize) -> Vec<String> {
     let (numbers, id, hash, now) = if is_postgres {
         (
             format!("generate_series(1, {files}) AS numbers(n)"),
@@ -26,7 +26,7 @@ pub(crate) fn statements(is_postgres: bool, making: &Making, files: usize) -> Ve
     };
     let materials: ContentHash = MaterialMaps::default().fingerprint();
     let step = TaskKind::ProcessStep;
-    let ready = making.pattern(step).after_source;
+    let ready = plan.pattern(step).after_source;
     vec![
         format!(
             "INSERT INTO cad_file (id, name, source_sha256, source_bytes, part_materials, \

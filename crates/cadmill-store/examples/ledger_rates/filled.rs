@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{CadFileId, Doorbell, Making, MediaKind, Recipe, SystemClock};
-use cadmill_store::{Database, LocalDoorbell, PostgresDoorbell, Store};
+use cadmill_domain::{CadFileId, MediaKind, MediaPlan, Recipe, SystemClock, WorkNotifier};
+use cadmill_store::{Database, LocalWorkNotifier, PostgresWorkNotifier, Store};
 use sea_orm::{ConnectOptions, ConnectionTrait as _, DatabaseConnection, Statement, prelude::Uuid};
 use tempfile::TempDir;
 
@@ -34,18 +34,18 @@ impl Filled {
         };
         database.migrate().await?;
         let is_postgres = url.starts_with("postgres");
-        let bell: Arc<dyn Doorbell> = if is_postgres {
-            Arc::new(PostgresDoorbell::listen(&database)?)
+        let notifier: Arc<dyn WorkNotifier> = if is_postgres {
+            Arc::new(PostgresWorkNotifier::listen(&database)?)
         } else {
-            Arc::new(LocalDoorbell::default())
+            Arc::new(LocalWorkNotifier::default())
         };
-        let making = Making::new(Recipe::STANDARD, MediaKind::ALL);
+        let plan = MediaPlan::new(Recipe::STANDARD, MediaKind::ALL);
         let beside = connect(&url).await?;
-        for sql in fill::statements(is_postgres, &making, files) {
+        for sql in fill::statements(is_postgres, &plan, files) {
             beside.execute_unprepared(&sql).await?;
         }
         Ok(Self {
-            store: Store::new(database, making, Arc::new(SystemClock), bell),
+            store: Store::new(database, plan, Arc::new(SystemClock), notifier),
             files: (1..=files).map(id).collect(),
             beside,
             is_postgres,

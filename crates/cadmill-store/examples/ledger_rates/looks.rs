@@ -3,7 +3,7 @@
 
 use std::time::Instant;
 
-use cadmill_domain::{Ledger as _, MissingRequest, Request, Requester, TaskPayload, WorkQuery};
+use cadmill_domain::{Ledger as _, MissingRequest, Request, Requester, Work, WorkQuery};
 
 use crate::{Outcome, SCENE, filled::Filled};
 
@@ -19,7 +19,7 @@ const LOOKS: usize = 200;
 pub(crate) async fn looks(filled: &Filled) -> Outcome {
     for (number, file) in filled.files.iter().take(OTHERS * FILES_OF_EACH).enumerate() {
         let requester = Requester::SHARED.project(&(number % OTHERS).to_string());
-        let work = TaskPayload {
+        let work = Work {
             cad_file_id: *file,
             kind: SCENE,
         };

@@ -30,8 +30,8 @@ use std::{
 
 use cadmill_domain::{
     Blob, CadFileId, CadFiles as _, Claim, Ledger as _, MediaKind, MissingRequest, NewCadFile,
-    NewMediaAsset, Priority, Product, Published, Request, Requested, TaskKind, TaskPayload,
-    WorkQuery, WorkerName,
+    NewMediaAsset, Priority, Published, Request, Requested, TaskKind, TaskOutput, Work, WorkQuery,
+    WorkerName,
 };
 use cadmill_store::Store;
 use serde_json::json;
@@ -136,7 +136,7 @@ async fn duplicates(store: &Arc<Store>, files: &[CadFileId]) -> Outcome {
                     return Ok(());
                 }
                 // A prime stride, so that neighbours are of different pages.
-                let work = TaskPayload {
+                let work = Work {
                     cad_file_id: files[number * 7919 % files.len()],
                     kind: SCENE,
                 };
@@ -224,7 +224,7 @@ impl Worker {
     }
 
     /// The front of the queue. All workers see the same one, so each begins elsewhere.
-    async fn look(&self) -> Outcome<VecDeque<TaskPayload>> {
+    async fn look(&self) -> Outcome<VecDeque<Work>> {
         let queue = self.store.next(&WorkQuery::first(QUEUE)).await?.into_iter();
         let mut queue: VecDeque<_> = queue.map(|queued| queued.work).collect();
         let share = QUEUE * self.slots / CLIENTS;
@@ -239,7 +239,7 @@ impl Worker {
 /// result is published at a time.
 async fn take(
     store: &Store,
-    work: TaskPayload,
+    work: Work,
     name: &WorkerName,
     published: &AtomicUsize,
     slot: OwnedSemaphorePermit,
@@ -259,13 +259,13 @@ async fn take(
     )
 }
 
-fn product(claim: &Claim) -> Product {
+fn product(claim: &Claim) -> TaskOutput {
     let report = json!({"parts": 12, "triangles": 45_678, "seconds": 1.25});
     if claim.work.kind == TaskKind::ProcessStep {
-        return Product::Step(report);
+        return TaskOutput::Step(report);
     }
     let blob = Blob::of(claim.input.as_str().as_bytes()).into();
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
 async fn all(tasks: impl Iterator<Item = tokio::task::JoinHandle<Outcome>>) -> Outcome {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use cadmill_domain::{
     CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CursorError,
-    Direction, Making, MediaKind, MediaState, Period, Row, SortKey, SortValue, StoreError,
+    Direction, MediaKind, MediaPlan, MediaState, Period, Row, SortKey, SortValue, StoreError,
     TaskKind,
 };
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, Statement, Value};
@@ -30,7 +30,7 @@ pub(super) async fn page(store: &Store, query: &CadFileQuery) -> Result<CadFileP
     {
         return Err(StoreError::Refused(CursorError::OtherOrder.into()));
     }
-    let select = Select::new(&store.making, &store.dialect(), query);
+    let select = Select::new(&store.plan, &store.dialect(), query);
     let rows = Entity::find().from_raw_sql(select.statement(query.limit));
     let rows = rows.all(store.reading()).await.map_err(store_error)?;
     let files: Result<Vec<_>, _> = rows.into_iter().map(CadFile::try_from).collect();
@@ -42,7 +42,7 @@ pub(super) async fn page(store: &Store, query: &CadFileQuery) -> Result<CadFileP
     let mut rows = rows_of_files(store, &files).await?;
     let files = files.into_iter().map(|file| {
         let rows = rows.remove(&file.id).unwrap_or_default();
-        CadFileOverview::of(&store.making, file, rows)
+        CadFileOverview::of(&store.plan, file, rows)
     });
     let files = files.collect();
     Ok(CadFilePage { files, next })
@@ -59,7 +59,7 @@ struct Select {
 }
 
 impl Select {
-    fn new(making: &Making, dialect: &Dialect, query: &CadFileQuery) -> Self {
+    fn new(plan: &MediaPlan, dialect: &Dialect, query: &CadFileQuery) -> Self {
         let (key, than, direction) = match query.order.direction {
             Direction::Ascending => (query.order.key, ">", "ASC"),
             Direction::Descending => (query.order.key, "<", "DESC"),
@@ -84,7 +84,7 @@ impl Select {
         select.within("f.created_at", query.created);
         select.within("f.updated_at", query.updated);
         for (number, (kind, state)) in query.media.iter().enumerate() {
-            select.stands(making, &format!("l{number}"), *kind, *state);
+            select.stands(plan, &format!("l{number}"), *kind, *state);
         }
         if let Some(after) = &query.after {
             let value = match after.value() {
@@ -135,10 +135,10 @@ impl Select {
     }
 
     /// Only files of which this medium stands so, as `MediaState::of` tells it.
-    fn stands(&mut self, making: &Making, row: &str, kind: MediaKind, state: MediaState) {
-        let wanted = wanted_by(making, TaskKind::Make(kind));
+    fn stands(&mut self, plan: &MediaPlan, row: &str, kind: MediaKind, state: MediaState) {
+        let wanted = wanted_by(plan, TaskKind::Make(kind));
         let desired = format!("{row}.desired_input");
-        let is_for_wanted = is_or_is_coarser(making, TaskKind::Make(kind), &desired);
+        let is_for_wanted = is_or_is_coarser(plan, TaskKind::Make(kind), &desired);
         let of = format!("{row}.cad_file_id = f.id AND {row}.kind = '{kind}'");
         let told = format!(
             "CASE WHEN {row}.state IN ('queued', 'running') THEN {row}.state \

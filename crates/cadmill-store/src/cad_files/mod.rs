@@ -4,7 +4,7 @@ mod list;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Book, CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles, FileChange,
+    CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles, FileChange, FileRows,
     KeptBlob, MaterialMap, MaterialMaps, NewCadFile, Request, Revision, RowState, SaveOutcome,
     StoreError, TaskKind,
 };
@@ -42,13 +42,13 @@ impl CadFiles for Store {
             .await
             .map_err(store_error)?;
         self.end_intent(&transaction, new.source).await?;
-        let mut book = Book::open(&self.making, file.subject(), [], now);
+        let mut file_rows = FileRows::open(&self.plan, file.subject(), [], now);
         if let Some(request) = request {
-            book.request(TaskKind::ProcessStep, request);
+            file_rows.request(TaskKind::ProcessStep, request);
         }
-        self.close(transaction, &book).await?;
+        self.close(transaction, &file_rows).await?;
         if found > 0 {
-            self.bell.ring().await;
+            self.notifier.notify().await;
         }
         Ok(file)
     }
@@ -90,7 +90,7 @@ impl CadFiles for Store {
             return Ok(None);
         };
         let rows = self.rows_of(self.reading(), id, "").await?;
-        Ok(Some(CadFileOverview::of(&self.making, file, rows)))
+        Ok(Some(CadFileOverview::of(&self.plan, file, rows)))
     }
 
     async fn remove(&self, id: CadFileId) -> Result<bool, StoreError> {
@@ -101,7 +101,7 @@ impl CadFiles for Store {
         let deleted = delete.exec(self.writing()).await.map_err(store_error)?;
         if is_running {
             // Its worker looks whether it is still wanted.
-            self.bell.ring().await;
+            self.notifier.notify().await;
         }
         Ok(deleted.rows_affected > 0)
     }
@@ -111,30 +111,31 @@ impl CadFiles for Store {
         id: CadFileId,
         source: KeptBlob,
         request: Request,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::Source(source.blob(), request);
-        self.change(id, &change, Some(source), unless_changed).await
+        self.change(id, &change, Some(source), expected_revision)
+            .await
     }
 
     async fn save_part_materials(
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::PartMaterials(materials);
-        self.change(id, &change, None, unless_changed).await
+        self.change(id, &change, None, expected_revision).await
     }
 
     async fn save_manual_material_overrides(
         &self,
         id: CadFileId,
         materials: MaterialMap,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let change = FileChange::ManualOverrides(materials);
-        self.change(id, &change, None, unless_changed).await
+        self.change(id, &change, None, expected_revision).await
     }
 }
 
@@ -145,7 +146,7 @@ impl Store {
         id: CadFileId,
         change: &FileChange,
         source: Option<KeptBlob>,
-        unless_changed: Option<Revision>,
+        expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let _turn = self.turn(id).await?;
         let transaction = self.begin().await.map_err(store_error)?;
@@ -156,7 +157,7 @@ impl Store {
         let Some(mut file) = locked(&transaction, id).await? else {
             return Ok(SaveOutcome::NotThere);
         };
-        if unless_changed.is_some_and(|expected| expected != file.revision()) {
+        if expected_revision.is_some_and(|expected| expected != file.revision()) {
             transaction.rollback().await.map_err(store_error)?;
             return Ok(SaveOutcome::Changed(file));
         }
@@ -168,9 +169,9 @@ impl Store {
         let update = Entity::update(row_of(&file)).exec(&transaction).await;
         update.map_err(store_error)?;
         let rows = self.rows_for_update(&transaction, id).await?;
-        let mut book = Book::open(&self.making, file.subject(), rows, now);
-        change.follow(&mut book);
-        self.close(transaction, &book).await?;
+        let mut file_rows = FileRows::open(&self.plan, file.subject(), rows, now);
+        change.follow(&mut file_rows);
+        self.close(transaction, &file_rows).await?;
         Ok(SaveOutcome::Saved(file))
     }
 }

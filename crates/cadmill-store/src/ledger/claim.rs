@@ -1,6 +1,6 @@
 //! Claiming: the row and its `step_start`, in one statement on PostgreSQL and in one turn on SQLite.
 
-use cadmill_domain::{Claim, StoreError, TaskPayload, WorkerName};
+use cadmill_domain::{Claim, StoreError, Work, WorkerName};
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Value};
 
 use super::{columns, events, key};
@@ -20,7 +20,7 @@ const CHANGE: &str = "state = 'running', running_input = desired_input, fence = 
 
 pub(super) async fn claim(
     store: &Store,
-    work: TaskPayload,
+    work: Work,
     worker: &WorkerName,
 ) -> Result<Option<Claim>, StoreError> {
     let [file, kind] = key(work);

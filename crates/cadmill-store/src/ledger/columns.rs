@@ -2,7 +2,7 @@
 
 use cadmill_domain::{
     CadFileId, Claim, Fence, Input, MediaAssetId, Priority, QueuedWork, Requester, Row, RowState,
-    StoreError, TaskKind, TaskPayload, WorkerName,
+    StoreError, TaskKind, Work, WorkerName,
 };
 use sea_orm::{
     QueryResult, TryGetable, Value,
@@ -64,7 +64,7 @@ pub(crate) fn values(file: CadFileId, kind: TaskKind, row: &Row) -> [Value; COLU
             .into(),
         json(row.progress.as_ref()),
         json(row.failure.as_ref()),
-        row.forced.into(),
+        row.force.into(),
         row.requester.as_uuid().into(),
         // Only for SQL, which has it cheaper than by the text.
         row.ready.as_ref().is_some_and(Input::is_coarser).into(),
@@ -102,14 +102,14 @@ pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
         worker: get::<Option<String>>(answer, "worker")?.map(WorkerName::new),
         progress: from_json(answer, "progress")?,
         failure: from_json(answer, "failure")?,
-        forced: get(answer, "forced")?,
+        force: get(answer, "forced")?,
     };
     Ok((kind(answer)?, row))
 }
 
 /// The work in an answer that has its key.
-pub(crate) fn work(answer: &QueryResult) -> Result<TaskPayload, StoreError> {
-    Ok(TaskPayload {
+pub(crate) fn work(answer: &QueryResult) -> Result<Work, StoreError> {
+    Ok(Work {
         cad_file_id: CadFileId::from_uuid(get(answer, "cad_file_id")?),
         kind: kind(answer)?,
     })
@@ -137,7 +137,7 @@ pub(crate) fn claim(answer: &QueryResult) -> Result<Claim, StoreError> {
         input: Input::from_text(get::<String>(answer, "running_input")?),
         worker: WorkerName::new(get::<String>(answer, "worker")?),
         tries: tries as u32,
-        forced: get(answer, "forced")?,
+        force: get(answer, "forced")?,
     })
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cadmill_domain::{Book, Claim, Confirmed, Recovered, Recovery, StoreError, TaskPayload};
+use cadmill_domain::{Claim, Confirmed, FileRows, Recovered, Recovery, StoreError, Work};
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait as _, Value};
 
@@ -13,8 +13,10 @@ use crate::{
 };
 
 pub(super) async fn confirm(store: &Store, claim: &Claim) -> Result<Confirmed, StoreError> {
-    let TaskPayload { cad_file_id, kind } = claim.work;
-    let confirmed = store.in_book(cad_file_id, |book| book.confirm(kind, claim.fence));
+    let Work { cad_file_id, kind } = claim.work;
+    let confirmed = store.in_book(cad_file_id, |file_rows| {
+        file_rows.confirm(kind, claim.fence)
+    });
     Ok(confirmed.await?.unwrap_or(Confirmed::Gone))
 }
 
@@ -45,13 +47,13 @@ pub(super) async fn standing(
     let mut books = HashMap::new();
     for answer in answers.await.map_err(store_error)? {
         let work = columns::work(&answer)?;
-        let subject = super::book::subject(work.cad_file_id, &answer)?;
+        let subject = super::file_rows::subject(work.cad_file_id, &answer)?;
         let row = columns::row(&answer)?;
-        books.insert(work, Book::open(&store.making, subject, [row], now));
+        books.insert(work, FileRows::open(&store.plan, subject, [row], now));
     }
     let standing = claims.iter().map(|claim| {
-        books.get(&claim.work).map_or(Confirmed::Gone, |book| {
-            book.standing(claim.work.kind, claim.fence)
+        books.get(&claim.work).map_or(Confirmed::Gone, |file_rows| {
+            file_rows.standing(claim.work.kind, claim.fence)
         })
     });
     Ok(standing.collect())
@@ -76,9 +78,9 @@ pub(super) async fn recover(
     claim: &Claim,
     recovery: Recovery,
 ) -> Result<Recovered, StoreError> {
-    let TaskPayload { cad_file_id, kind } = claim.work;
-    let recovered = store.in_book_at_once(cad_file_id, |book| {
-        book.recover(kind, claim.fence, recovery)
+    let Work { cad_file_id, kind } = claim.work;
+    let recovered = store.in_book_at_once(cad_file_id, |file_rows| {
+        file_rows.recover(kind, claim.fence, recovery)
     });
     match recovered.await {
         Ok(recovered) => Ok(recovered.unwrap_or(Recovered::NoLonger)),

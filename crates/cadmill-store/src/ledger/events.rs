@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cadmill_domain::{Book, CONVERTER, Moment, NewPipelineEvent};
+use cadmill_domain::{CONVERTER, FileRows, Moment, NewPipelineEvent};
 use sea_orm::{Statement, Value};
 
 use crate::{Store, dialect::Dialect};
@@ -25,13 +25,13 @@ pub(crate) fn values(event: &NewPipelineEvent, at: Moment) -> [Value; 7] {
 
 impl Store {
     /// The statement that writes the events of a book, if there are any. The file is locked.
-    pub(super) fn events_of(&self, book: &Book<'_>) -> Option<Statement> {
-        self.events_from(book, 0)
+    pub(super) fn events_of(&self, file_rows: &FileRows<'_>) -> Option<Statement> {
+        self.events_from(file_rows, 0)
     }
 
     /// The same, after so many events of the same transaction.
-    pub(super) fn events_from(&self, book: &Book<'_>, first: usize) -> Option<Statement> {
-        let events = book.events();
+    pub(super) fn events_from(&self, file_rows: &FileRows<'_>, first: usize) -> Option<Statement> {
+        let events = file_rows.events();
         if events.is_empty() {
             return None;
         }
@@ -42,7 +42,7 @@ impl Store {
             let comma = if number == 0 { "" } else { ", " };
             // Writing into a `String` cannot fail.
             let _ = write!(sql, "{comma}({first_event} + {}", first + number);
-            for value in values(event, book.now()) {
+            for value in values(event, file_rows.now()) {
                 all.push(value);
                 let _ = write!(sql, ", ${}", all.len());
             }

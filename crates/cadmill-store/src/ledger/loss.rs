@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use cadmill_domain::{
-    BlobLoss, Book, CadFileId, ContentHash, Failure, MediaAssetId, RowState, StoreError, WorkerName,
+    BlobLoss, CadFileId, ContentHash, Failure, FileRows, MediaAssetId, RowState, StoreError,
+    WorkerName,
 };
 use sea_orm::{ConnectionTrait as _, QueryResult, Statement, prelude::Uuid};
 
@@ -93,7 +94,7 @@ pub(super) async fn blob_found(store: &Store, sha256: ContentHash) -> Result<u64
             Err(error) if is_conflict(&error) && tries < MAX_TRIES => tries += 1,
             Ok(0) => return Ok(0),
             found => {
-                store.bell.ring().await;
+                store.notifier.notify().await;
                 return found;
             }
         }
@@ -118,7 +119,7 @@ async fn once(
     }
     transaction.commit().await.map_err(store_error)?;
     if changed.is_queued {
-        store.bell.ring().await;
+        store.notifier.notify().await;
     }
     Ok(changed)
 }
@@ -140,13 +141,13 @@ async fn lose_media(
         }
         for file in &files {
             let file = file_in(file)?;
-            let Some(mut book) = store.book(transaction, file).await? else {
+            let Some(mut file_rows) = store.file_rows(transaction, file).await? else {
                 continue;
             };
             let assets = remove_assets(store, transaction, file, sha256).await?;
-            book.assets_lost(|asset| assets.contains(&asset));
+            file_rows.assets_lost(|asset| assets.contains(&asset));
             changed.loss.media += assets.len() as u64;
-            write(store, transaction, &book, changed).await?;
+            write(store, transaction, &file_rows, changed).await?;
         }
     }
 }
@@ -166,13 +167,13 @@ async fn lose_sources(
         let file = file_in(file)?;
         changed.loss.sources += 1;
         changed.last = Some(file);
-        let Some(mut book) = store.book(transaction, file).await? else {
+        let Some(mut file_rows) = store.file_rows(transaction, file).await? else {
             continue;
         };
         // It may have got other bytes meanwhile.
-        if book.source() == sha256 {
-            book.source_lost(&failure, finder);
-            write(store, transaction, &book, changed).await?;
+        if file_rows.source() == sha256 {
+            file_rows.source_lost(&failure, finder);
+            write(store, transaction, &file_rows, changed).await?;
         }
     }
     Ok(())
@@ -195,15 +196,17 @@ async fn remove_assets(
 async fn write(
     store: &Store,
     transaction: &Transaction,
-    book: &Book<'_>,
+    file_rows: &FileRows<'_>,
     changed: &mut Changed,
 ) -> Result<(), StoreError> {
-    for statement in store.changes_of(book, changed.events) {
+    for statement in store.changes_of(file_rows, changed.events) {
         let written = transaction.execute_raw(statement).await;
         written.map_err(store_error)?;
     }
-    changed.events += book.events().len();
-    changed.is_queued |= book.changes().any(|(_, row)| row.state == RowState::Queued);
+    changed.events += file_rows.events().len();
+    changed.is_queued |= file_rows
+        .changes()
+        .any(|(_, row)| row.state == RowState::Queued);
     Ok(())
 }
 
@@ -214,10 +217,10 @@ fn file_in(row: &QueryResult) -> Result<CadFileId, StoreError> {
 impl Store {
     /// The statements that write what changed in a book, whose first event has this place in the
     /// transaction.
-    fn changes_of(&self, book: &Book<'_>, first_event: usize) -> Vec<Statement> {
-        let changes: Vec<_> = book.changes().collect();
-        let rows = (!changes.is_empty()).then(|| self.upsert(book.file(), &changes));
-        let events = self.events_from(book, first_event);
+    fn changes_of(&self, file_rows: &FileRows<'_>, first_event: usize) -> Vec<Statement> {
+        let changes: Vec<_> = file_rows.changes().collect();
+        let rows = (!changes.is_empty()).then(|| self.upsert(file_rows.file(), &changes));
+        let events = self.events_from(file_rows, first_event);
         rows.into_iter().chain(events).collect()
     }
 
@@ -242,13 +245,13 @@ impl Store {
         let mut found = 0;
         let all: BTreeSet<_> = files.iter().copied().chain(also).collect();
         for file in all {
-            let Some(mut book) = self.book(transaction, file).await? else {
+            let Some(mut file_rows) = self.file_rows(transaction, file).await? else {
                 continue;
             };
             // One that is to get these bytes has others until then.
-            if book.source() == sha256 && book.source_found() {
+            if file_rows.source() == sha256 && file_rows.source_found() {
                 found += 1;
-                write(self, transaction, &book, &mut Changed::default()).await?;
+                write(self, transaction, &file_rows, &mut Changed::default()).await?;
             }
         }
         Ok(found)

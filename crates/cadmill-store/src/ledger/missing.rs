@@ -1,12 +1,13 @@
 //! Asking for everything that is missing, in a few statements however many files there are.
 //!
 //! For each file the first stage of the chain is sought whose result is not there, and its row is
-//! sorted into a class, as `Book::request` would do one by one.
+//! sorted into a class, as `FileRows::request` would do one by one.
 
 use std::fmt::{self, Display, Formatter};
 
 use cadmill_domain::{
-    Making, MediaKind, Missing, MissingFilter, MissingRequest, Remnant, StoreError, TaskKind,
+    MediaKind, MediaPlan, Missing, MissingFilter, MissingReason, MissingRequest, StoreError,
+    TaskKind,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 
@@ -28,7 +29,7 @@ const LOCK: &str = "SET LOCAL statement_timeout = 0; SET LOCAL lock_timeout = 0;
 const FORGET: &str = "crashes = 0, attempts = 0, not_before = NULL, failure = NULL";
 
 /// How often a request begins anew because somebody else has just written the same rows.
-const MOST_TRIES: usize = 16;
+const MAX_TRIES: usize = 16;
 
 /// How many of the newest files are looked at before all of them are counted.
 const SAMPLE: i64 = 64;
@@ -52,7 +53,7 @@ pub(super) async fn request(
         }
         match query.write(store).await {
             Ok(missing) => return Ok(missing),
-            Err(error) if is_conflict(&error) && tries < MOST_TRIES => tries += 1,
+            Err(error) if is_conflict(&error) && tries < MAX_TRIES => tries += 1,
             Err(error) => return Err(error),
         }
     }
@@ -149,11 +150,11 @@ impl Query {
     fn new(store: &Store, request: &MissingRequest) -> Self {
         let dialect = store.dialect();
         let retry_coarser = request.retries_coarser();
-        let stages = Stages::on_the_way_to(request.kind, &store.making, retry_coarser);
+        let stages = Stages::on_the_way_to(request.kind, &store.plan, retry_coarser);
         let name = request.filter.name_contains.as_ref();
         let is_named = name.map(|_| dialect.is_named("$2"));
         let only = request.filter.only;
-        let is_left = only.map(|only| is_left(&store.making, request.kind, only));
+        let is_left = only.map(|only| is_left(&store.plan, request.kind, only));
         // The time stands in every statement, so that each has the same values.
         let filter = ["$1 IS NOT NULL".to_owned()]
             .into_iter()
@@ -189,7 +190,7 @@ impl Query {
         let missing = written?;
         closed.map_err(store_error)?;
         if missing.queued > 0 {
-            store.bell.ring().await;
+            store.notifier.notify().await;
         }
         Ok(missing)
     }
@@ -311,25 +312,25 @@ impl Query {
 }
 
 /// Whether something is left of an earlier try to make `kind` of the file `f`.
-fn is_left(making: &Making, kind: TaskKind, only: Remnant) -> String {
+fn is_left(plan: &MediaPlan, kind: TaskKind, only: MissingReason) -> String {
     match only {
-        Remnant::Stale => {
-            let wanted = wanted_by(making, kind);
+        MissingReason::Stale => {
+            let wanted = wanted_by(plan, kind);
             format!(
                 "l_{kind}.asset_id IS NOT NULL \
                  AND (l_{kind}.ready_input IS NULL OR l_{kind}.ready_input <> {wanted})"
             )
         }
-        Remnant::Failed(None) => format!("l_{kind}.state = 'failed'"),
-        Remnant::Failed(Some(code)) => {
+        MissingReason::Failed(None) => format!("l_{kind}.state = 'failed'"),
+        MissingReason::Failed(Some(code)) => {
             format!("l_{kind}.state = 'failed' AND l_{kind}.failure ->> 'code' = '{code}'")
         }
     }
 }
 
 /// What a kind wants of the file `f`.
-pub(crate) fn wanted_by(making: &Making, kind: TaskKind) -> String {
-    let pattern = making.pattern(kind);
+pub(crate) fn wanted_by(plan: &MediaPlan, kind: TaskKind) -> String {
+    let pattern = plan.pattern(kind);
     let source = format!("f.source_sha256 || '{}'", pattern.after_source);
     match pattern.after_materials {
         None => format!("({source})"),
@@ -337,16 +338,16 @@ pub(crate) fn wanted_by(making: &Making, kind: TaskKind) -> String {
     }
 }
 
-/// What a kind is to be made of, as `Book` says it, where a coarser scene may be there: `wanted`
+/// What a kind is to be made of, as `FileRows` says it, where a coarser scene may be there: `wanted`
 /// otherwise.
-fn on_coarser_scene(making: &Making, kind: TaskKind, wanted: String) -> String {
+fn on_coarser_scene(plan: &MediaPlan, kind: TaskKind, wanted: String) -> String {
     let scene = TaskKind::Make(MediaKind::GltfGeometry);
     let row = format!("l_{scene}");
-    let (after_source, end) = making.coarser_pattern();
+    let (after_source, end) = plan.coarser_pattern();
     let is_coarser = format!(
         "{row}.coarser AND {row}.ready_input LIKE f.source_sha256 || '{after_source}%{end}'"
     );
-    match making.pattern(kind).after_materials {
+    match plan.pattern(kind).after_materials {
         None if kind == scene => format!(
             "(CASE WHEN {is_coarser} AND NOT ({row}.state IN ('queued', 'running') \
              AND {row}.desired_input = {wanted}) THEN {row}.ready_input ELSE {wanted} END)"
@@ -360,11 +361,11 @@ fn on_coarser_scene(making: &Making, kind: TaskKind, wanted: String) -> String {
 }
 
 /// Whether a text is this input of the file `f`, or that of a coarser one in its place.
-pub(crate) fn is_or_is_coarser(making: &Making, kind: TaskKind, text: &str) -> String {
-    let wanted = wanted_by(making, kind);
-    let (after_source, end) = making.coarser_pattern();
+pub(crate) fn is_or_is_coarser(plan: &MediaPlan, kind: TaskKind, text: &str) -> String {
+    let wanted = wanted_by(plan, kind);
+    let (after_source, end) = plan.coarser_pattern();
     let coarser = format!("f.source_sha256 || '{after_source}%{end}");
-    let coarser = match making.pattern(kind).after_materials {
+    let coarser = match plan.pattern(kind).after_materials {
         None if kind == TaskKind::ProcessStep => return format!("{text} = {wanted}"),
         None => format!("{coarser}'"),
         Some(after) => format!("{coarser}:' || f.materials_fingerprint || '{after}'"),
@@ -381,12 +382,12 @@ struct Stage {
 }
 
 impl Stage {
-    fn of(kind: TaskKind, making: &Making, retry_coarser: bool) -> Self {
-        let wanted = wanted_by(making, kind);
+    fn of(kind: TaskKind, plan: &MediaPlan, retry_coarser: bool) -> Self {
+        let wanted = wanted_by(plan, kind);
         let wanted = if retry_coarser {
             wanted
         } else {
-            on_coarser_scene(making, kind, wanted)
+            on_coarser_scene(plan, kind, wanted)
         };
         let row = format!("l_{kind}");
         Self { kind, row, wanted }
@@ -430,9 +431,9 @@ impl Stage {
 struct Stages(Vec<Stage>);
 
 impl Stages {
-    fn on_the_way_to(kind: TaskKind, making: &Making, retry_coarser: bool) -> Self {
+    fn on_the_way_to(kind: TaskKind, plan: &MediaPlan, retry_coarser: bool) -> Self {
         let chain = std::iter::successors(Some(kind), |kind| kind.upstream());
-        let stages = chain.map(|kind| Stage::of(kind, making, retry_coarser));
+        let stages = chain.map(|kind| Stage::of(kind, plan, retry_coarser));
         Self(stages.collect())
     }
 
@@ -443,7 +444,7 @@ impl Stages {
         format!("cad_file f{}", joins.collect::<String>())
     }
 
-    /// `what` of the stage that `Book::stage` would name: the first whose result is there, or can be
+    /// `what` of the stage that `FileRows::stage` would name: the first whose result is there, or can be
     /// made of what is there.
     fn choose(&self, what: impl Fn(&Stage) -> String) -> String {
         let reached = self.0.windows(2).map(|pair| {

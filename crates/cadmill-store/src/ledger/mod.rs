@@ -1,11 +1,11 @@
 //! The port `Ledger`. What changes one file locks it, reads its rows, runs the transitions of the
 //! domain and writes what changed; what is asked for often or of many files is one statement.
 
-mod book;
 mod claim;
 pub(crate) mod columns;
 mod confirm;
 pub(crate) mod events;
+mod file_rows;
 mod loss;
 pub(crate) mod missing;
 pub(crate) mod next;
@@ -17,9 +17,9 @@ mod work;
 use async_trait::async_trait;
 use cadmill_domain::{
     BlobLoss, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter, Failure, HandBack,
-    Input, Ledger, MediaKind, Missing, MissingRequest, Moment, Product, Progress, Published,
-    QueueDepth, QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, Row,
-    RowState, StoreError, TaskKind, TaskPayload, WorkCursor, WorkItem, WorkQuery, WorkerName,
+    Input, Ledger, MediaKind, Missing, MissingRequest, Moment, Progress, Published, QueueDepth,
+    QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, Row, RowState,
+    StoreError, TaskKind, TaskOutput, Work, WorkCursor, WorkItem, WorkQuery, WorkerName,
 };
 use chrono::TimeDelta;
 use sea_orm::{
@@ -32,21 +32,19 @@ use crate::{Store, dialect::Dialect, error::store_error};
 
 #[async_trait]
 impl Ledger for Store {
-    async fn request(
-        &self,
-        work: TaskPayload,
-        request: Request,
-    ) -> Result<Option<Requested>, StoreError> {
+    async fn request(&self, work: Work, request: Request) -> Result<Option<Requested>, StoreError> {
         // Most requests ask for what is there or under way; they only read.
-        let Some(mut book) = self.read_book(work.cad_file_id).await? else {
+        let Some(mut file_rows) = self.read_book(work.cad_file_id).await? else {
             return Ok(None);
         };
-        let requested = book.request(work.kind, request);
-        if book.changes().next().is_none() {
+        let requested = file_rows.request(work.kind, request);
+        if file_rows.changes().next().is_none() {
             return Ok(Some(requested));
         }
-        self.in_book(work.cad_file_id, |book| book.request(work.kind, request))
-            .await
+        self.in_book(work.cad_file_id, |file_rows| {
+            file_rows.request(work.kind, request)
+        })
+        .await
     }
 
     async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError> {
@@ -55,11 +53,11 @@ impl Ledger for Store {
 
     async fn request_once(
         &self,
-        work: TaskPayload,
+        work: Work,
         request: Request,
         key: RequestKey,
     ) -> Result<Option<Requested>, StoreError> {
-        if request.again {
+        if request.force {
             once::request(self, work, request, key).await
         } else {
             self.request(work, request).await
@@ -72,7 +70,7 @@ impl Ledger for Store {
         requester: Requester,
     ) -> Result<Missing, StoreError> {
         let mut stale = Missing::default();
-        let media = self.making.media();
+        let media = self.plan.media();
         for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
             let request = MissingRequest {
                 requester,
@@ -89,7 +87,7 @@ impl Ledger for Store {
         requester: Requester,
     ) -> Result<u64, StoreError> {
         let mut queued = 0;
-        let kinds = self.making.kinds();
+        let kinds = self.plan.kinds();
         for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
             let request = MissingRequest {
                 requester,
@@ -104,19 +102,15 @@ impl Ledger for Store {
         next::next(self, query).await
     }
 
-    async fn suspects(&self, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
+    async fn suspects(&self, limit: usize) -> Result<Vec<Work>, StoreError> {
         queue::suspects(self, limit).await
     }
 
-    async fn put_off(&self, work: &[TaskPayload], until: Moment) -> Result<(), StoreError> {
+    async fn put_off(&self, work: &[Work], until: Moment) -> Result<(), StoreError> {
         queue::put_off(self, work, until).await
     }
 
-    async fn claim(
-        &self,
-        work: TaskPayload,
-        worker: &WorkerName,
-    ) -> Result<Option<Claim>, StoreError> {
+    async fn claim(&self, work: Work, worker: &WorkerName) -> Result<Option<Claim>, StoreError> {
         claim::claim(self, work, worker).await
     }
 
@@ -133,7 +127,7 @@ impl Ledger for Store {
         Ok(updated.map_err(store_error)?.rows_affected() == 1)
     }
 
-    async fn publish(&self, claim: &Claim, product: Product) -> Result<Published, StoreError> {
+    async fn publish(&self, claim: &Claim, product: TaskOutput) -> Result<Published, StoreError> {
         publish::publish(self, claim, product).await
     }
 
@@ -144,16 +138,16 @@ impl Ledger for Store {
         retry_at: Option<Moment>,
     ) -> Result<bool, StoreError> {
         let kind = claim.work.kind;
-        queue::close_unmade(self, claim, |book| {
-            book.fail(kind, claim.fence, failure, retry_at)
+        queue::close_unmade(self, claim, |file_rows| {
+            file_rows.fail(kind, claim.fence, failure, retry_at)
         })
         .await
     }
 
     async fn hand_back(&self, claim: &Claim, reason: HandBack) -> Result<bool, StoreError> {
         let kind = claim.work.kind;
-        queue::close_unmade(self, claim, |book| {
-            book.hand_back(kind, claim.fence, reason)
+        queue::close_unmade(self, claim, |file_rows| {
+            file_rows.hand_back(kind, claim.fence, reason)
         })
         .await
     }
@@ -195,21 +189,21 @@ impl Ledger for Store {
         confirm::recover(self, claim, recovery).await
     }
 
-    async fn cancel(&self, work: TaskPayload) -> Result<bool, StoreError> {
-        let cancelled = self.in_book(work.cad_file_id, |book| {
-            let row = book.row(work.kind);
+    async fn cancel(&self, work: Work) -> Result<bool, StoreError> {
+        let cancelled = self.in_book(work.cad_file_id, |file_rows| {
+            let row = file_rows.row(work.kind);
             let is_running = row.is_some_and(|row| row.state == RowState::Running);
-            (book.cancel(work.kind), is_running)
+            (file_rows.cancel(work.kind), is_running)
         });
         let (cancelled, was_running) = cancelled.await?.unwrap_or_default();
         if was_running {
             // Its worker looks whether it is still wanted.
-            self.bell.ring().await;
+            self.notifier.notify().await;
         }
         Ok(cancelled)
     }
 
-    async fn coarser(&self) -> Result<Vec<(TaskPayload, Input)>, StoreError> {
+    async fn coarser(&self) -> Result<Vec<(Work, Input)>, StoreError> {
         let scene = MediaKind::GltfGeometry;
         let sql = format!(
             "SELECT cad_file_id, kind, ready_input FROM ledger WHERE coarser AND kind = '{scene}' \
@@ -232,9 +226,9 @@ impl Ledger for Store {
 
     async fn failures(
         &self,
-        after: Option<TaskPayload>,
+        after: Option<Work>,
         limit: usize,
-    ) -> Result<Vec<(TaskPayload, Failure)>, StoreError> {
+    ) -> Result<Vec<(Work, Failure)>, StoreError> {
         let columns = COLUMNS.join(", ");
         let rank = rank();
         let sql = format!(
@@ -313,7 +307,7 @@ fn rank() -> String {
 }
 
 /// The values of a row's key.
-fn key(work: TaskPayload) -> [Value; 2] {
+fn key(work: Work) -> [Value; 2] {
     [work.cad_file_id.as_uuid().into(), work.kind.as_str().into()]
 }
 

@@ -7,7 +7,7 @@
 use std::fmt::Write as _;
 
 use cadmill_domain::{
-    Lane, MAX_DUE_RETRIES, MOST_CRASHES, Priority, QueuedWork, StoreError, TaskKind, WorkQuery,
+    Lane, MAX_CRASHES, MAX_DUE_RETRIES, Priority, QueuedWork, StoreError, TaskKind, WorkQuery,
 };
 use sea_orm::{
     ConnectionTrait as _, Value,
@@ -81,7 +81,7 @@ impl<'a> Search<'a> {
         Self {
             dialect: store.dialect(),
             query,
-            kinds: in_words(store.making.kinds()),
+            kinds: in_words(store.plan.kinds()),
             lanes: Vec::new(),
             values: vec![now.into()],
         }
@@ -98,7 +98,7 @@ impl<'a> Search<'a> {
         let (lowest, highest) = (dialect.uuid(LOWEST), dialect.uuid(HIGHEST));
         let columns = "l.cad_file_id, l.kind, l.priority, l.requester, l.requested_at";
         // What may be poison has a query of its own.
-        let healthy = format!("l.crashes < {} AND l.kind IN ({kinds})", MOST_CRASHES - 1);
+        let healthy = format!("l.crashes < {} AND l.kind IN ({kinds})", MAX_CRASHES - 1);
         let waiting = format!("{} AND {healthy}", waiting(lane));
         let of_each = dialect.first_of_each(
             "walk w",

@@ -1,6 +1,6 @@
 //! Requests that a client may repeat: the first of a key is done, and the key is kept with it.
 
-use cadmill_domain::{Request, RequestKey, Requested, StoreError, TaskPayload};
+use cadmill_domain::{Request, RequestKey, Requested, StoreError, Work};
 use sea_orm::ConnectionTrait as _;
 
 use super::key as key_of;
@@ -8,7 +8,7 @@ use crate::{Store, error::store_error};
 
 pub(super) async fn request(
     store: &Store,
-    work: TaskPayload,
+    work: Work,
     request: Request,
     key: RequestKey,
 ) -> Result<Option<Requested>, StoreError> {
@@ -21,7 +21,7 @@ pub(super) async fn request(
 
     let _turn = store.turn(work.cad_file_id).await?;
     let transaction = store.begin().await.map_err(store_error)?;
-    let Some(mut book) = store.book(&transaction, work.cad_file_id).await? else {
+    let Some(mut file_rows) = store.file_rows(&transaction, work.cad_file_id).await? else {
         return Ok(None);
     };
     let keep = "INSERT INTO idempotency_key (cad_file_id, kind, key, used_at) \
@@ -31,10 +31,10 @@ pub(super) async fn request(
     let kept = transaction.execute_raw(store.statement(keep, values)).await;
     let is_first = kept.map_err(store_error)?.rows_affected() == 1;
     let request = Request {
-        again: is_first,
+        force: is_first,
         ..request
     };
-    let requested = book.request(work.kind, request);
-    store.close(transaction, &book).await?;
+    let requested = file_rows.request(work.kind, request);
+    store.close(transaction, &file_rows).await?;
     Ok(Some(requested))
 }

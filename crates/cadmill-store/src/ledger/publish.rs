@@ -1,27 +1,27 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Book, Claim, Input, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Product, Published,
-    Requested, ResultSummary, StoreError, TaskKind, TaskPayload,
+    Claim, FileRows, Input, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Published,
+    Requested, ResultSummary, StoreError, TaskKind, TaskOutput, Work,
 };
 use sea_orm::Statement;
 
-use super::{book::MadeBefore, queue};
+use super::{file_rows::MadeBefore, queue};
 use crate::{Store, connection::Transaction, error::store_error, media_assets};
 
 pub(super) async fn publish(
     store: &Store,
     claim: &Claim,
-    product: Product,
+    product: TaskOutput,
 ) -> Result<Published, StoreError> {
     let _turn = store.turn_of_claim(claim).await?;
     let transaction = store.begin().await.map_err(store_error)?;
     match in_transaction(store, &transaction, claim, product).await {
-        Ok(Some((book, kept, (again, chained)))) => {
-            store.close_with(transaction, &book, kept.by).await?;
+        Ok(Some((file_rows, kept, (requeued, chained)))) => {
+            store.close_with(transaction, &file_rows, kept.by).await?;
             Ok(Published::Done {
                 asset: kept.asset,
-                again,
+                requeued,
                 chained,
             })
         }
@@ -52,36 +52,36 @@ async fn in_transaction<'a>(
     store: &'a Store,
     transaction: &Transaction,
     claim: &Claim,
-    product: Product,
-) -> Result<Option<(Book<'a>, Kept, Follows)>, StoreError> {
-    let Some((mut book, made_before)) = store.book_of_claim(transaction, claim).await? else {
+    product: TaskOutput,
+) -> Result<Option<(FileRows<'a>, Kept, Follows)>, StoreError> {
+    let Some((mut file_rows, made_before)) = store.book_of_claim(transaction, claim).await? else {
         return Ok(None);
     };
     let kind = claim.work.kind;
-    let row = book.row(kind);
+    let row = file_rows.row(kind);
     if !row.is_some_and(|row| row.is_held_under(claim.fence)) {
         return Ok(None);
     }
     let summary = ResultSummary::of(&product);
-    let is_new = matches!(product, Product::Asset(_) | Product::Coarser { .. });
+    let is_new = matches!(product, TaskOutput::Asset(_) | TaskOutput::Coarser { .. });
     let mut kept = keep(store, transaction, claim, product, made_before).await?;
     if is_new {
         kept.by.extend(queue::end_waits(store, claim, true));
     }
     let coarser = kept.coarser.clone();
-    let follows = book.publish(kind, claim.fence, kept.asset, coarser, &summary);
-    Ok(follows.map(|follows| (book, kept, follows)))
+    let follows = file_rows.publish(kind, claim.fence, kept.asset, coarser, &summary);
+    Ok(follows.map(|follows| (file_rows, kept, follows)))
 }
 
 async fn keep(
     store: &Store,
     transaction: &Transaction,
     claim: &Claim,
-    product: Product,
+    product: TaskOutput,
     made_before: Option<MadeBefore>,
 ) -> Result<Kept, StoreError> {
     let (new, coarser) = match product {
-        Product::Step(found) => {
+        TaskOutput::Step(found) => {
             let file = claim.work.cad_file_id.as_uuid();
             let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
             let statement = store.statement(sql, [file.into(), found.into()]);
@@ -91,13 +91,13 @@ async fn keep(
                 coarser: None,
             });
         }
-        Product::Asset(new) => (new, None),
-        Product::Coarser { made, input } => (made, Some(claim.coarser(&input)?)),
-        Product::Cached(id) => {
+        TaskOutput::Asset(new) => (new, None),
+        TaskOutput::Coarser { made, input } => (made, Some(claim.coarser(&input)?)),
+        TaskOutput::Cached(id) => {
             // Until the copy is there, the row that is copied must keep the blob.
             let found = media_assets::find_to_copy(transaction, id).await?;
             let fits = |found: &MediaAsset| {
-                let is_own = TaskPayload::of(found) == claim.work;
+                let is_own = Work::of(found) == claim.work;
                 let is_coarser = is_own && claim.coarser(&found.input).is_ok();
                 Some(found.kind) == claim.work.kind.medium()
                     && (found.input == claim.input || is_coarser)
@@ -106,7 +106,7 @@ async fn keep(
                 let text = format!("the asset {id} is not there, or of something else");
                 return Err(StoreError::Refused(text.into()));
             };
-            if TaskPayload::of(&found) == claim.work {
+            if Work::of(&found) == claim.work {
                 return Ok(Kept {
                     asset: Some(id),
                     by: Vec::new(),

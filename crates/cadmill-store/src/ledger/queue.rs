@@ -1,26 +1,26 @@
 //! What may be claimed, and what has to wait.
 
 use cadmill_domain::{
-    Book, Claim, MOST_CRASHES, MediaKind, Moment, RowState, StoreError, TaskKind, TaskPayload,
+    Claim, FileRows, MAX_CRASHES, MediaKind, Moment, RowState, StoreError, TaskKind, Work,
 };
 use sea_orm::{ConnectionTrait as _, Statement, Value};
 
 use super::{columns, in_words, key, rank};
 use crate::{Store, error::store_error};
 
-pub(super) async fn suspects(store: &Store, limit: usize) -> Result<Vec<TaskPayload>, StoreError> {
-    let (kinds, rank) = (in_words(store.making.kinds()), rank());
+pub(super) async fn suspects(store: &Store, limit: usize) -> Result<Vec<Work>, StoreError> {
+    let (kinds, rank) = (in_words(store.plan.kinds()), rank());
     let sql = format!(
         "SELECT cad_file_id, kind FROM ledger WHERE state = 'queued' AND crashes >= {} \
          AND (not_before IS NULL OR not_before <= $1) AND kind IN ({kinds}) \
          ORDER BY requested_at, cad_file_id, {rank} LIMIT {limit}",
-        MOST_CRASHES - 1
+        MAX_CRASHES - 1
     );
     select(store, &sql).await
 }
 
 /// The work that a query finds, which has the time as its parameter.
-async fn select(store: &Store, sql: &str) -> Result<Vec<TaskPayload>, StoreError> {
+async fn select(store: &Store, sql: &str) -> Result<Vec<Work>, StoreError> {
     let statement = store.statement(sql, [store.clock.now().into()]);
     let rows = store.reading().query_all_raw(statement).await;
     rows.map_err(store_error)?
@@ -29,11 +29,7 @@ async fn select(store: &Store, sql: &str) -> Result<Vec<TaskPayload>, StoreError
         .collect()
 }
 
-pub(super) async fn put_off(
-    store: &Store,
-    work: &[TaskPayload],
-    until: Moment,
-) -> Result<(), StoreError> {
+pub(super) async fn put_off(store: &Store, work: &[Work], until: Moment) -> Result<(), StoreError> {
     if work.is_empty() {
         return Ok(());
     }
@@ -59,20 +55,20 @@ pub(super) async fn put_off(
 pub(super) async fn close_unmade(
     store: &Store,
     claim: &Claim,
-    close: impl FnOnce(&mut Book<'_>) -> bool + Send,
+    close: impl FnOnce(&mut FileRows<'_>) -> bool + Send,
 ) -> Result<bool, StoreError> {
     let end_waits = end_waits(store, claim, false);
     let may_wake = end_waits.is_some();
-    let closed = store.in_book_beside(claim.work.cad_file_id, |book| {
-        let closed = close(book);
-        let mut changes = book.changes();
+    let closed = store.in_book_beside(claim.work.cad_file_id, |file_rows| {
+        let closed = close(file_rows);
+        let mut changes = file_rows.changes();
         let rings = changes.any(|(_, row)| row.state == RowState::Queued);
         drop(changes);
         ((closed, rings), end_waits.filter(|_| closed))
     });
     let (closed, rings) = closed.await?.unwrap_or_default();
     if closed && may_wake && !rings {
-        store.bell.ring().await;
+        store.notifier.notify().await;
     }
     Ok(closed)
 }

@@ -35,7 +35,7 @@ use self::{
 };
 use crate::{
     damage::Damage,
-    database::{BUSY, patiently},
+    database::{BUSY, retry_while_busy},
 };
 
 /// Lets all who write take turns, which is fairer than the lock of the file. Clones share the
@@ -72,7 +72,7 @@ impl SqliteWriter {
         options: SqliteConnectOptions,
         damage: Damage,
     ) -> Result<Self, sqlx::Error> {
-        let connection = patiently(|| options.connect()).await?;
+        let connection = retry_while_busy(|| options.connect()).await?;
         let kept = Kept {
             connection: Some(connection),
             group: None,
@@ -119,7 +119,7 @@ impl SqliteWriter {
         drop(waiting);
         kept.undo_what_was_left().await;
         if kept.connection.is_none() {
-            let connected = patiently(|| self.0.options.connect()).await;
+            let connected = retry_while_busy(|| self.0.options.connect()).await;
             kept.connection = Some(connected.map_err(|error| DbErr::Conn(of_sqlx(error)))?);
         }
         Ok(Turn::new(Arc::clone(&self.0), kept))

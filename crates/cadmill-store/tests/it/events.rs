@@ -194,7 +194,7 @@ async fn a_deleted_file_takes_the_events_of_claims_at_once_along() {
         let request = cadmill_domain::Request::BULK;
         let file = deployment.files.add(new, Some(request)).await.unwrap().id;
         let claims = async {
-            let work = cadmill_domain::TaskPayload {
+            let work = cadmill_domain::Work {
                 cad_file_id: file,
                 kind: TaskKind::ProcessStep,
             };

@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blob, BlobCopy, CadFile, Claim, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset,
-    Product, Published, Recovered, Recovery, Request, StoredBlob, SweepId, SystemClock, TaskKind,
-    TaskPayload, WorkerName,
+    Published, Recovered, Recovery, Request, StoredBlob, SweepId, SystemClock, TaskKind,
+    TaskOutput, Work, WorkerName,
     contract::{self, Deployment},
 };
 use cadmill_store::Database;
@@ -25,7 +25,7 @@ const STEP: TaskKind = TaskKind::ProcessStep;
 #[tokio::test]
 async fn whoever_claims_does_not_wait_for_it() {
     let (deployment, url) = deployment().await;
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: add(&deployment, Some(Request::ASKED)).await.id,
         kind: STEP,
     };
@@ -49,7 +49,7 @@ async fn whoever_claims_does_not_wait_for_it() {
 #[tokio::test]
 async fn whoever_takes_back_claims_does_not_wait_for_it() {
     let (deployment, url) = deployment().await;
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: add(&deployment, Some(Request::ASKED)).await.id,
         kind: STEP,
     };
@@ -79,7 +79,7 @@ async fn media_of_which_nothing_is_made_are_published_side_by_side() {
     let (deployment, url) = deployment().await;
     let file = add(&deployment, Some(Request::ASKED)).await.id;
     let claim = async |kind| {
-        let work = TaskPayload {
+        let work = Work {
             cad_file_id: file,
             kind,
         };
@@ -92,7 +92,7 @@ async fn media_of_which_nothing_is_made_are_published_side_by_side() {
         published.expect("it does not wait").unwrap()
     };
     let step = claim(STEP).await;
-    publish(&step, Product::Step(json!({}))).await;
+    publish(&step, TaskOutput::Step(json!({}))).await;
     let scene = claim(TaskKind::Make(MediaKind::GltfGeometry)).await;
     publish(&scene, asset("scene")).await;
     let master = claim(TaskKind::Make(MediaKind::UsdMaster)).await;
@@ -158,7 +158,7 @@ async fn a_row_that_comes_while_its_file_is_removed_goes_with_it() {
 #[tokio::test]
 async fn a_file_that_goes_while_it_is_asked_for_gets_no_row() {
     let (deployment, url) = deployment().await;
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: add(&deployment, None).await.id,
         kind: STEP,
     };
@@ -245,15 +245,15 @@ async fn queue_row(transaction: &DatabaseTransaction) {
         "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, fence, crashes, \
          attempts, requested_at) SELECT id, '{STEP}', 'queued', 7, source_sha256 || '{}', 0, 0, 0, \
          now() FROM cad_file FOR NO KEY UPDATE",
-        contract::making().pattern(STEP).after_source
+        contract::plan().pattern(STEP).after_source
     );
     transaction.execute_unprepared(&row).await.unwrap();
 }
 
-fn asset(text: &str) -> Product {
+fn asset(text: &str) -> TaskOutput {
     let blob = Blob::of(text.as_bytes()).into();
     let report = json!({});
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
 /// A deployment in a new database, and that one's URL.

@@ -52,7 +52,7 @@ mod postgres {
     mod cad_files {
         cadmill_domain::cad_files_contract!(crate::open::postgres());
     }
-    mod doorbell {
+    mod notifier {
         cadmill_domain::doorbell_contract!(crate::open::postgres_doorbells());
     }
     mod ledger {
@@ -79,7 +79,7 @@ mod memory {
     mod blobs {
         cadmill_domain::blobs_contract!(crate::open::blobs_in_memory());
     }
-    mod doorbell {
+    mod notifier {
         cadmill_domain::doorbell_contract!(crate::open::local_doorbell());
     }
 }

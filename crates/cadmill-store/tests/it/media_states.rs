@@ -39,7 +39,7 @@ async fn check(database: cadmill_store::Database, url: &str) {
             source: cadmill_domain::Blob::of(&number.to_le_bytes()).into(),
         };
         let file = deployment.files.add(new, None).await.unwrap();
-        let wanted = contract::making().input(TaskKind::Make(KIND), &file.subject());
+        let wanted = contract::plan().input(TaskKind::Make(KIND), &file.subject());
         let of = |input: Option<Which>| {
             input.map(|which| match which {
                 Which::Wanted => wanted.clone(),

@@ -9,12 +9,12 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blobs, Doorbell,
-    contract::{self, Deployment, doorbell::Doorbells},
+    Blobs, WorkNotifier,
+    contract::{self, Deployment, notifier::Doorbells},
     fakes::ManualClock,
 };
 use cadmill_servers::shared;
-use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, PostgresDoorbell, Store};
+use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, PostgresWorkNotifier, Store};
 use sea_orm::{ConnectOptions, ConnectionTrait as _};
 use tempfile::TempDir;
 use uuid::Uuid;
@@ -74,17 +74,17 @@ pub(crate) async fn new_postgres_database() -> String {
 
 /// A deployment in `database`, which may be empty.
 pub(crate) async fn deployment(database: Database, clock: Arc<ManualClock>) -> Deployment {
-    ringing(database, clock, Arc::new(LocalDoorbell::default())).await
+    ringing(database, clock, Arc::new(LocalWorkNotifier::default())).await
 }
 
 /// The same, with this bell.
 pub(crate) async fn ringing(
     database: Database,
     clock: Arc<ManualClock>,
-    bell: Arc<dyn Doorbell>,
+    notifier: Arc<dyn WorkNotifier>,
 ) -> Deployment {
     database.migrate().await.unwrap();
-    let store = Store::new(database, contract::making(), clock.clone(), bell);
+    let store = Store::new(database, contract::plan(), clock.clone(), notifier);
     let store = Arc::new(store);
     Deployment {
         files: store.clone(),
@@ -102,19 +102,19 @@ pub(crate) async fn ringing(
 pub(crate) async fn postgres_doorbells() -> Doorbells {
     let url = new_postgres_database().await;
     let database = Database::connect_postgres(&url, 4).await.unwrap();
-    let bell = || Arc::new(PostgresDoorbell::listen(&database).unwrap());
+    let notifier = || Arc::new(PostgresWorkNotifier::listen(&database).unwrap());
     Doorbells {
-        ringing: bell(),
-        waiting: bell(),
+        ringing: notifier(),
+        waiting: notifier(),
     }
 }
 
 /// The bell of one process.
 pub(crate) fn local_doorbell() -> Ready<Doorbells> {
-    let bell = Arc::new(LocalDoorbell::default());
+    let notifier = Arc::new(LocalWorkNotifier::default());
     ready(Doorbells {
-        ringing: bell.clone(),
-        waiting: bell,
+        ringing: notifier.clone(),
+        waiting: notifier,
     })
 }
 

@@ -193,7 +193,7 @@ async fn rows_of_the_first_version_are_kept() {
         assert_eq!(file.revision().to_string(), "1767268800000001");
         let rows = deployment.ledger.rows(file.id).await.unwrap();
         let [(_, row)] = rows.try_into().unwrap();
-        assert_eq!((row.fence.0, row.tries(), row.forced), (7, 3, false));
+        assert_eq!((row.fence.0, row.tries(), row.force), (7, 3, false));
         // And back.
         let newer = u32::try_from(newer).unwrap();
         Migrator::down(&connection, Some(newer)).await.unwrap();

@@ -3,11 +3,11 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, Doorbell as _, MediaKind, NewCadFile, Request, Requested, StoreError, TaskKind,
-    TaskPayload, WorkQuery, WorkerName, contract::Deployment,
+    Blob, MediaKind, NewCadFile, Request, Requested, StoreError, TaskKind, Work, WorkNotifier as _,
+    WorkQuery, WorkerName, contract::Deployment,
 };
 use cadmill_servers::Postgres;
-use cadmill_store::{Database, PostgresDoorbell};
+use cadmill_store::{Database, PostgresWorkNotifier};
 use futures_util::future::{join_all, join3};
 use tokio::time::timeout;
 
@@ -21,8 +21,8 @@ async fn a_restart_is_survived() {
     let mut server = Postgres::start().unwrap();
     let database = Database::connect_postgres(&server.url(), 4).await.unwrap();
     let deployment = open::deployment(database.clone(), Arc::default()).await;
-    let bell = PostgresDoorbell::listen(&database).unwrap();
-    hears(&bell).await;
+    let notifier = PostgresWorkNotifier::listen(&database).unwrap();
+    hears(&notifier).await;
     let file = NewCadFile {
         name: "bracket.step".to_owned(),
         source: Blob::of(b"A").into(),
@@ -32,7 +32,7 @@ async fn a_restart_is_survived() {
         .add(file, Some(Request::BULK))
         .await
         .unwrap();
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: file.id,
         kind: MediaKind::UsdMaster.into(),
     };
@@ -45,7 +45,11 @@ async fn a_restart_is_survived() {
         break_down(&mut server).unwrap();
         let requests = join_all((0..5).map(|_| request(&deployment, work)));
         // Nobody hears the ring, but nothing breaks.
-        let asked = timeout(PATIENCE, join3(requests, database.ping(), bell.ring())).await;
+        let asked = timeout(
+            PATIENCE,
+            join3(requests, database.ping(), notifier.notify()),
+        )
+        .await;
         let (requests, ping, ()) = asked.expect("who asks does not wait for long");
         for asked in requests
             .into_iter()
@@ -73,25 +77,25 @@ async fn a_restart_is_survived() {
             1,
             "nothing is lost"
         );
-        hears(&bell).await;
+        hears(&notifier).await;
     }
     let (kind, worker) = (TaskKind::ProcessStep, WorkerName::new("mill-1"));
-    let work = TaskPayload { kind, ..work };
+    let work = Work { kind, ..work };
     let claimed = deployment.ledger.claim(work, &worker).await;
     assert!(claimed.unwrap().is_some(), "work goes on");
 }
 
-async fn request(deployment: &Deployment, work: TaskPayload) -> Result<Requested, StoreError> {
+async fn request(deployment: &Deployment, work: Work) -> Result<Requested, StoreError> {
     let requested = deployment.ledger.request(work, Request::BULK).await?;
     Ok(requested.expect("the file is there"))
 }
 
 /// Rings until it is heard. A bell that listens anew rings by itself, which is hearing, too.
-async fn hears(bell: &PostgresDoorbell) {
+async fn hears(notifier: &PostgresWorkNotifier) {
     let heard = timeout(PATIENCE, async {
         tokio::select! {
-            () = bell.wait() => {}
-            () = async { loop { bell.ring().await; } } => {}
+            () = notifier.wait() => {}
+            () = async { loop { notifier.notify().await; } } => {}
         }
     });
     heard.await.expect("the bell is heard");

@@ -7,7 +7,7 @@ use cadmill_domain::{
     SystemClock, WorkerName, contract, fakes::ManualClock, keep_bytes, report_blob_loss,
 };
 use cadmill_store::{
-    Database, LocalDoorbell, MaintenanceKind, MaintenanceState, Marker, ObjectBlobs, Owner,
+    Database, LocalWorkNotifier, MaintenanceKind, MaintenanceState, Marker, ObjectBlobs, Owner,
     OwnershipError, Store, Sweep, SweepOptions,
 };
 use chrono::TimeDelta;
@@ -621,6 +621,6 @@ fn sweep(is_confirmed: bool) -> SweepOptions {
 
 async fn store(database: Database, clock: &Arc<ManualClock>) -> Store {
     database.migrate().await.unwrap();
-    let bell = Arc::new(LocalDoorbell::default());
-    Store::new(database, contract::making(), clock.clone(), bell)
+    let notifier = Arc::new(LocalWorkNotifier::default());
+    Store::new(database, contract::plan(), clock.clone(), notifier)
 }

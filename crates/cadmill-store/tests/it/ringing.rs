@@ -7,11 +7,12 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Claim, Doorbell, FailedFilter, Failure, FailureCode, HandBack, MaterialKey, MaterialMap,
-    MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Product, Request,
-    RequestKey, Requester, StoreError, TaskKind, TaskPayload, WorkerName, contract::Deployment,
+    Blob, Claim, FailedFilter, Failure, FailureCode, HandBack, MaterialKey, MaterialMap,
+    MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Request, RequestKey,
+    Requester, StoreError, TaskKind, TaskOutput, Work, WorkNotifier, WorkerName,
+    contract::Deployment,
 };
-use cadmill_store::{Database, PostgresDoorbell};
+use cadmill_store::{Database, PostgresWorkNotifier};
 use futures_util::future::join_all;
 use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
 use serde_json::json;
@@ -37,11 +38,11 @@ async fn postgres_rings_for_what_is_queued() {
 async fn many_who_ring_at_once_share_a_notification() {
     let url = open::new_postgres_database().await;
     let database = Database::connect_postgres(&url, 4).await.unwrap();
-    let bell = PostgresDoorbell::listen(&database).unwrap();
+    let notifier = PostgresWorkNotifier::listen(&database).unwrap();
     let mut listener = PgListener::connect(&url).await.unwrap();
     listener.listen("cadmill_work").await.unwrap();
-    join_all((0..100).map(|_| bell.ring())).await;
-    bell.ring().await;
+    join_all((0..100).map(|_| notifier.notify())).await;
+    notifier.notify().await;
     let pool = PgPool::connect(&url).await.unwrap();
     let end = "SELECT pg_notify('cadmill_work', 'end')";
     sqlx::query(end).execute(&pool).await.unwrap();
@@ -58,8 +59,8 @@ async fn many_who_ring_at_once_share_a_notification() {
 struct Counter(AtomicUsize);
 
 #[async_trait]
-impl Doorbell for Counter {
-    async fn ring(&self) {
+impl WorkNotifier for Counter {
+    async fn notify(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -88,15 +89,16 @@ impl Counter {
 }
 
 async fn check(database: Database) {
-    let bell = Arc::new(Counter::default());
-    let deployment = open::ringing(database, Arc::default(), bell.clone()).await;
+    let notifier = Arc::new(Counter::default());
+    let deployment = open::ringing(database, Arc::default(), notifier.clone()).await;
     let Deployment { files, ledger, .. } = &deployment;
     let new = |name: &str| NewCadFile {
         name: name.to_owned(),
         source: Blob::of(name.as_bytes()).into(),
     };
-    let id = bell.rings(0, files.add(new("a"), None)).await.id;
-    bell.rings(1, files.add(new("b"), Some(Request::ASKED)))
+    let id = notifier.rings(0, files.add(new("a"), None)).await.id;
+    notifier
+        .rings(1, files.add(new("b"), Some(Request::ASKED)))
         .await;
 
     let everything = MissingRequest::of(GLB);
@@ -104,107 +106,131 @@ async fn check(database: Database) {
         dry_run: true,
         ..everything.clone()
     };
-    bell.rings(0, ledger.request_missing(&counting)).await;
-    bell.rings(1, ledger.request_missing(&everything)).await;
-    bell.rings(0, ledger.request_missing(&everything)).await;
-    bell.rings(0, ledger.request(work(id, GLB), Request::BULK))
+    notifier.rings(0, ledger.request_missing(&counting)).await;
+    notifier.rings(1, ledger.request_missing(&everything)).await;
+    notifier.rings(0, ledger.request_missing(&everything)).await;
+    notifier
+        .rings(0, ledger.request(work(id, GLB), Request::BULK))
         .await;
 
     // What follows from a result is queued with it.
-    let claim = claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
-    bell.rings(1, ledger.publish(&claim, Product::Step(json!({}))))
+    let claim = claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    notifier
+        .rings(1, ledger.publish(&claim, TaskOutput::Step(json!({}))))
         .await;
-    let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
-    bell.rings(1, ledger.hand_back(&claimed, HandBack::Stopping))
+    let claimed = self::claim(&notifier, &deployment, work(id, GLB)).await;
+    notifier
+        .rings(1, ledger.hand_back(&claimed, HandBack::Stopping))
         .await;
-    let claimed = self::claim(&bell, &deployment, work(id, GLB)).await;
-    bell.rings(1, ledger.publish(&claimed, asset("glb"))).await;
+    let claimed = self::claim(&notifier, &deployment, work(id, GLB)).await;
+    notifier
+        .rings(1, ledger.publish(&claimed, asset("glb")))
+        .await;
 
-    let failing = self::claim(&bell, &deployment, work(id, USD)).await;
+    let failing = self::claim(&notifier, &deployment, work(id, USD)).await;
     let failure = Failure::new(FailureCode::KernelError, "No.");
-    bell.rings(0, ledger.fail(&failing, &failure, None)).await;
+    notifier
+        .rings(0, ledger.fail(&failing, &failure, None))
+        .await;
     let filter = FailedFilter::default();
     let requester = Requester::SHARED;
-    bell.rings(1, ledger.retry_failed(&filter, requester)).await;
-    bell.rings(0, ledger.retry_failed(&filter, requester)).await;
-    let claimed = self::claim(&bell, &deployment, work(id, USD)).await;
-    bell.rings(0, ledger.publish(&claimed, asset("usd"))).await;
+    notifier
+        .rings(1, ledger.retry_failed(&filter, requester))
+        .await;
+    notifier
+        .rings(0, ledger.retry_failed(&filter, requester))
+        .await;
+    let claimed = self::claim(&notifier, &deployment, work(id, USD)).await;
+    notifier
+        .rings(0, ledger.publish(&claimed, asset("usd")))
+        .await;
 
     let again = Request {
-        again: true,
+        force: true,
         ..Request::ASKED
     };
     let key = RequestKey::of("one wish");
     let asking = || ledger.request_once(work(id, USD), again, key);
-    bell.rings(1, asking()).await;
-    bell.rings(0, asking()).await;
-    let claimed = self::claim(&bell, &deployment, work(id, USD)).await;
-    bell.rings(0, ledger.publish(&claimed, asset("usd, again")))
+    notifier.rings(1, asking()).await;
+    notifier.rings(0, asking()).await;
+    let claimed = self::claim(&notifier, &deployment, work(id, USD)).await;
+    notifier
+        .rings(0, ledger.publish(&claimed, asset("usd, again")))
         .await;
-    bell.rings(0, asking()).await;
+    notifier.rings(0, asking()).await;
 
     let parts = files.save_part_materials(id, red(), None);
-    bell.rings(1, parts).await;
-    bell.rings(0, ledger.cancel(work(id, USD))).await;
+    notifier.rings(1, parts).await;
+    notifier.rings(0, ledger.cancel(work(id, USD))).await;
     let overrides = files.save_manual_material_overrides(id, red(), None);
-    bell.rings(1, overrides).await;
+    notifier.rings(1, overrides).await;
     let other = Blob::of(b"other bytes");
-    bell.rings(
-        1,
-        files.replace_source(id, other.into(), Request::ASKED, None),
-    )
-    .await;
-    bell.rings(0, ledger.cancel(work(id, TaskKind::ProcessStep)))
+    notifier
+        .rings(
+            1,
+            files.replace_source(id, other.into(), Request::ASKED, None),
+        )
         .await;
-    bell.rings(0, files.remove(id)).await;
+    notifier
+        .rings(0, ledger.cancel(work(id, TaskKind::ProcessStep)))
+        .await;
+    notifier.rings(0, files.remove(id)).await;
 
     // A worker that runs what is no longer wanted is to look.
-    let id = bell
+    let id = notifier
         .rings(1, files.add(new("c"), Some(Request::ASKED)))
         .await
         .id;
-    self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
-    bell.rings(1, ledger.cancel(work(id, TaskKind::ProcessStep)))
+    self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    notifier
+        .rings(1, ledger.cancel(work(id, TaskKind::ProcessStep)))
         .await;
-    bell.rings(
-        1,
-        ledger.request(work(id, TaskKind::ProcessStep), Request::ASKED),
-    )
-    .await;
-    self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
+    notifier
+        .rings(
+            1,
+            ledger.request(work(id, TaskKind::ProcessStep), Request::ASKED),
+        )
+        .await;
+    self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
     let newer = Blob::of(b"newer bytes").into();
     let replaced = files.replace_source(id, newer, Request::ASKED, None);
-    bell.rings(1, replaced).await;
-    bell.rings(1, files.remove(id)).await;
+    notifier.rings(1, replaced).await;
+    notifier.rings(1, files.remove(id)).await;
 
-    let id = bell
+    let id = notifier
         .rings(1, files.add(new("d"), Some(Request::ASKED)))
         .await
         .id;
-    let step = self::claim(&bell, &deployment, work(id, TaskKind::ProcessStep)).await;
-    bell.rings(1, ledger.publish(&step, Product::Step(json!({}))))
+    let step = self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    notifier
+        .rings(1, ledger.publish(&step, TaskOutput::Step(json!({}))))
         .await;
-    let scene = self::claim(&bell, &deployment, work(id, GLB)).await;
-    bell.rings(1, ledger.publish(&scene, asset("glb"))).await;
-    self::claim(&bell, &deployment, work(id, USD)).await;
-    bell.rings(1, files.save_part_materials(id, red(), None))
+    let scene = self::claim(&notifier, &deployment, work(id, GLB)).await;
+    notifier
+        .rings(1, ledger.publish(&scene, asset("glb")))
+        .await;
+    self::claim(&notifier, &deployment, work(id, USD)).await;
+    notifier
+        .rings(1, files.save_part_materials(id, red(), None))
         .await;
 }
 
-async fn claim(bell: &Counter, deployment: &Deployment, work: TaskPayload) -> Claim {
+async fn claim(notifier: &Counter, deployment: &Deployment, work: Work) -> Claim {
     let worker = WorkerName::new("worker 1");
-    let claimed = bell.rings(0, deployment.ledger.claim(work, &worker)).await;
+    let claimed = notifier
+        .rings(0, deployment.ledger.claim(work, &worker))
+        .await;
     claimed.unwrap_or_else(|| panic!("{work} is queued"))
 }
 
-fn work(cad_file_id: cadmill_domain::CadFileId, kind: TaskKind) -> TaskPayload {
-    TaskPayload { cad_file_id, kind }
+fn work(cad_file_id: cadmill_domain::CadFileId, kind: TaskKind) -> Work {
+    Work { cad_file_id, kind }
 }
 
-fn asset(text: &str) -> Product {
+fn asset(text: &str) -> TaskOutput {
     let blob = Blob::of(text.as_bytes()).into();
     let report = json!({});
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 
 fn red() -> MaterialMap {

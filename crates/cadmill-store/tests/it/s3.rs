@@ -13,7 +13,7 @@ use cadmill_domain::{
     contract::blobs::another_length_is_told_at_once, report_blob_loss,
 };
 use cadmill_servers::{Proxy, create_bucket, shared};
-use cadmill_store::{Database, LocalDoorbell, Marker, ObjectBlobs, Store};
+use cadmill_store::{Database, LocalWorkNotifier, Marker, ObjectBlobs, Store};
 use object_store::aws::AmazonS3Builder;
 use uuid::Uuid;
 
@@ -185,9 +185,9 @@ async fn open_store() -> Store {
     let url = crate::open::new_postgres_database().await;
     let database = Database::connect_postgres(&url, 2).await.unwrap();
     database.migrate().await.unwrap();
-    let making = cadmill_domain::contract::making();
-    let bell = Arc::new(LocalDoorbell::default());
-    Store::new(database, making, Arc::new(SystemClock), bell)
+    let plan = cadmill_domain::contract::plan();
+    let notifier = Arc::new(LocalWorkNotifier::default());
+    Store::new(database, plan, Arc::new(SystemClock), notifier)
 }
 
 /// The total takes longer than any client waits by default.

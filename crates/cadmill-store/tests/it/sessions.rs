@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, CadFileId, MaterialMap, NewCadFile, Request, SaveOutcome, StoreError, TaskKind,
-    TaskPayload, WorkerName, contract::Deployment,
+    Blob, CadFileId, MaterialMap, NewCadFile, Request, SaveOutcome, StoreError, TaskKind, Work,
+    WorkerName, contract::Deployment,
 };
 use cadmill_servers::Postgres;
 use cadmill_store::{Database, DurabilityRisk, SessionTimeouts};
@@ -155,7 +155,7 @@ async fn a_server_that_is_read_only_for_a_while_is_away_for_a_while() {
     let error = refused.await.expect("the server reads its settings");
     assert!(matches!(error, StoreError::Unavailable(_)), "{error:?}");
     let (kind, worker) = (TaskKind::ProcessStep, WorkerName::new("mill-1"));
-    let work = TaskPayload {
+    let work = Work {
         cad_file_id: file,
         kind,
     };

@@ -25,7 +25,7 @@ use self::{
 };
 use crate::open;
 
-const MOST_STEPS: usize = 30;
+const MAX_STEPS: usize = 30;
 
 #[test]
 fn sqlite_does_as_the_fake_does() {
@@ -59,7 +59,7 @@ fn check(runtime: &Runtime, database: cadmill_store::Database, url: &str) {
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     };
-    let stories = (2..=4_usize, vec(any_step(), 1..MOST_STEPS));
+    let stories = (2..=4_usize, vec(any_step(), 1..MAX_STEPS));
     let told = TestRunner::new(config).run(&stories, |(files, steps)| {
         let told = runtime.block_on(async {
             empty(&emptying).await;
@@ -97,7 +97,7 @@ impl World {
         let clock = real.clock.clone();
         let mut world = Self {
             real: Side::of_database(real.clone()),
-            model: Side::of_fake(MemoryStore::new(contract::making(), clock.clone()), &clock),
+            model: Side::of_fake(MemoryStore::new(contract::plan(), clock.clone()), &clock),
             clock,
             tickets: Vec::new(),
             acts: 0,

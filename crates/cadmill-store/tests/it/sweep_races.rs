@@ -7,7 +7,7 @@ use cadmill_domain::{
     Blob, BlobRefs, Blobs, CadFiles, Clock as _, ContentHash, NewCadFile, StoredBlob, SweepId,
     SystemClock, keep_bytes,
 };
-use cadmill_store::{Database, LocalDoorbell, ObjectBlobs, Store, SweepOptions};
+use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store, SweepOptions};
 use futures_util::{StreamExt as _, future::join, stream};
 
 use crate::open::{self, FolderBlobs};
@@ -148,7 +148,7 @@ fn everything() -> SweepOptions {
 
 async fn store(database: Database) -> Arc<Store> {
     database.migrate().await.unwrap();
-    let making = cadmill_domain::contract::making();
-    let bell = Arc::new(LocalDoorbell::default());
-    Arc::new(Store::new(database, making, Arc::new(SystemClock), bell))
+    let plan = cadmill_domain::contract::plan();
+    let notifier = Arc::new(LocalWorkNotifier::default());
+    Arc::new(Store::new(database, plan, Arc::new(SystemClock), notifier))
 }

@@ -5,7 +5,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Claim, Delay, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, bytes_of, making,
+        GLB, PNG, STEP, USD, WEB, bytes_of, plan,
     },
 };
 
@@ -47,7 +47,7 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
     );
     assert_eq!(
         step.desired,
-        Some(making().input(STEP, &expected.subject())),
+        Some(plan().input(STEP, &expected.subject())),
         "the new bytes are read"
     );
     assert_eq!(
@@ -78,7 +78,7 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
         assert_eq!(row.state, RowState::Queued, "the chain brings {kind}");
         assert_eq!(
             row.desired,
-            Some(making().input(kind, &expected.subject())),
+            Some(plan().input(kind, &expected.subject())),
             "of the new bytes"
         );
     }
@@ -101,7 +101,7 @@ pub async fn the_same_bytes_keep_what_is_under_way(deployment: &Deployment) {
             before,
             "the same bytes after {story:?}"
         );
-        let wanted = making();
+        let wanted = plan();
         let now = deployment.file(file).await;
         for (kind, row) in deployment.rows(file).await {
             let expected = Some(wanted.input(kind, &now.subject()));

@@ -3,7 +3,7 @@
 use super::materials::MAPS;
 use crate::{
     CadFileId, Clock as _, MissingRequest, NewCadFile, Priority, Request, RowState, SaveOutcome,
-    contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, making, paint},
+    contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, paint, plan},
 };
 
 /// With all that it was given, and with `process_step` in the queue.
@@ -36,7 +36,7 @@ pub async fn a_file_is_added_and_asked_for(deployment: &Deployment) {
         let row = deployment.row(file.id, STEP).await;
         assert_eq!(
             row.desired,
-            Some(making().input(STEP, &file.subject())),
+            Some(plan().input(STEP, &file.subject())),
             "what is wanted"
         );
         assert_eq!((row.priority, row.requested_at), (priority, Some(now)));

@@ -270,7 +270,7 @@ pub async fn an_overview_tells_all_of_a_medium(deployment: &Deployment) {
         (row.not_before, &row.failure)
     );
     assert_eq!(
-        (usd.fence, usd.asset, usd.forced),
+        (usd.fence, usd.asset, usd.force),
         (failed.fence, None, false)
     );
     assert_eq!(usd.worker, Some(failed.worker));

@@ -10,7 +10,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, making, paint,
+        GLB, PNG, STEP, USD, WEB, paint, plan,
     },
 };
 
@@ -66,7 +66,7 @@ pub async fn maps_saved_at_once_do_not_undo_each_other(deployment: &Deployment) 
             paint(&color),
             "round {round}"
         );
-        let wanted = making().input(USD, &found.subject());
+        let wanted = plan().input(USD, &found.subject());
         let row = deployment.row(file, USD).await;
         assert_eq!(
             row.desired,
@@ -110,7 +110,7 @@ pub async fn materials_make_stale_what_shows_them(deployment: &Deployment) {
                 assert_eq!(row.state, state, "{what}: {kind}");
                 assert_eq!(
                     row.desired,
-                    Some(making().input(kind, &saved.subject())),
+                    Some(plan().input(kind, &saved.subject())),
                     "{what}: {kind}"
                 );
                 assert_eq!(row.priority, Priority::Asked, "{what}: {kind}");
@@ -190,7 +190,7 @@ pub async fn materials_wait_for_the_scene(deployment: &Deployment) {
     }
     let story = [Paint("#ff0000"), MakeAllFor(USD)];
     let file = deployment.add_with("bracket.step", &story).await;
-    let wanted = making().input(USD, &deployment.file(file).await.subject());
+    let wanted = plan().input(USD, &deployment.file(file).await.subject());
     assert_eq!(
         deployment.row(file, USD).await.ready,
         Some(wanted),

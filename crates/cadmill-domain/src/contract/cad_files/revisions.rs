@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 
 use super::materials::MAPS;
 use crate::{
-    CadFileId, Clock as _, EventId, HandBack, Product, Published, Request, SaveOutcome,
+    CadFileId, Clock as _, EventId, HandBack, Published, Request, SaveOutcome, TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{Claim, MakeAllFor},
@@ -153,7 +153,7 @@ pub async fn a_removed_file_takes_everything_with_it(deployment: &Deployment) {
         !ledger.progress(&claim, &progress).await.unwrap(),
         "it is told to stop"
     );
-    let made: Product = product(&claim);
+    let made: TaskOutput = product(&claim);
     assert_eq!(
         ledger.publish(&claim, made).await.unwrap(),
         Published::Refused

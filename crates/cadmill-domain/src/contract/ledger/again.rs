@@ -12,7 +12,7 @@ use crate::{
 };
 
 const AGAIN: Request = Request {
-    again: true,
+    force: true,
     ..Request::ASKED
 };
 
@@ -27,7 +27,7 @@ pub async fn what_is_there_is_made_again(deployment: &Deployment) {
     assert_eq!(became, Requested::Queued);
     let row = deployment.row(file, GLB).await;
     assert_eq!(
-        (row.state, row.ready, row.forced),
+        (row.state, row.ready, row.force),
         (RowState::Queued, None, true)
     );
     assert_eq!(row.asset, before.asset, "it stays to be shown");
@@ -36,7 +36,7 @@ pub async fn what_is_there_is_made_again(deployment: &Deployment) {
         assert_eq!(became, Requested::InFlight, "it is made once");
     }
     let claim = deployment.claim(file, GLB).await;
-    assert!(claim.forced, "the worker is told");
+    assert!(claim.force, "the worker is told");
     let open = deployment.ledger.running().await.unwrap();
     assert_eq!(
         open.as_slice(),
@@ -49,7 +49,7 @@ pub async fn what_is_there_is_made_again(deployment: &Deployment) {
     );
     deployment.publish(&claim).await;
     let row = deployment.row(file, GLB).await;
-    assert_eq!((row.state, row.forced), (RowState::Idle, false));
+    assert_eq!((row.state, row.force), (RowState::Idle, false));
     let again = deployment.asset(row.asset.unwrap()).await;
     assert_eq!((again.input, again.fence), (scene.input, claim.fence));
     let usd = deployment.row(file, USD).await;
@@ -78,10 +78,10 @@ pub async fn what_is_made_of_nothing_is_not_made_again(deployment: &Deployment) 
         Requested::InFlight
     );
     let scene = deployment.claim(file, GLB).await;
-    assert!(!scene.forced, "the scene is made as ever");
+    assert!(!scene.force, "the scene is made as ever");
     deployment.publish(&scene).await;
     assert!(
-        !deployment.claim(file, USD).await.forced,
+        !deployment.claim(file, USD).await.force,
         "and what follows, too"
     );
 }
@@ -93,14 +93,14 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
         (Fail(GLB), RowState::Failed, false),
         (Delay(GLB), RowState::Queued, true),
     ];
-    for (trouble, state, forced) in stories {
+    for (trouble, state, force) in stories {
         let file = deployment
             .add_with("bracket.step", &[MakeAllFor(GLB)])
             .await;
         deployment.request(file, GLB, AGAIN).await;
         deployment.happen(file, &[trouble]).await;
         let row = deployment.row(file, GLB).await;
-        assert_eq!((row.state, row.forced), (state, forced), "{trouble:?}");
+        assert_eq!((row.state, row.force), (state, force), "{trouble:?}");
         assert!(row.asset.is_some(), "what was there is shown");
     }
     let file = deployment
@@ -110,13 +110,13 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
     let claim = deployment.claim(file, GLB).await;
     assert!(deployment.hand_back(&claim).await);
     let claim = deployment.claim(file, GLB).await;
-    assert!(claim.forced, "whoever takes it over makes it");
+    assert!(claim.force, "whoever takes it over makes it");
     for _ in 0..3 {
         let claim = match deployment.ledger.running().await.unwrap().as_slice() {
             [open] => open.clone(),
             _ => deployment.claim(file, GLB).await,
         };
-        assert!(claim.forced, "a crash is no end");
+        assert!(claim.force, "a crash is no end");
         deployment
             .ledger
             .recover(&claim, Recovery::Ended)
@@ -125,7 +125,7 @@ pub async fn trouble_ends_what_is_made_again(deployment: &Deployment) {
     }
     let row = deployment.row(file, GLB).await;
     assert_eq!(
-        (row.state, row.forced),
+        (row.state, row.force),
         (RowState::Failed, false),
         "three are"
     );
@@ -206,6 +206,6 @@ pub async fn a_key_at_once_makes_again_once(deployment: &Deployment) {
     assert_eq!(queued, 1);
     let overview = deployment.files.overview(file).await.unwrap().unwrap();
     assert_eq!(overview.media[0].state, MediaState::Queued);
-    assert!(overview.media[0].forced);
+    assert!(overview.media[0].force);
     deployment.happen(file, &[Claim(GLB)]).await;
 }

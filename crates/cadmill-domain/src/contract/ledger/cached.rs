@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use crate::{
-    Clock as _, MediaAssetId, MediaKind, NewMediaAsset, Product, Published, Request, Requested,
-    RowState,
+    Clock as _, MediaAssetId, MediaKind, NewMediaAsset, Published, Request, Requested, RowState,
+    TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{Make, MakeAllFor, Paint},
@@ -38,12 +38,12 @@ pub async fn a_cached_medium_of_another_file_gives_an_asset_of_its_own(deploymen
     );
     let published = deployment
         .ledger
-        .publish(&claim, Product::Cached(found.id))
+        .publish(&claim, TaskOutput::Cached(found.id))
         .await
         .unwrap();
     let Published::Done {
         asset: Some(own),
-        again: false,
+        requeued: false,
         chained,
     } = published
     else {
@@ -81,12 +81,12 @@ pub async fn a_cached_medium_of_its_own_stays(deployment: &Deployment) {
     let found = found.unwrap().expect("the first master is still there").id;
     let published = deployment
         .ledger
-        .publish(&claim, Product::Cached(found))
+        .publish(&claim, TaskOutput::Cached(found))
         .await
         .unwrap();
     let done = Published::Done {
         asset: Some(found),
-        again: false,
+        requeued: false,
         chained: Vec::new(),
     };
     assert_eq!(published, done);
@@ -108,7 +108,7 @@ pub async fn an_unknown_cached_medium_changes_nothing(deployment: &Deployment) {
     let claim = deployment.claim(file, GLB).await;
     let before = deployment.everything().await;
     for asset in [unknown, other.expect("a medium has an asset")] {
-        let product = Product::Cached(asset);
+        let product = TaskOutput::Cached(asset);
         let published = deployment.ledger.publish(&claim, product).await;
         assert!(published.is_err(), "it cannot be published: {published:?}");
         assert_eq!(deployment.everything().await, before, "nothing was");
@@ -147,7 +147,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     let assets = deployment.assets.of_file(file).await.unwrap();
     let of_input = assets.iter().filter(|asset| asset.input == claim.input);
     let of_input: Vec<_> = of_input.collect();
-    let Product::Asset(new) = product(&claim) else {
+    let TaskOutput::Asset(new) = product(&claim) else {
         unreachable!()
     };
     assert_eq!(
@@ -166,7 +166,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
 
     deployment.later(1);
     let again = Request {
-        again: true,
+        force: true,
         ..Request::ASKED
     };
     deployment.request(file, USD, again).await;
@@ -175,10 +175,10 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
         blob: new.blob,
         report: json!({"fence": claim.fence}),
     };
-    let same = deployment.ledger.publish(&claim, Product::Asset(same));
+    let same = deployment.ledger.publish(&claim, TaskOutput::Asset(same));
     let done = Published::Done {
         asset: Some(other),
-        again: false,
+        requeued: false,
         chained: Vec::new(),
     };
     assert_eq!(same.await.unwrap(), done, "the same bytes keep their id");

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Count, Priority, Progress, Request, RowState, TaskPayload, WorkQuery,
+    Clock as _, Count, Priority, Progress, Request, RowState, Work, WorkQuery,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
@@ -275,13 +275,13 @@ pub async fn failures_are_told_page_by_page(deployment: &Deployment) {
         expected.extend(failed.map(|(kind, row)| {
             let cad_file_id = file;
             let failure = row.failure.expect("a failure has a reason");
-            (TaskPayload { cad_file_id, kind }, failure)
+            (Work { cad_file_id, kind }, failure)
         }));
     }
     assert_eq!(expected.len(), 5, "the stories fail so often");
     let mut found = Vec::new();
     loop {
-        let after = found.last().map(|(work, _): &(TaskPayload, _)| *work);
+        let after = found.last().map(|(work, _): &(Work, _)| *work);
         let page = deployment.ledger.failures(after, 2).await.unwrap();
         assert!(page.len() <= 2, "a page has no more than was asked for");
         if page.is_empty() {

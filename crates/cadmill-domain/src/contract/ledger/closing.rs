@@ -4,11 +4,11 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, FailureCode, MOST_CRASHES, Recovered, Recovery, Request, Requested, RowState,
+    Clock as _, FailureCode, MAX_CRASHES, Recovered, Recovery, Request, Requested, RowState,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
-        GLB, STEP, USD, failure, making, work,
+        GLB, STEP, USD, failure, plan, work,
     },
 };
 
@@ -124,18 +124,18 @@ pub async fn a_claim_is_handed_back_though_its_scene_is_gone(deployment: &Deploy
         RowState::Queued,
         "its scene is asked for instead"
     );
-    let wanted = making().input(GLB, &deployment.file(file).await.subject());
+    let wanted = plan().input(GLB, &deployment.file(file).await.subject());
     assert_eq!(scene.desired, Some(wanted), "the scene of the new bytes");
     deployment.happen(file, &[Make(GLB)]).await;
     let master = deployment.claim(file, USD).await;
-    let wanted = making().input(USD, &deployment.file(file).await.subject());
+    let wanted = plan().input(USD, &deployment.file(file).await.subject());
     assert_eq!(master.input, wanted, "the chain brings the master back");
 }
 
 /// I6: twice it is tried again, and at once; then it is set aside with its reason.
 pub async fn a_third_crash_sets_aside(deployment: &Deployment) {
     let file = deployment.add("bracket.step").await;
-    for crashes in 1..MOST_CRASHES {
+    for crashes in 1..MAX_CRASHES {
         let claim = deployment.claim(file, STEP).await;
         let mut expected = deployment.row(file, STEP).await;
         let recovered = deployment
@@ -160,7 +160,7 @@ pub async fn a_third_crash_sets_aside(deployment: &Deployment) {
         assert_eq!(again, Recovered::NoLonger, "crash {crashes} is over");
     }
     let claim = deployment.claim(file, STEP).await;
-    assert_eq!(claim.tries, MOST_CRASHES - 1, "crashes count as tries");
+    assert_eq!(claim.tries, MAX_CRASHES - 1, "crashes count as tries");
     let recovered = deployment
         .ledger
         .recover(&claim, Recovery::Ended)
@@ -199,7 +199,7 @@ pub async fn crashes_are_forgotten(deployment: &Deployment) {
             .unwrap()
     };
     let file = deployment.add("bracket.step").await;
-    for _ in 0..MOST_CRASHES {
+    for _ in 0..MAX_CRASHES {
         crash(file, STEP).await;
     }
     assert_eq!(deployment.row(file, STEP).await.state, RowState::Failed);
@@ -210,7 +210,7 @@ pub async fn crashes_are_forgotten(deployment: &Deployment) {
         0,
         "after an explicit request"
     );
-    for _ in 1..MOST_CRASHES {
+    for _ in 1..MAX_CRASHES {
         assert_eq!(
             crash(file, STEP).await,
             Recovered::Requeued,

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::{
     CadFileId, CadFileQuery, Claim, Conditions, Input, MediaAsset, MediaKind, MediaState,
-    MissingRequest, NewMediaAsset, Product, Published, Recipe, Request, Requested, Requester,
-    RowState, StoreError, TaskKind,
+    MissingRequest, NewMediaAsset, Published, Recipe, Request, Requested, Requester, RowState,
+    StoreError, TaskKind, TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim as Claimed, Fail, Make, MakeAllFor, Paint},
@@ -21,12 +21,12 @@ fn coarser(claim: &Claim, kernel: &str) -> Input {
     claim.input.coarser(Recipe::STANDARD, &conditions(kernel))
 }
 
-fn coarser_product(claim: &Claim, kernel: &str) -> Product {
-    let Product::Asset(made) = product(claim) else {
+fn coarser_product(claim: &Claim, kernel: &str) -> TaskOutput {
+    let TaskOutput::Asset(made) = product(claim) else {
         panic!("a scene is a medium");
     };
     let input = coarser(claim, kernel);
-    Product::Coarser { made, input }
+    TaskOutput::Coarser { made, input }
 }
 
 impl Deployment {
@@ -76,10 +76,13 @@ pub async fn a_coarser_scene_is_there_but_stale(deployment: &Deployment) {
     let file = deployment.add_with("bracket.step", &[Make(STEP)]).await;
     let wanted = deployment.row(file, GLB).await.desired.unwrap();
     let published = deployment.publish_coarser(file, "kernel 1").await;
-    let Published::Done { asset, again, .. } = published else {
+    let Published::Done {
+        asset, requeued, ..
+    } = published
+    else {
         panic!("the claim holds");
     };
-    assert!(!again, "it is not tried again by itself");
+    assert!(!requeued, "it is not tried again by itself");
     let row = deployment.row(file, GLB).await;
     assert_eq!((row.state, row.asset), (RowState::Idle, asset));
     let ready = row.ready.clone().unwrap();
@@ -178,7 +181,7 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
     deployment.publish(&usd).await;
     // And when it is made though it is there.
     let force = Request {
-        again: true,
+        force: true,
         ..Request::ASKED
     };
     assert_eq!(
@@ -186,7 +189,7 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
         Requested::Queued
     );
     let claim = deployment.claim(file, GLB).await;
-    assert!(claim.forced && !claim.input.is_coarser(), "by the recipe");
+    assert!(claim.force && !claim.input.is_coarser(), "by the recipe");
     assert!(deployment.hand_back(&claim).await);
     deployment.publish_coarser(file, "kernel 2").await;
     assert_eq!(deployment.row(file, GLB).await.state, RowState::Idle);
@@ -242,14 +245,14 @@ pub async fn a_coarser_scene_is_no_ones_else(deployment: &Deployment) {
         None,
         "not under the input that is wanted"
     );
-    let copied = Product::Cached(scene.id);
+    let copied = TaskOutput::Cached(scene.id);
     let before = deployment.everything().await;
     let refused = deployment.ledger.publish(&claim, copied).await;
     assert!(
         matches!(refused, Err(StoreError::Refused(_))),
         "{refused:?}"
     );
-    let other = Product::Coarser {
+    let other = TaskOutput::Coarser {
         made: NewMediaAsset::copy_of(&scene),
         input: Input::from_text("of~something:else"),
     };
@@ -266,12 +269,15 @@ pub async fn a_coarser_scene_is_no_ones_else(deployment: &Deployment) {
     };
     deployment.request(first, GLB, request).await;
     let claim = deployment.claim(first, GLB).await;
-    let cached = Product::Cached(scene.id);
+    let cached = TaskOutput::Cached(scene.id);
     let published = deployment.ledger.publish(&claim, cached).await.unwrap();
-    let Published::Done { asset, again, .. } = published else {
+    let Published::Done {
+        asset, requeued, ..
+    } = published
+    else {
         panic!("the claim holds");
     };
-    assert_eq!((asset, again), (Some(scene.id), false));
+    assert_eq!((asset, requeued), (Some(scene.id), false));
     assert_eq!(deployment.row(first, GLB).await.ready, Some(scene.input));
 }
 
@@ -283,10 +289,10 @@ pub async fn a_scene_that_is_wanted_meanwhile_is_made_after_a_coarser_one(deploy
     deployment.happen(file, &newer).await;
     let product = coarser_product(&claim, "kernel 1");
     let published = deployment.ledger.publish(&claim, product).await.unwrap();
-    let Published::Done { again, .. } = published else {
+    let Published::Done { requeued, .. } = published else {
         panic!("the claim holds");
     };
-    assert!(again, "other bytes are wanted by now");
+    assert!(requeued, "other bytes are wanted by now");
     let row = deployment.row(file, GLB).await;
     assert_eq!(row.state, RowState::Queued);
     // Back to the first bytes before that was made.

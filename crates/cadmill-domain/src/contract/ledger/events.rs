@@ -5,8 +5,9 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    Blob, CONVERTER, CadFileId, Claim, Clock as _, FailureCode, HandBack, MOST_CRASHES,
-    NewMediaAsset, NewPipelineEvent, Product, Published, Recovered, Recovery, StepEvent, TaskKind,
+    Blob, CONVERTER, CadFileId, Claim, Clock as _, FailureCode, HandBack, MAX_CRASHES,
+    NewMediaAsset, NewPipelineEvent, Published, Recovered, Recovery, StepEvent, TaskKind,
+    TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor},
@@ -60,10 +61,10 @@ pub async fn each_claim_has_its_beginning_and_its_end_in_the_timeline(deployment
     expected.extend([begun, event(&failing, StepEvent::StepFailed, result)]);
 
     deployment.request(file, STEP, crate::Request::ASKED).await;
-    for crashes in 1..=MOST_CRASHES {
+    for crashes in 1..=MAX_CRASHES {
         let (dead, begun) = claim(crashes - 1).await;
         let recovered = ledger.recover(&dead, Recovery::Ended).await.unwrap();
-        let result = if crashes < MOST_CRASHES {
+        let result = if crashes < MAX_CRASHES {
             assert_eq!(recovered, Recovered::Requeued);
             json!({"code": "lock_lost", "sentence": FailureCode::LockLost.sentence(),
                    "detail": "The worker did not answer, so its work was taken back."})
@@ -96,7 +97,7 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
         let claim = deployment.claim(file, GLB).await;
         let report = json!({"kernel": "Open CASCADE 7.6.3", "warnings": ["odd"]});
         let blob = Blob::of(bytes).into();
-        let made = Product::Asset(NewMediaAsset { blob, report });
+        let made = TaskOutput::Asset(NewMediaAsset { blob, report });
         let published = deployment.ledger.publish(&claim, made).await.unwrap();
         (asset_of(&published), claim)
     };
@@ -113,7 +114,7 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
     );
 
     let again = crate::Request {
-        again: true,
+        force: true,
         ..crate::Request::ASKED
     };
     let in_flight = json!({
@@ -137,7 +138,7 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
     deployment.happen(twin, &[Make(STEP)]).await;
     let found = deployment.row(file, GLB).await.asset.unwrap();
     let claim = deployment.claim(twin, GLB).await;
-    let published = deployment.ledger.publish(&claim, Product::Cached(found));
+    let published = deployment.ledger.publish(&claim, TaskOutput::Cached(found));
     let copy = asset_of(&published.await.unwrap());
     assert_ne!(copy, Some(found), "it has an asset of its own");
     let done = last(deployment, twin).await;
@@ -183,7 +184,7 @@ pub async fn what_changes_nothing_writes_no_event(deployment: &Deployment) {
     assert!(!deployment.cancel(file, PNG).await, "it is cancelled");
     assert!(deployment.cancel(file, WEB).await, "it was not claimed");
     let unknown = crate::MediaAssetId::generate(&*deployment.clock);
-    let published = ledger.publish(&open, Product::Cached(unknown)).await;
+    let published = ledger.publish(&open, TaskOutput::Cached(unknown)).await;
     assert!(published.is_err(), "there is no such asset");
     assert_eq!(timeline(deployment, file).await, before);
 

@@ -65,7 +65,7 @@ pub async fn lost_bytes_are_lost_for_every_file(deployment: &Deployment) {
     deployment.happen(twin, &[Make(STEP)]).await;
     let scene = shown(deployment, first, GLB).await;
     let claim = deployment.claim(twin, GLB).await;
-    let cached = crate::Product::Cached(scene.id);
+    let cached = crate::TaskOutput::Cached(scene.id);
     deployment.ledger.publish(&claim, cached).await.unwrap();
     let other = deployment.add_with("c.step", &[MakeAllFor(GLB)]).await;
     let others = deployment.row(other, GLB).await;

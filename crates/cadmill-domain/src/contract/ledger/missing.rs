@@ -3,13 +3,13 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Book, Clock as _, Missing, MissingFilter, MissingRequest, Priority, Request,
+    Clock as _, FileRows, Missing, MissingFilter, MissingRequest, Priority, Request,
     Requested::{self, Failed, InFlight, Present, Queued},
     Row, TaskKind,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, making,
+        GLB, PNG, STEP, USD, WEB, plan,
     },
 };
 
@@ -332,7 +332,7 @@ async fn oracle(
     Missing,
     Vec<(crate::CadFileId, String, Vec<(TaskKind, Row)>)>,
 ) {
-    let making = making();
+    let plan = plan();
     let how = Request {
         retry_failed: request.include_failed,
         ..Request::BULK
@@ -340,10 +340,10 @@ async fn oracle(
     let (mut missing, mut all) = (Missing::default(), Vec::new());
     for file in deployment.files.page(None, 10_000).await.unwrap() {
         let rows = deployment.rows(file.id).await;
-        let mut book = Book::open(&making, file.subject(), rows, deployment.clock.now());
-        count(&mut missing, book.request(request.kind, how));
+        let mut file_rows = FileRows::open(&plan, file.subject(), rows, deployment.clock.now());
+        count(&mut missing, file_rows.request(request.kind, how));
         let rows = TaskKind::ALL.into_iter();
-        let rows = rows.filter_map(|kind| book.row(kind).map(|row| (kind, row.clone())));
+        let rows = rows.filter_map(|kind| file_rows.row(kind).map(|row| (kind, row.clone())));
         all.push((file.id, file.name.clone(), rows.collect()));
     }
     (missing, all)

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Fence, MediaKind, Product, Published, Recovery, Requested, RowState,
+    Clock as _, Fence, MediaKind, Published, Recovery, Requested, RowState, TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Fail, Make, MakeAllFor},
@@ -20,14 +20,14 @@ pub async fn a_medium_is_published(deployment: &Deployment) {
     let published = deployment.publish(&claim).await;
     let Published::Done {
         asset: Some(id),
-        again: false,
+        requeued: false,
         ..
     } = published
     else {
         panic!("a medium is published, not {published:?}");
     };
     let asset = deployment.asset(id).await;
-    let Product::Asset(new) = product(&claim) else {
+    let TaskOutput::Asset(new) = product(&claim) else {
         unreachable!()
     };
     assert_eq!(asset.id, id);
@@ -55,7 +55,7 @@ pub async fn what_was_found_is_published(deployment: &Deployment) {
     let mut expected = deployment.file(file).await;
     deployment.later(1);
     let claim = deployment.claim(file, STEP).await;
-    let Product::Step(found) = product(&claim) else {
+    let TaskOutput::Step(found) = product(&claim) else {
         unreachable!()
     };
     expected.step = Some(found);
@@ -63,7 +63,7 @@ pub async fn what_was_found_is_published(deployment: &Deployment) {
     let chained = vec![(GLB, Requested::Queued)];
     let done = Published::Done {
         asset: None,
-        again: false,
+        requeued: false,
         chained,
     };
     assert_eq!(
@@ -190,7 +190,7 @@ pub async fn what_changed_meanwhile_is_queued_again(deployment: &Deployment) {
     let published = deployment.publish(&claim).await;
     let Published::Done {
         asset: Some(asset),
-        again: true,
+        requeued: true,
         chained,
     } = published
     else {

@@ -7,7 +7,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{Cancel, Fail, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, making, work,
+        GLB, PNG, STEP, USD, WEB, plan, work,
     },
 };
 
@@ -40,7 +40,7 @@ pub async fn a_request_begins_with_what_is_not_there(deployment: &Deployment) {
                 "rows after a request for {kind}, after {story:?}"
             );
             let row = deployment.row(file, first).await;
-            let wanted = making().input(first, &deployment.file(file).await.subject());
+            let wanted = plan().input(first, &deployment.file(file).await.subject());
             assert_eq!(row.desired, Some(wanted), "what is wanted of {first}");
             assert_eq!(row.priority, Priority::Asked, "priority of {first}");
             let now = Some(deployment.clock.now());
@@ -115,7 +115,13 @@ pub async fn a_request_is_merged_while_the_same_is_made(deployment: &Deployment)
     );
     let published = deployment.publish(&claim).await;
     assert!(
-        matches!(published, Published::Done { again: false, .. }),
+        matches!(
+            published,
+            Published::Done {
+                requeued: false,
+                ..
+            }
+        ),
         "{published:?}"
     );
     let row = deployment.row(file, GLB).await;
@@ -137,7 +143,7 @@ pub async fn a_hundred_requests_during_a_run_give_one_more(deployment: &Deployme
     );
     let published = deployment.publish(&first).await;
     assert!(
-        matches!(published, Published::Done { again: true, .. }),
+        matches!(published, Published::Done { requeued: true, .. }),
         "{published:?}"
     );
     let second = deployment.claim(file, USD).await;
@@ -147,7 +153,13 @@ pub async fn a_hundred_requests_during_a_run_give_one_more(deployment: &Deployme
     );
     let published = deployment.publish(&second).await;
     assert!(
-        matches!(published, Published::Done { again: false, .. }),
+        matches!(
+            published,
+            Published::Done {
+                requeued: false,
+                ..
+            }
+        ),
         "{published:?}"
     );
     let again = deployment.try_claim(file, USD).await;
@@ -257,7 +269,7 @@ pub async fn a_medium_follows_its_scene_with_its_priority(deployment: &Deploymen
     let scene = deployment.claim(file, GLB).await;
     let published = deployment.publish(&scene).await;
     let Published::Done {
-        again: false,
+        requeued: false,
         chained,
         ..
     } = published

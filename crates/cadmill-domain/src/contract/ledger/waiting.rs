@@ -3,7 +3,7 @@
 use chrono::TimeDelta;
 
 use crate::{
-    Blob, CadFileId, Claim, Clock as _, MOST_CRASHES, NewCadFile, Recovery, Request, RowState,
+    Blob, CadFileId, Claim, Clock as _, MAX_CRASHES, NewCadFile, Recovery, Request, RowState,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Delay, Make},
@@ -22,7 +22,7 @@ pub async fn what_may_be_poison_is_listed_by_itself(deployment: &Deployment) {
     let poison = [files[1], files[0]];
     let mut expected = Vec::new();
     for file in poison {
-        for crashes in 1..MOST_CRASHES {
+        for crashes in 1..MAX_CRASHES {
             let before = suspects().await;
             assert!(!before.contains(&work(file, STEP)), "{crashes} crashes");
             let claim = deployment.claim(file, STEP).await;

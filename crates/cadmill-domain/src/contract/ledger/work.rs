@@ -2,7 +2,7 @@
 
 use crate::{
     FailedFilter, FailureCode, MediaKind, Missing, Priority, QueueDepth, Request, Requested,
-    Requester, RowState, TaskKind, TaskPayload, WorkCursor,
+    Requester, RowState, TaskKind, Work, WorkCursor,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Fail, Make, MakeAllFor, Paint},
@@ -36,7 +36,7 @@ pub async fn work_is_told_page_by_page(deployment: &Deployment) {
         expected.extend([WEB, PNG].map(|kind| work(file, kind)));
     }
     for limit in [1, 2, 3, 5, 6, 7, 100] {
-        let (mut found, mut after): (Vec<TaskPayload>, Option<WorkCursor>) = (Vec::new(), None);
+        let (mut found, mut after): (Vec<Work>, Option<WorkCursor>) = (Vec::new(), None);
         loop {
             let page = deployment.ledger.work(after, limit).await.unwrap();
             let Some(last) = page.last() else { break };

@@ -5,7 +5,7 @@ mod world;
 
 use cadmill_domain::{
     CadFileId, Clock as _, Fence, Input, MediaKind, Priority, Request, Requested, Requester, Row,
-    RowState, TaskKind, TaskPayload, WorkerName, fakes::ManualClock,
+    RowState, TaskKind, Work, WorkerName, fakes::ManualClock,
 };
 use proptest::{
     collection::vec,
@@ -16,13 +16,13 @@ use proptest::{
 use self::world::{Close, Step, World};
 
 const GLB: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
-const MOST_STEPS: usize = 60;
+const MAX_STEPS: usize = 60;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_story_keeps_the_invariants(steps in vec(any_step(), 0..MOST_STEPS)) {
+    fn any_story_keeps_the_invariants(steps in vec(any_step(), 0..MAX_STEPS)) {
         let mut world = World::new();
         for step in &steps {
             let before = world.rows.clone();
@@ -32,7 +32,7 @@ proptest! {
     }
 
     #[test]
-    fn any_story_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MOST_STEPS)) {
+    fn any_story_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MAX_STEPS)) {
         let mut world = World::new();
         for step in &steps {
             world.step(step);
@@ -42,7 +42,7 @@ proptest! {
             world.close(Close::Recover, &claim);
         }
         for kind in TaskKind::ALL {
-            world.with_book(|book| book.request(kind, Request::ASKED));
+            world.with_book(|file_rows| file_rows.request(kind, Request::ASKED));
         }
         world.work_off();
         for kind in TaskKind::ALL {
@@ -55,10 +55,10 @@ proptest! {
 
     #[test]
     fn an_upload_brings_all_media_whatever_happened_to_bytes_and_materials(
-        steps in vec(prop_oneof![bytes(), materials(), claim(), publish(), hand_back()], 0..MOST_STEPS),
+        steps in vec(prop_oneof![bytes(), materials(), claim(), publish(), hand_back()], 0..MAX_STEPS),
     ) {
         let mut world = World::new();
-        world.with_book(|book| book.request(TaskKind::ProcessStep, Request::BULK));
+        world.with_book(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
         for step in &steps {
             world.step(step);
         }
@@ -76,12 +76,12 @@ proptest! {
     fn what_was_lost_is_there_again_in_the_end(
         steps in vec(
             prop_oneof![bytes(), materials(), claim(), publish(), hand_back(), medium_lost()],
-            0..MOST_STEPS,
+            0..MAX_STEPS,
         ),
         is_source_lost in any::<bool>(),
     ) {
         let mut world = World::new();
-        world.with_book(|book| book.request(TaskKind::ProcessStep, Request::BULK));
+        world.with_book(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
         for step in &steps {
             world.step(step);
         }
@@ -109,7 +109,7 @@ proptest! {
         let clock = ManualClock::new();
         let now = clock.now();
         let id = CadFileId::generate(&clock);
-        let work = TaskPayload { cad_file_id: id, kind: GLB };
+        let work = Work { cad_file_id: id, kind: GLB };
         let mut row = Row::default();
         row.request(&input(0), Request::BULK, now);
         let claim = row.claim(work, &WorkerName::new("mill-1"), now).unwrap();
@@ -159,13 +159,13 @@ fn any_kind() -> impl Strategy<Value = TaskKind> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
-    let again = proptest::bool::weighted(0.2);
+    let force = proptest::bool::weighted(0.2);
     let retry_coarser = proptest::bool::weighted(0.2);
-    let how = (priority, any::<bool>(), again, retry_coarser);
-    how.prop_map(|(priority, retry_failed, again, retry_coarser)| Request {
+    let how = (priority, any::<bool>(), force, retry_coarser);
+    how.prop_map(|(priority, retry_failed, force, retry_coarser)| Request {
         priority,
         retry_failed,
-        again,
+        force,
         requester: Requester::SHARED,
         retry_coarser,
     })

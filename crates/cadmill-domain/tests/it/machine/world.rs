@@ -3,10 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
-    Blob, Book, CadFile, CadFileId, Claim, Clock as _, Conditions, Failure, FailureCode, HandBack,
-    Input, MOST_CRASHES, MaterialKey, MaterialMap, MaterialMaps, MediaAssetId, MediaKind, Recipe,
-    Recovered, Recovery, Request, Requested, ResultSummary, Row, RowState, TaskKind, TaskPayload,
-    WorkerName, contract::making, fakes::ManualClock,
+    Blob, CadFile, CadFileId, Claim, Clock as _, Conditions, Failure, FailureCode, FileRows,
+    HandBack, Input, MAX_CRASHES, MaterialKey, MaterialMap, MaterialMaps, MediaAssetId, MediaKind,
+    Recipe, Recovered, Recovery, Request, Requested, ResultSummary, Row, RowState, TaskKind, Work,
+    WorkerName, contract::plan, fakes::ManualClock,
 };
 use chrono::TimeDelta;
 use proptest::sample::Index;
@@ -71,34 +71,34 @@ impl World {
         }
     }
 
-    fn work(&self, kind: TaskKind) -> TaskPayload {
-        TaskPayload {
+    fn work(&self, kind: TaskKind) -> Work {
+        Work {
             cad_file_id: self.file.id,
             kind,
         }
     }
 
     /// As a database does it: reads all rows, and writes those that changed.
-    pub(super) fn with_book<T>(&mut self, work: impl FnOnce(&mut Book<'_>) -> T) -> T {
-        let making = making();
-        let mut book = Book::open(
-            &making,
+    pub(super) fn with_book<T>(&mut self, work: impl FnOnce(&mut FileRows<'_>) -> T) -> T {
+        let plan = plan();
+        let mut file_rows = FileRows::open(
+            &plan,
             self.file.subject(),
             self.rows.clone(),
             self.clock.now(),
         );
-        let done = work(&mut book);
-        let changes = book.changes().map(|(kind, row)| (kind, row.clone()));
+        let done = work(&mut file_rows);
+        let changes = file_rows.changes().map(|(kind, row)| (kind, row.clone()));
         self.rows.extend(changes.collect::<Vec<_>>());
         done
     }
 
     /// Only looks.
-    fn with_book_of<T>(&self, look: impl FnOnce(&Book<'_>) -> T) -> T {
-        let making = making();
+    fn with_book_of<T>(&self, look: impl FnOnce(&FileRows<'_>) -> T) -> T {
+        let plan = plan();
         let rows = self.rows.clone();
-        look(&Book::open(
-            &making,
+        look(&FileRows::open(
+            &plan,
             self.file.subject(),
             rows,
             self.clock.now(),
@@ -107,30 +107,30 @@ impl World {
 
     /// What `kind` is to be made of now: a coarser scene counts, unless the recipe is tried again.
     pub(super) fn input(&self, kind: TaskKind) -> Input {
-        let wanted = making().input(kind, &self.file.subject());
+        let wanted = plan().input(kind, &self.file.subject());
         let Some(coarser) = self.coarser_scene() else {
             return wanted;
         };
         match kind {
             GLB if self.rows[&GLB].wants(&wanted) => wanted,
             GLB => coarser,
-            _ => making().input_on(kind, &self.file.subject(), &coarser),
+            _ => plan().input_on(kind, &self.file.subject(), &coarser),
         }
     }
 
     /// The scene that is there in place of the one that is wanted.
     fn coarser_scene(&self) -> Option<Input> {
-        let wanted = making().input(GLB, &self.file.subject());
+        let wanted = plan().input(GLB, &self.file.subject());
         let ready = self.rows.get(&GLB)?.ready.clone();
         ready.filter(|ready| ready.is_coarser_than(&wanted))
     }
 
     /// Whether a retry of a coarser scene is what `request` asks for.
     fn is_retry(&self, kind: TaskKind, request: Request) -> bool {
-        let wanted = making().input(kind, &self.file.subject());
+        let wanted = plan().input(kind, &self.file.subject());
         let has_wanted = self.rows.get(&kind).is_some_and(|row| row.has(&wanted));
         let is_of_scene = kind != TaskKind::ProcessStep;
-        let is_asked = request.retry_coarser || request.again && kind == GLB;
+        let is_asked = request.retry_coarser || request.force && kind == GLB;
         is_asked && is_of_scene && !has_wanted && self.coarser_scene().is_some()
     }
 
@@ -153,19 +153,22 @@ impl World {
         let retry_at = self.clock.now() + TimeDelta::seconds(10);
         let failure = Failure::new(FailureCode::KernelError, "Cannot.");
         let asset = kind.medium().map(|_| MediaAssetId::generate(&self.clock));
-        self.with_book(|book| match how {
+        self.with_book(|file_rows| match how {
             Close::PublishCoarser if kind == GLB => {
                 let coarser = coarser(&claim.input);
-                book.publish(kind, fence, asset, Some(coarser), &ResultSummary::default())
+                file_rows
+                    .publish(kind, fence, asset, Some(coarser), &ResultSummary::default())
                     .is_some()
             }
-            Close::Publish | Close::PublishCoarser => book
+            Close::Publish | Close::PublishCoarser => file_rows
                 .publish(kind, fence, asset, None, &ResultSummary::default())
                 .is_some(),
-            Close::Fail => book.fail(kind, fence, &failure, None),
-            Close::Delay => book.fail(kind, fence, &failure, Some(retry_at)),
-            Close::HandBack => book.hand_back(kind, fence, HandBack::Stopping),
-            Close::Recover => book.recover(kind, fence, Recovery::Ended) != Recovered::NoLonger,
+            Close::Fail => file_rows.fail(kind, fence, &failure, None),
+            Close::Delay => file_rows.fail(kind, fence, &failure, Some(retry_at)),
+            Close::HandBack => file_rows.hand_back(kind, fence, HandBack::Stopping),
+            Close::Recover => {
+                file_rows.recover(kind, fence, Recovery::Ended) != Recovered::NoLonger
+            }
         })
     }
 
@@ -180,12 +183,12 @@ impl World {
             }
             Step::Cancel(kind) => {
                 let was_in_flight = self.rows.get(kind).is_some_and(Row::is_in_flight);
-                let cancelled = self.with_book(|book| book.cancel(*kind));
+                let cancelled = self.with_book(|file_rows| file_rows.cancel(*kind));
                 assert_eq!(cancelled, was_in_flight, "a cancel tells what it did");
             }
             Step::Bytes(version) => {
                 self.file.source = Blob::of(&[*version]);
-                self.with_book(|book| book.source_changed(Request::BULK));
+                self.with_book(|file_rows| file_rows.source_changed(Request::BULK));
             }
             Step::Paint(tone) => {
                 self.file.materials.part_materials = paint(*tone);
@@ -201,9 +204,9 @@ impl World {
         let before = self.rows.clone();
         let failure = Failure::source_lost(self.file.source.sha256);
         let lost = before.get(&kind).and_then(|row| row.asset);
-        self.with_book(|book| match kind {
-            TaskKind::ProcessStep => book.source_lost(&failure, &WorkerName::new("scrub")),
-            TaskKind::Make(_) => book.assets_lost(|asset| Some(asset) == lost),
+        self.with_book(|file_rows| match kind {
+            TaskKind::ProcessStep => file_rows.source_lost(&failure, &WorkerName::new("scrub")),
+            TaskKind::Make(_) => file_rows.assets_lost(|asset| Some(asset) == lost),
         });
         if kind == TaskKind::ProcessStep {
             let row = &self.rows[&kind];
@@ -223,16 +226,16 @@ impl World {
                 was_running(row),
                 "runs go on"
             );
-            let stage = self.with_book_of(|book| book.stage(*kind));
+            let stage = self.with_book_of(|file_rows| file_rows.next_task(*kind));
             assert!(
                 self.rows == before || row.state != RowState::Queued || stage.kind == *kind,
                 "nothing waits for what is not there: {kind}"
             );
         }
         let after = self.rows.clone();
-        self.with_book(|book| match kind {
-            TaskKind::ProcessStep => book.source_lost(&failure, &WorkerName::new("scrub")),
-            TaskKind::Make(_) => book.assets_lost(|asset| Some(asset) == lost),
+        self.with_book(|file_rows| match kind {
+            TaskKind::ProcessStep => file_rows.source_lost(&failure, &WorkerName::new("scrub")),
+            TaskKind::Make(_) => file_rows.assets_lost(|asset| Some(asset) == lost),
         });
         assert_eq!(self.rows, after, "it is lost once");
     }
@@ -242,7 +245,7 @@ impl World {
             clippy::redundant_closure_for_method_calls,
             reason = "the method itself is of one lifetime"
         )]
-        self.with_book(|book| book.source_found());
+        self.with_book(|file_rows| file_rows.source_found());
         let row = self.rows.get(&TaskKind::ProcessStep);
         let failure = row.filter(|row| row.state == RowState::Failed);
         let failure = failure.and_then(|row| row.failure.as_ref());
@@ -252,10 +255,10 @@ impl World {
 
     fn request(&mut self, kind: TaskKind, request: Request) {
         let is_retry = self.is_retry(kind, request);
-        let became = self.with_book(|book| book.request(kind, request));
+        let became = self.with_book(|file_rows| file_rows.request(kind, request));
         // Made again it can only be of what is there.
         let lacking = kind.upstream().filter(|upstream| !self.is_there(*upstream));
-        let asked_for = lacking.filter(|_| request.again).unwrap_or(kind);
+        let asked_for = lacking.filter(|_| request.force).unwrap_or(kind);
         let asked_for = if !is_retry {
             asked_for
         } else if self.is_there(TaskKind::ProcessStep) {
@@ -263,7 +266,7 @@ impl World {
         } else {
             TaskKind::ProcessStep
         };
-        let stage = self.with_book(|book| book.stage(asked_for));
+        let stage = self.with_book(|file_rows| file_rows.next_task(asked_for));
         let row = &self.rows[&stage.kind];
         assert_eq!(
             row.desired.as_ref(),
@@ -283,7 +286,7 @@ impl World {
             "a retry retries"
         );
         let before = self.rows.clone();
-        let again = self.with_book(|book| book.request(kind, request));
+        let again = self.with_book(|file_rows| file_rows.request(kind, request));
         let merged = if became == Requested::Queued {
             Requested::InFlight
         } else {
@@ -351,7 +354,7 @@ impl World {
             }
             Close::Recover => {
                 let crashes = before[&kind].crashes + 1;
-                let aside = was_wanted && crashes == MOST_CRASHES;
+                let aside = was_wanted && crashes == MAX_CRASHES;
                 assert_eq!(row.state == RowState::Failed, aside, "I6: poison stops");
             }
             Close::Delay => assert_eq!(row.state, after_all),
@@ -367,9 +370,9 @@ impl World {
         };
         let has_scene = self.rows[&GLB].has(&self.input(GLB));
         if has_scene {
-            return making().chained(GLB).all(is_cared_for);
+            return plan().chained(GLB).all(is_cared_for);
         }
-        making()
+        plan()
             .kinds()
             .any(|kind| self.rows.get(&kind).is_some_and(Row::is_in_flight))
     }
@@ -400,7 +403,7 @@ impl World {
                 let trouble = (row.crashes, row.attempts, &row.failure, row.not_before);
                 assert_eq!(trouble, (0, 0, &None, None), "idle {kind} has no trouble");
             }
-            assert!(row.crashes <= MOST_CRASHES, "I6: {kind} is set aside");
+            assert!(row.crashes <= MAX_CRASHES, "I6: {kind} is set aside");
             assert!(
                 row.failure.is_some() || state != RowState::Failed,
                 "{kind} has a reason"
@@ -457,8 +460,8 @@ fn coarser(wanted: &Input) -> Input {
     wanted.coarser(Recipe::STANDARD, &conditions)
 }
 
-fn repainted(book: &mut Book<'_>) {
-    book.materials_changed();
+fn repainted(file_rows: &mut FileRows<'_>) {
+    file_rows.materials_changed();
 }
 
 fn paint(tone: u8) -> MaterialMap {

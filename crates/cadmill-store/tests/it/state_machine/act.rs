@@ -60,7 +60,7 @@ pub(crate) struct Ticket {
     pub(crate) input: Input,
     pub(crate) worker: WorkerName,
     pub(crate) tries: u32,
-    pub(crate) forced: bool,
+    pub(crate) force: bool,
 }
 
 /// What an operation answers.
@@ -73,7 +73,7 @@ pub(crate) enum Answer {
     Held(bool),
     Published {
         asset: Option<AssetKey>,
-        again: bool,
+        requeued: bool,
         chained: Vec<(TaskKind, Requested)>,
     },
     Stale,

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 use cadmill_domain::{
     Blob, CadFile, CadFileId, CadFileQuery, Claim, Conditions, ContentHash, Count, Failure,
     FailureCode, HandBack, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
-    MediaKind, MediaState, Moment, NewCadFile, NewMediaAsset, Priority, Product, Progress,
-    Published, QueueDepth, QueuedWork, Recipe, Request, Requester, Row, RowState, StoreError,
-    TaskKind, TaskPayload, WorkQuery, WorkerName,
+    MediaKind, MediaState, Moment, NewCadFile, NewMediaAsset, Priority, Progress, Published,
+    QueueDepth, QueuedWork, Recipe, Request, Requester, Row, RowState, StoreError, TaskKind,
+    TaskOutput, Work, WorkQuery, WorkerName,
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
 };
@@ -192,10 +192,10 @@ impl Side {
         let product = match made {
             Made::New(number) => product(ticket, *number),
             Made::Coarser(number) => coarser(ticket, product(ticket, *number)),
-            Made::Cached(key) => Product::Cached(self.asset_id(key).await),
+            Made::Cached(key) => TaskOutput::Cached(self.asset_id(key).await),
         };
         let input = match (&product, made) {
-            (Product::Coarser { input, .. }, _) => input.clone(),
+            (TaskOutput::Coarser { input, .. }, _) => input.clone(),
             (_, Made::Cached(key)) => key.input.clone(),
             _ => ticket.input.clone(),
         };
@@ -203,7 +203,7 @@ impl Side {
         match ledger.publish(&self.claim(ticket), product).await {
             Ok(Published::Done {
                 asset,
-                again,
+                requeued,
                 chained,
             }) => Answer::Published {
                 // An asset stays under its id, so it can be looked up later.
@@ -219,7 +219,7 @@ impl Side {
                     }
                     None => None,
                 },
-                again,
+                requeued,
                 chained,
             },
             Ok(Published::Refused) => Answer::Stale,
@@ -335,8 +335,8 @@ impl Side {
         self.snapshot().await.assets.into_keys().collect()
     }
 
-    fn work(&self, file: usize, kind: TaskKind) -> TaskPayload {
-        TaskPayload {
+    fn work(&self, file: usize, kind: TaskKind) -> Work {
+        Work {
             cad_file_id: self.ids[file],
             kind,
         }
@@ -360,7 +360,7 @@ impl Side {
             input: ticket.input.clone(),
             worker: ticket.worker.clone(),
             tries: ticket.tries,
-            forced: ticket.forced,
+            force: ticket.force,
         }
     }
 
@@ -372,7 +372,7 @@ impl Side {
             input: claim.input.clone(),
             worker: claim.worker.clone(),
             tries: claim.tries,
-            forced: claim.forced,
+            force: claim.force,
         }
     }
 
@@ -445,23 +445,23 @@ fn paint(tone: u8) -> MaterialMap {
 }
 
 /// The same, as a coarser scene if it is one: there are two kernels.
-fn coarser(ticket: &Ticket, product: Product) -> Product {
+fn coarser(ticket: &Ticket, product: TaskOutput) -> TaskOutput {
     match product {
-        Product::Asset(made) if ticket.kind == TaskKind::Make(MediaKind::GltfGeometry) => {
+        TaskOutput::Asset(made) if ticket.kind == TaskKind::Make(MediaKind::GltfGeometry) => {
             let kernel = format!("kernel {}", ticket.fence.0 % 2);
             let conditions = Conditions::new(kernel, 1, std::time::Duration::from_secs(1));
             let input = ticket.input.coarser(Recipe::STANDARD, &conditions);
-            Product::Coarser { made, input }
+            TaskOutput::Coarser { made, input }
         }
         product => product,
     }
 }
 
-fn product(ticket: &Ticket, number: u32) -> Product {
+fn product(ticket: &Ticket, number: u32) -> TaskOutput {
     let report = json!({"number": number, "share": 0.1});
     if ticket.kind == TaskKind::ProcessStep {
-        return Product::Step(report);
+        return TaskOutput::Step(report);
     }
     let blob = Blob::of(&number.to_le_bytes()).into();
-    Product::Asset(NewMediaAsset { blob, report })
+    TaskOutput::Asset(NewMediaAsset { blob, report })
 }

@@ -1,8 +1,8 @@
 //! What stories are made of: steps that are drawn before it is known what there will be to act on.
 
 use cadmill_domain::{
-    CadFileId, FailureCode, MissingFilter, MissingRequest, Moment, Priority, QueuedWork, Recovery,
-    Remnant, Request, Requester, TaskKind, TaskPayload, Turns, WorkQuery, WorkerName,
+    CadFileId, FailureCode, MissingFilter, MissingReason, MissingRequest, Moment, Priority,
+    QueuedWork, Recovery, Request, Requester, TaskKind, Turns, Work, WorkQuery, WorkerName,
 };
 use chrono::TimeDelta;
 use proptest::{
@@ -221,20 +221,20 @@ fn any_recovery() -> impl Strategy<Value = Recovery> {
 
 fn any_request() -> impl Strategy<Value = Request> {
     let priority = select(vec![Priority::Bulk, Priority::Asked, Priority::Upload]);
-    let again = proptest::bool::weighted(0.3);
+    let force = proptest::bool::weighted(0.3);
     let retry_coarser = proptest::bool::weighted(0.2);
     let how = (
         priority,
         any::<bool>(),
-        again,
+        force,
         any_requester(),
         retry_coarser,
     );
     how.prop_map(
-        |(priority, retry_failed, again, requester, retry_coarser)| Request {
+        |(priority, retry_failed, force, requester, retry_coarser)| Request {
             priority,
             retry_failed,
-            again,
+            force,
             requester,
             retry_coarser,
         },
@@ -258,7 +258,7 @@ fn any_query() -> impl Strategy<Value = WorkQuery> {
         for (kind, priority, requester) in taken {
             let cad_file_id = CadFileId::from_uuid(uuid::Uuid::nil());
             turns.took(&QueuedWork {
-                work: TaskPayload { cad_file_id, kind },
+                work: Work { cad_file_id, kind },
                 priority,
                 requester,
             });
@@ -277,10 +277,10 @@ fn any_missing() -> impl Strategy<Value = MissingRequest> {
     let only = vec![
         None,
         None,
-        Some(Remnant::Stale),
-        Some(Remnant::Failed(None)),
-        Some(Remnant::Failed(Some(FailureCode::KernelError))),
-        Some(Remnant::Failed(Some(FailureCode::KernelCrash))),
+        Some(MissingReason::Stale),
+        Some(MissingReason::Failed(None)),
+        Some(MissingReason::Failed(Some(FailureCode::KernelError))),
+        Some(MissingReason::Failed(Some(FailureCode::KernelCrash))),
     ];
     let filter = (select(names), select(only));
     let requests = (any_kind(), filter, flags, any_requester());

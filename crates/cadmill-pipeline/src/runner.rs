@@ -13,8 +13,8 @@ use std::{
 
 use cadmill_domain::{
     BlobRefs, Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Conditions, Failure, HandBack,
-    Ledger, Making, MediaAssets, MediaKind, PipelineLog, Recovered, Recovery, Request, Requested,
-    Row, StoreError, TaskKind, TaskOutcome, TaskPayload, Tessellator, WorkerName,
+    Ledger, MediaAssets, MediaKind, MediaPlan, PipelineLog, Recovered, Recovery, Request,
+    Requested, Row, StoreError, TaskKind, TaskOutcome, Tessellator, Work, WorkerName,
 };
 use cadmill_lock::{DedupLock, Exclusive, Held, LockError, LockKey, Renewal, run_exclusive_while};
 use chrono::TimeDelta;
@@ -26,9 +26,9 @@ use self::confirmation::Confirmation;
 pub(crate) use self::confirmation::{OpenClaims, Standing, allow_renewal};
 use crate::{
     Failpoint,
-    deadline::{insist, within},
-    figures,
+    deadline::{retry_while_unavailable, within},
     meter::Meter,
+    metrics,
     slots::Slot,
 };
 
@@ -49,11 +49,11 @@ pub struct Records {
 
 /// How work is done, whatever the file.
 #[derive(Debug, Clone)]
-pub struct MillSettings {
+pub struct TaskRunnerSettings {
     /// Who does it.
     pub worker: WorkerName,
     /// Which media are made, and how finely.
-    pub making: Making,
+    pub plan: MediaPlan,
     /// How long a lease runs unless it is renewed, which it is thrice in that time.
     pub lease: Duration,
     /// Wall-clock limit of one try of the tessellator.
@@ -66,10 +66,10 @@ pub struct MillSettings {
     pub scratch: PathBuf,
 }
 
-/// Runs tasks. Whoever links this crate can run one by [`Mill::run`]; a `Worker` runs what the
+/// Runs tasks. Whoever links this crate can run one by [`TaskRunner::run`]; a `Worker` runs what the
 /// ledger holds.
 #[derive(Debug, Clone)]
-pub struct Mill {
+pub struct TaskRunner {
     /// Where rows are kept.
     pub records: Records,
     /// Where bytes are kept.
@@ -81,7 +81,7 @@ pub struct Mill {
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// How it is done.
-    pub settings: MillSettings,
+    pub settings: TaskRunnerSettings,
 }
 
 /// A task could not be run at all; what it would have done is still to be done.
@@ -99,7 +99,7 @@ pub enum TaskError {
 /// One claim that is worked on.
 #[derive(Debug)]
 pub(crate) struct Job<'a> {
-    pub(crate) mill: &'a Mill,
+    pub(crate) runner: &'a TaskRunner,
     pub(crate) claim: &'a Claim,
     pub(crate) file: &'a CadFile,
     pub(crate) meter: &'a Meter,
@@ -142,7 +142,7 @@ enum ContentLock {
     HeldElsewhere,
 }
 
-impl Mill {
+impl TaskRunner {
     /// Runs one task now, as if it had been called by name: asks for its result and makes it. If
     /// another worker is at it, it is skipped and nothing is touched. When `stop` is cancelled, the
     /// work goes back to the queue.
@@ -151,7 +151,7 @@ impl Mill {
     /// If the lock store or the database does not answer.
     pub async fn run(
         &self,
-        work: TaskPayload,
+        work: Work,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, TaskError> {
         // A claim that is seen only when we have the lock may be newer than our own lease.
@@ -170,7 +170,7 @@ impl Mill {
             })
             .await?;
         if ran == TaskOutcome::Skipped {
-            figures::duplicate(work.kind);
+            metrics::duplicate(work.kind);
             self.tell_duplicate(work).await;
         }
         Ok(ran)
@@ -180,7 +180,7 @@ impl Mill {
     /// duplicate, so nothing is logged of it.
     pub(crate) async fn take(
         &self,
-        work: TaskPayload,
+        work: Work,
         terms: Terms<'_>,
     ) -> Result<TaskOutcome, TaskError> {
         self.exclusively(work, async |locked| {
@@ -191,7 +191,7 @@ impl Mill {
 
     async fn exclusively(
         &self,
-        work: TaskPayload,
+        work: Work,
         body: impl AsyncFnOnce(Locked) -> Result<TaskOutcome, TaskError>,
     ) -> Result<TaskOutcome, TaskError> {
         let (key, lease) = (lock_key(work), self.settings.lease);
@@ -216,7 +216,7 @@ impl Mill {
 
     async fn run_locked(
         &self,
-        work: TaskPayload,
+        work: Work,
         seen: Option<Claim>,
         locked: &Locked,
         terms: Terms<'_>,
@@ -247,7 +247,7 @@ impl Mill {
 
     async fn take_locked(
         &self,
-        work: TaskPayload,
+        work: Work,
         locked: &Locked,
         terms: Terms<'_>,
     ) -> Result<TaskOutcome, TaskError> {
@@ -265,11 +265,7 @@ impl Mill {
 
     /// Takes the lock of the content that is to be tessellated, if it is not held. Work never waits
     /// for that lock in a slot: it is put off, and the ledger ends its wait with the result.
-    async fn content_lock(
-        &self,
-        work: TaskPayload,
-        locked: &Locked,
-    ) -> Result<ContentLock, TaskError> {
+    async fn content_lock(&self, work: Work, locked: &Locked) -> Result<ContentLock, TaskError> {
         let scene = MediaKind::GltfGeometry;
         if work.kind != TaskKind::Make(scene) {
             return Ok(ContentLock::NotNeeded);
@@ -278,9 +274,9 @@ impl Mill {
         let Some(file) = self.ask(files.get(work.cad_file_id)).await? else {
             return Ok(ContentLock::NotNeeded);
         };
-        let input = self.settings.making.input(work.kind, &file.subject());
+        let input = self.settings.plan.input(work.kind, &file.subject());
         let is_cached = self.ask(assets.made_of(scene, &input)).await?.is_some();
-        let is_forced = is_cached && self.row(work).await?.is_some_and(|row| row.forced);
+        let is_forced = is_cached && self.row(work).await?.is_some_and(|row| row.force);
         if is_cached && !is_forced {
             return Ok(ContentLock::NotNeeded);
         }
@@ -293,15 +289,11 @@ impl Mill {
 
     /// The key under which the bytes of a file are tessellated; the name of the file does not matter.
     pub(crate) fn content_key(&self, file: &CadFile) -> LockKey {
-        LockKey::tessellation(file.source.sha256, self.settings.making.fingerprint())
+        LockKey::tessellation(file.source.sha256, self.settings.plan.fingerprint())
     }
 
     /// Leaves work in the queue that cannot be done now.
-    pub(crate) async fn put_off(
-        &self,
-        work: &[TaskPayload],
-        wait: Duration,
-    ) -> Result<(), StoreError> {
+    pub(crate) async fn put_off(&self, work: &[Work], wait: Duration) -> Result<(), StoreError> {
         let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
         let until = self.clock.now() + wait;
         self.ask(self.records.ledger.put_off(work, until)).await
@@ -312,7 +304,7 @@ impl Mill {
     /// hand it to and fro.
     async fn claim(
         &self,
-        work: TaskPayload,
+        work: Work,
         locked: &Locked,
         terms: Terms<'_>,
     ) -> Result<Option<(Confirmation, CadFile)>, StoreError> {
@@ -341,15 +333,16 @@ impl Mill {
                 terms.open,
             );
             let claim = &confirmation.standing().claim;
-            let file = self.insist(terms.stop, || files.get(work.cad_file_id));
-            let making = &self.settings.making;
-            let is_wanted =
-                |file: &CadFile| making.accepts(work.kind, &file.subject(), &claim.input);
+            let file = self.retry_while_unavailable(terms.stop, || files.get(work.cad_file_id));
+            let plan = &self.settings.plan;
+            let is_wanted = |file: &CadFile| plan.accepts(work.kind, &file.subject(), &claim.input);
             if let Some(file) = file.await?.filter(is_wanted) {
                 return Ok(Some((confirmation, file)));
             }
-            self.insist(terms.stop, || ledger.hand_back(claim, HandBack::Outdated))
-                .await?;
+            self.retry_while_unavailable(terms.stop, || {
+                ledger.hand_back(claim, HandBack::Outdated)
+            })
+            .await?;
             confirmation.close();
         }
         Ok(None)
@@ -357,7 +350,7 @@ impl Mill {
 
     /// The answer to a claim was lost, so it may be ours; then it goes back to the queue. A worker does
     /// the same work once at a time, so no other claim of it can be meant.
-    async fn undo_claim(&self, work: TaskPayload, stop: &CancellationToken) {
+    async fn undo_claim(&self, work: Work, stop: &CancellationToken) {
         let undo = async || {
             let row = self.row(work).await?;
             let claim = row.and_then(|row| row.open_claim(work));
@@ -369,7 +362,7 @@ impl Mill {
                 None => Ok(()),
             }
         };
-        if let Err(error) = self.insist(stop, undo).await {
+        if let Err(error) = self.retry_while_unavailable(stop, undo).await {
             warn!(%work, error = &error as &dyn std::error::Error, "A claim may be left open.");
         }
     }
@@ -383,7 +376,7 @@ impl Mill {
     }
 
     /// Asks the database until it answers or `stop` is cancelled.
-    pub(crate) async fn insist<T, F>(
+    pub(crate) async fn retry_while_unavailable<T, F>(
         &self,
         stop: &CancellationToken,
         ask: impl Fn() -> F,
@@ -391,7 +384,7 @@ impl Mill {
     where
         F: Future<Output = Result<T, StoreError>>,
     {
-        insist(self.settings.lease / 2, stop, ask).await
+        retry_while_unavailable(self.settings.lease / 2, stop, ask).await
     }
 
     /// How claims are taken back whose owners may be gone.
@@ -408,7 +401,7 @@ impl Mill {
     /// The conditions under which files are tessellated here.
     pub(crate) async fn conditions(&self) -> Result<Conditions, Failure> {
         let kernel = self.tessellator.kernel().await?;
-        let MillSettings {
+        let TaskRunnerSettings {
             memory_bytes,
             timeout,
             ..
@@ -417,7 +410,7 @@ impl Mill {
     }
 
     /// The row of this work.
-    pub(crate) async fn row(&self, work: TaskPayload) -> Result<Option<Row>, StoreError> {
+    pub(crate) async fn row(&self, work: Work) -> Result<Option<Row>, StoreError> {
         let rows = self.ask(self.records.ledger.rows(work.cad_file_id)).await?;
         let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
         Ok(row.map(|(_, row)| row))
@@ -425,7 +418,7 @@ impl Mill {
 }
 
 /// The key under which this work is locked.
-pub(crate) fn lock_key(work: TaskPayload) -> LockKey {
+pub(crate) fn lock_key(work: Work) -> LockKey {
     let id: CadFileId = work.cad_file_id;
     match work.kind {
         TaskKind::ProcessStep => LockKey::step_processing(id),

@@ -12,7 +12,7 @@ use super::{
     RowState, events,
 };
 use crate::{
-    CadFileId, ContentHash, Failure, Input, Making, MediaAssetId, MediaKind, Moment,
+    CadFileId, ContentHash, Failure, Input, MediaAssetId, MediaKind, MediaPlan, Moment,
     NewPipelineEvent, StepEvent, Subject, TaskKind, WorkerName,
 };
 
@@ -20,8 +20,8 @@ const SCENE: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);
 
 /// The rows of one file.
 #[derive(Debug)]
-pub struct Book<'a> {
-    making: &'a Making,
+pub struct FileRows<'a> {
+    plan: &'a MediaPlan,
     file: Subject,
     rows: BTreeMap<TaskKind, Row>,
     changed: Vec<TaskKind>,
@@ -31,23 +31,23 @@ pub struct Book<'a> {
 
 /// What has to be done for a result, first of all.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
+pub struct NextTask {
     /// The kind of work.
     pub kind: TaskKind,
     /// What it is made of.
     pub input: Input,
 }
 
-impl<'a> Book<'a> {
+impl<'a> FileRows<'a> {
     /// Opens the book of `file`.
     pub fn open(
-        making: &'a Making,
+        plan: &'a MediaPlan,
         file: Subject,
         rows: impl IntoIterator<Item = (TaskKind, Row)>,
         now: Moment,
     ) -> Self {
         Self {
-            making,
+            plan,
             file,
             rows: rows.into_iter().collect(),
             changed: Vec::new(),
@@ -98,35 +98,35 @@ impl<'a> Book<'a> {
 
     fn request_since(&mut self, kind: TaskKind, request: Request, since: Moment) -> Requested {
         // What is made though it is there is made by the recipe.
-        let retry_coarser = request.retry_coarser || request.again && kind == SCENE;
+        let retry_coarser = request.retry_coarser || request.force && kind == SCENE;
         let lacking = kind.upstream();
         let lacking = lacking.filter(|kind| !self.is_there(*kind, retry_coarser));
-        let stage = match lacking {
+        let next_task = match lacking {
             // Made again it can only be of what is there; so that comes first.
-            Some(upstream) if request.again => self.first_stage(upstream, retry_coarser),
-            _ => self.first_stage(kind, retry_coarser),
+            Some(upstream) if request.force => self.first_task(upstream, retry_coarser),
+            _ => self.first_task(kind, retry_coarser),
         };
-        let again = request.again && lacking.is_none();
-        let request = Request { again, ..request };
-        self.change(stage.kind, |row, _| {
-            row.request(&stage.input, request, since)
+        let force = request.force && lacking.is_none();
+        let request = Request { force, ..request };
+        self.change(next_task.kind, |row, _| {
+            row.request(&next_task.input, request, since)
         })
     }
 
     /// The first stage on the way to `kind` whose result is not there, or `kind` itself.
     #[must_use]
-    pub fn stage(&self, kind: TaskKind) -> Stage {
-        self.first_stage(kind, false)
+    pub fn next_task(&self, kind: TaskKind) -> NextTask {
+        self.first_task(kind, false)
     }
 
-    fn first_stage(&self, kind: TaskKind, retry_coarser: bool) -> Stage {
+    fn first_task(&self, kind: TaskKind, retry_coarser: bool) -> NextTask {
         if !self.is_there(kind, retry_coarser)
             && let Some(upstream) = kind.upstream()
             && !self.is_there(upstream, retry_coarser)
         {
-            return self.first_stage(upstream, retry_coarser);
+            return self.first_task(upstream, retry_coarser);
         }
-        Stage {
+        NextTask {
             kind,
             input: self.input(kind, retry_coarser),
         }
@@ -135,21 +135,21 @@ impl<'a> Book<'a> {
     /// What `kind` is to be made of now. A coarser scene that is there counts as what is wanted, unless
     /// the recipe is to be tried again; other media are made of the scene that is there.
     fn input(&self, kind: TaskKind, retry_coarser: bool) -> Input {
-        let wanted = self.making.input(kind, &self.file);
+        let wanted = self.plan.input(kind, &self.file);
         if retry_coarser {
             return wanted;
         }
         match self.coarser_scene() {
             Some((row, _)) if kind == SCENE && row.wants(&wanted) => wanted,
             Some((_, coarser)) if kind == SCENE => coarser.clone(),
-            Some((_, coarser)) => self.making.input_on(kind, &self.file, coarser),
+            Some((_, coarser)) => self.plan.input_on(kind, &self.file, coarser),
             None => wanted,
         }
     }
 
     /// The scene that is there in place of the wanted one, and its row.
     fn coarser_scene(&self) -> Option<(&Row, &Input)> {
-        let wanted = self.making.input(SCENE, &self.file);
+        let wanted = self.plan.input(SCENE, &self.file);
         let row = self.rows.get(&SCENE)?;
         let ready = row.ready.as_ref()?;
         ready.is_coarser_than(&wanted).then_some((row, ready))
@@ -166,17 +166,17 @@ impl<'a> Book<'a> {
         summary: &ResultSummary,
     ) -> Option<(bool, Vec<(TaskKind, Requested)>)> {
         let published = self.change(kind, |row, now| row.publish(fence, asset, coarser, now));
-        let again = published?;
-        let chained = if again {
+        let requeued = published?;
+        let chained = if requeued {
             Vec::new()
         } else {
             // What failed before has something new to work on.
             let (request, since) = self.inherited(kind, Request::ASKED);
             self.follow(kind, request, since)
         };
-        let result = summary.result(asset, again, &chained);
+        let result = summary.result(asset, requeued, &chained);
         self.record(kind, StepEvent::StepDone, result);
-        Some((again, chained))
+        Some((requeued, chained))
     }
 
     /// Closes a claim with a failure.
@@ -204,9 +204,9 @@ impl<'a> Book<'a> {
         }
         let result = events::handed_back(reason);
         self.record(kind, StepEvent::StepFailed, result);
-        let stage = self.stage(kind);
+        let next_task = self.next_task(kind);
         let (request, since) = self.inherited(kind, Request::BULK);
-        if stage.kind != kind {
+        if next_task.kind != kind {
             self.change(kind, |row, _| row.withdraw());
         }
         self.request_since(kind, request, since);
@@ -226,7 +226,7 @@ impl<'a> Book<'a> {
         let Some(row) = self.rows.get(&kind).filter(|row| row.is_held_under(fence)) else {
             return Confirmed::Gone;
         };
-        let is_accepted = |input: &Input| self.making.accepts(kind, &self.file, input);
+        let is_accepted = |input: &Input| self.plan.accepts(kind, &self.file, input);
         if row.desired == row.running && row.running.as_ref().is_some_and(is_accepted) {
             Confirmed::Held
         } else {
@@ -272,8 +272,8 @@ impl<'a> Book<'a> {
     /// The bytes of the file have changed: what waits downstream waits for the new ones.
     pub fn source_changed(&mut self, request: Request) {
         self.source_found();
-        let making = self.making;
-        for kind in making.kinds() {
+        let plan = self.plan;
+        for kind in plan.kinds() {
             let is_queued = self
                 .row(kind)
                 .is_some_and(|row| row.state == RowState::Queued);
@@ -318,13 +318,13 @@ impl<'a> Book<'a> {
     ) -> Vec<(TaskKind, Requested)> {
         // Following only uses what is there.
         let request = Request {
-            again: false,
+            force: false,
             retry_coarser: false,
             ..request
         };
         let mut chained = Vec::new();
-        let making = self.making;
-        for next in making.chained(kind) {
+        let plan = self.plan;
+        for next in plan.chained(kind) {
             let became = self.request_since(next, request, since);
             chained.push((next, became));
             if became == Requested::Present {

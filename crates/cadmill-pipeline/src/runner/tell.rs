@@ -1,16 +1,16 @@
 //! The events of a task that has nothing to do.
 
 use cadmill_domain::{
-    NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, TaskPayload, sentence,
+    NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, Work, sentence,
 };
 use serde_json::{Value, json};
 use tracing::warn;
 
-use super::Mill;
+use super::TaskRunner;
 
-impl Mill {
+impl TaskRunner {
     /// The result is there already. What follows from it is asked for all the same.
-    pub(super) async fn tell_cached(&self, work: TaskPayload) -> Result<TaskOutcome, StoreError> {
+    pub(super) async fn tell_cached(&self, work: Work) -> Result<TaskOutcome, StoreError> {
         let row = self.row(work).await?.unwrap_or_default();
         let asset = row.asset;
         let request = Request {
@@ -18,13 +18,13 @@ impl Mill {
             ..Request::BULK
         };
         let outcome = asset.map_or(TaskOutcome::Processed, TaskOutcome::Cached);
-        let making = &self.settings.making;
-        let mut following: Vec<_> = making.chained(work.kind).collect();
+        let plan = &self.settings.plan;
+        let mut following: Vec<_> = plan.chained(work.kind).collect();
         while let Some(kind) = following.pop() {
-            let next = TaskPayload { kind, ..work };
+            let next = Work { kind, ..work };
             match self.ask(self.records.ledger.request(next, request)).await {
                 // It will not publish again, so what is made of it is asked for, too.
-                Ok(Some(Requested::Present)) => following.extend(making.chained(kind)),
+                Ok(Some(Requested::Present)) => following.extend(plan.chained(kind)),
                 Ok(_) => {}
                 Err(error) => warn!(
                     cad_file.id = %work.cad_file_id, error = &error as &dyn std::error::Error,
@@ -36,8 +36,8 @@ impl Mill {
         Ok(outcome)
     }
 
-    pub(super) async fn tell_duplicate(&self, work: TaskPayload) {
-        let TaskPayload { cad_file_id, kind } = work;
+    pub(super) async fn tell_duplicate(&self, work: Work) {
+        let Work { cad_file_id, kind } = work;
         warn!(
             cad_file.id = %cad_file_id,
             "{}: {cad_file_id} already in-flight — skipping duplicate", kind.task_name(),
@@ -47,7 +47,7 @@ impl Mill {
     }
 
     /// Adds a `step_done` without a claim. Failing is only logged: nothing depends on it.
-    async fn append(&self, work: TaskPayload, result: Value) {
+    async fn append(&self, work: Work, result: Value) {
         let event = NewPipelineEvent {
             cad_file_id: work.cad_file_id,
             task: work.kind,

@@ -1,4 +1,4 @@
-//! What every [`Doorbell`] must do. A ring may be lost, so the scenarios ring until they are heard.
+//! What every [`WorkNotifier`] must do. A ring may be lost, so the scenarios ring until they are heard.
 
 use std::{
     future::poll_fn,
@@ -13,12 +13,12 @@ use futures_util::{
     future::{Either, join_all, select},
 };
 
-use crate::Doorbell;
+use crate::WorkNotifier;
 
 /// For so long it is rung before it counts as broken.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-suite! { $ doorbell, doorbell_contract:
+suite! { $ notifier, doorbell_contract:
     a_ring_wakes_whoever_waits
     a_wait_lasts_until_a_ring
     nobody_has_to_listen
@@ -28,9 +28,9 @@ suite! { $ doorbell, doorbell_contract:
 #[derive(Debug, Clone)]
 pub struct Doorbells {
     /// The end that is rung.
-    pub ringing: Arc<dyn Doorbell>,
+    pub ringing: Arc<dyn WorkNotifier>,
     /// The end at which is waited.
-    pub waiting: Arc<dyn Doorbell>,
+    pub waiting: Arc<dyn WorkNotifier>,
 }
 
 /// One or many, again and again.
@@ -61,17 +61,17 @@ pub async fn a_wait_lasts_until_a_ring(bells: &Doorbells) {
 /// Ringing ends, whoever hears it.
 pub async fn nobody_has_to_listen(bells: &Doorbells) {
     for _ in 0..100 {
-        bells.ringing.ring().await;
+        bells.ringing.notify().await;
     }
     drop(bells.waiting.wait());
-    bells.ringing.ring().await;
+    bells.ringing.notify().await;
 }
 
 /// Rings until it has been ignored for too long.
 async fn ring_on(bells: &Doorbells) {
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE {
-        bells.ringing.ring().await;
+        bells.ringing.notify().await;
         breathe().await;
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
-use super::{Book, events};
+use super::{FileRows, events};
 use crate::{
     Failure, FailureCode, MediaAssetId, MediaKind, NewPipelineEvent, Request, RowState, StepEvent,
     TaskKind, WorkerName,
 };
 
-impl Book<'_> {
+impl FileRows<'_> {
     /// The bytes of some assets are lost. A row that shows one of them loses it, and what is wanted by
     /// now is asked for again, unless that was cancelled or has failed. A run that is under way goes
     /// on. What waits for a lost scene waits for the next one.
@@ -33,7 +33,7 @@ impl Book<'_> {
     /// The bytes of the file itself are lost. `process_step` has failed, and what waits for it is
     /// withdrawn; media that are there stay. `finder` is who found it.
     pub fn source_lost(&mut self, failure: &Failure, finder: &WorkerName) {
-        let input = self.making.input(TaskKind::ProcessStep, &self.file);
+        let input = self.plan.input(TaskKind::ProcessStep, &self.file);
         let has_failed = self.change(TaskKind::ProcessStep, |row, now| {
             row.lose_source(&input, failure, now)
         });
@@ -66,7 +66,7 @@ impl Book<'_> {
     /// Asks for what a row has lost.
     fn request_after_loss(&mut self, kind: TaskKind) {
         let row = &self.rows[&kind];
-        if row.state != RowState::Cancelled && self.making.does(kind) {
+        if row.state != RowState::Cancelled && self.plan.does(kind) {
             let (request, _) = self.inherited(kind, Request::BULK);
             self.request(kind, request);
         }
@@ -79,7 +79,7 @@ impl Book<'_> {
             let is_queued = self
                 .row(kind)
                 .is_some_and(|row| row.state == RowState::Queued);
-            if is_queued && self.stage(kind).kind != kind {
+            if is_queued && self.next_task(kind).kind != kind {
                 self.change(kind, |row, _| row.withdraw());
             }
         }

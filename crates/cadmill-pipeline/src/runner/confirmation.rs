@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use cadmill_domain::{Claim, Confirmed, HandBack, Ledger, TaskPayload};
+use cadmill_domain::{Claim, Confirmed, HandBack, Ledger, Work};
 use cadmill_lock::Renewal;
 use tokio::{
     runtime::Handle,
@@ -46,7 +46,7 @@ impl Standing {
 
 /// The open claims of one worker.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct OpenClaims(Arc<Mutex<HashMap<TaskPayload, Arc<Standing>>>>);
+pub(crate) struct OpenClaims(Arc<Mutex<HashMap<Work, Arc<Standing>>>>);
 
 impl OpenClaims {
     /// All of them at this moment.
@@ -54,7 +54,7 @@ impl OpenClaims {
         self.claims().values().cloned().collect()
     }
 
-    fn claims(&self) -> MutexGuard<'_, HashMap<TaskPayload, Arc<Standing>>> {
+    fn claims(&self) -> MutexGuard<'_, HashMap<Work, Arc<Standing>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

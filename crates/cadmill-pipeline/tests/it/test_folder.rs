@@ -26,11 +26,11 @@ pub(crate) fn example(name: &str) -> PathBuf {
     folder.join("examples").join(name)
 }
 
-pub(crate) struct Mill {
+pub(crate) struct TestFolder {
     pub(crate) folder: TempDir,
 }
 
-impl Mill {
+impl TestFolder {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("scratch")).unwrap();

@@ -19,7 +19,7 @@ const EXAMINED_BYTES: &str = "cadmill_blobs_examined_bytes_total";
 const CHILDREN: &str = "cadmill_tessellator_ends_total";
 
 /// Tells the recorder what each figure means, and that nothing has been counted yet.
-pub fn describe_figures() {
+pub fn describe_metrics() {
     for (name, meaning) in [
         (
             DUPLICATES,

@@ -9,13 +9,13 @@ use tracing::error;
 use super::deliver::DeliverySettings;
 
 /// What is being posted.
-pub(super) struct Hands {
+pub(super) struct InFlight {
     settings: DeliverySettings,
     posting: JoinSet<()>,
     webhooks: HashMap<Id, WebhookId>,
 }
 
-impl Hands {
+impl InFlight {
     pub(super) fn new(settings: DeliverySettings) -> Self {
         Self {
             settings,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use async_trait::async_trait;
-use cadmill_domain::Doorbell;
+use cadmill_domain::WorkNotifier;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DbBackend, Statement,
     sqlx::{PgPool, postgres::PgListener},
@@ -31,11 +31,11 @@ const RECONNECT: Duration = Duration::from_secs(1);
 
 /// Wakes the workers of this process.
 #[derive(Debug, Default)]
-pub struct LocalDoorbell(Notify);
+pub struct LocalWorkNotifier(Notify);
 
 #[async_trait]
-impl Doorbell for LocalDoorbell {
-    async fn ring(&self) {
+impl WorkNotifier for LocalWorkNotifier {
+    async fn notify(&self) {
         self.0.notify_waiters();
         // For one who is just about to wait.
         self.0.notify_one();
@@ -48,17 +48,17 @@ impl Doorbell for LocalDoorbell {
 
 /// Wakes the workers of every process on a PostgreSQL database, by `NOTIFY`.
 #[derive(Debug)]
-pub struct PostgresDoorbell {
+pub struct PostgresWorkNotifier {
     connection: Watched<DatabaseConnection>,
     /// How many were about to ring so far.
     rung: AtomicU64,
     /// How many of those are told, by a `NOTIFY` that began when they were about to ring.
     told: Mutex<u64>,
-    heard: Arc<LocalDoorbell>,
+    heard: Arc<LocalWorkNotifier>,
     listening: AbortHandle,
 }
 
-impl PostgresDoorbell {
+impl PostgresWorkNotifier {
     /// Listens on `database`; a lost connection is made again.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl PostgresDoorbell {
     pub fn listen(database: &Database) -> Result<Self, OpenError> {
         let pool = database.postgres().cloned();
         let pool = pool.ok_or_else(|| OpenError::Url("SQLite has no NOTIFY".to_owned()))?;
-        let heard = Arc::<LocalDoorbell>::default();
+        let heard = Arc::<LocalWorkNotifier>::default();
         let listening = tokio::spawn(listen(pool, heard.clone())).abort_handle();
         Ok(Self {
             connection: database.reading().clone().within(RING_WITHIN),
@@ -78,15 +78,15 @@ impl PostgresDoorbell {
     }
 }
 
-impl Drop for PostgresDoorbell {
+impl Drop for PostgresWorkNotifier {
     fn drop(&mut self) {
         self.listening.abort();
     }
 }
 
 #[async_trait]
-impl Doorbell for PostgresDoorbell {
-    async fn ring(&self) {
+impl WorkNotifier for PostgresWorkNotifier {
+    async fn notify(&self) {
         let mine = self.rung.fetch_add(1, Ordering::SeqCst) + 1;
         let mut told = self.told.lock().await;
         // All who waited for their turn are told at once.
@@ -111,7 +111,7 @@ impl Doorbell for PostgresDoorbell {
     }
 }
 
-async fn listen(pool: PgPool, heard: Arc<LocalDoorbell>) {
+async fn listen(pool: PgPool, heard: Arc<LocalWorkNotifier>) {
     loop {
         if let Err(error) = pass_on(&pool, &heard).await {
             warn!(
@@ -123,12 +123,12 @@ async fn listen(pool: PgPool, heard: Arc<LocalDoorbell>) {
     }
 }
 
-async fn pass_on(pool: &PgPool, heard: &LocalDoorbell) -> Result<(), sea_orm::sqlx::Error> {
+async fn pass_on(pool: &PgPool, heard: &LocalWorkNotifier) -> Result<(), sea_orm::sqlx::Error> {
     let mut listener = PgListener::connect_with(pool).await?;
     listener.listen(CHANNEL).await?;
     loop {
         // Something may have been said before we listened.
-        heard.ring().await;
+        heard.notify().await;
         listener.recv().await?;
     }
 }

@@ -25,7 +25,7 @@ const KEPT_OF_ANSWER: usize = 1024;
 /// There is no client to deliver with.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum CourierError {
+pub enum WebhookClientError {
     /// TLS cannot be set up; most likely the system has no root certificates.
     #[error("TLS for webhooks cannot be set up; are there root certificates on this system?")]
     Tls(#[source] rustls::Error),
@@ -36,18 +36,18 @@ pub enum CourierError {
 
 /// Posts deliveries, to permitted addresses only. Clones share their connections.
 #[derive(Debug, Clone)]
-pub struct Courier {
+pub struct WebhookClient {
     http: Client,
     policy: Arc<TargetPolicy>,
     timeout: Duration,
 }
 
-impl Courier {
+impl WebhookClient {
     /// One that resolves names as the system does, and waits so long for each answer.
     ///
     /// # Errors
     /// If TLS or HTTP cannot be set up.
-    pub fn new(policy: TargetPolicy, timeout: Duration) -> Result<Self, CourierError> {
+    pub fn new(policy: TargetPolicy, timeout: Duration) -> Result<Self, WebhookClientError> {
         Self::within(policy, timeout, Arc::new(SystemNames), [])
     }
 
@@ -61,13 +61,13 @@ impl Courier {
         timeout: Duration,
         names: Arc<dyn Resolve>,
         roots: impl IntoIterator<Item = CertificateDer<'static>>,
-    ) -> Result<Self, CourierError> {
+    ) -> Result<Self, WebhookClientError> {
         let policy = Arc::new(policy);
         let names = GuardedNames {
             names,
             policy: Arc::clone(&policy),
         };
-        let tls = tls(roots).map_err(CourierError::Tls)?;
+        let tls = tls(roots).map_err(WebhookClientError::Tls)?;
         // A proxy would resolve names itself, and a redirect could lead anywhere.
         let http = Client::builder()
             .tls_backend_preconfigured(tls)
@@ -79,7 +79,7 @@ impl Courier {
             .referer(false)
             .user_agent(concat!("cadmill/", env!("CARGO_PKG_VERSION")))
             .build()
-            .map_err(CourierError::Http)?;
+            .map_err(WebhookClientError::Http)?;
         Ok(Self {
             http,
             policy,

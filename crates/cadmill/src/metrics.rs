@@ -21,7 +21,7 @@ pub(crate) fn record() -> Result<RenderMetrics> {
     let handle = builder
         .install_recorder()
         .context("the metrics cannot be recorded")?;
-    cadmill_pipeline::describe_figures();
+    cadmill_pipeline::describe_metrics();
     let upkeep = handle.clone();
     tokio::spawn(async move {
         loop {

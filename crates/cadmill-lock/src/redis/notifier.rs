@@ -34,7 +34,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(500);
 /// one. None is lost on a waiter that was created before it was sent: after a broken connection is
 /// mended all waiters wake once, since some may have been missed.
 #[derive(Debug, Clone)]
-pub struct RedisSignal(Arc<Shared>);
+pub struct RedisWorkNotifier(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -44,7 +44,7 @@ struct Shared {
     _stop: DropGuard,
 }
 
-impl RedisSignal {
+impl RedisWorkNotifier {
     /// Connects to the Redis at `url` and listens on `channel`.
     ///
     /// # Errors
@@ -109,7 +109,7 @@ impl RedisSignal {
 #[derive(Debug, Clone)]
 pub struct Waiter {
     heard: watch::Receiver<u64>,
-    _signal: RedisSignal,
+    _signal: RedisWorkNotifier,
 }
 
 impl Waiter {

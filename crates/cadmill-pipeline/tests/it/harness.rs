@@ -5,14 +5,14 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blobs as _, CadFileId, CadFileOverview, CadFiles as _, Clock, Doorbell, EventId, Ledger as _,
-    Making, MediaAsset, MediaAssets as _, MediaKind, Moment, NewCadFile, NewPipelineEvent,
-    PipelineEvent, PipelineLog, Priority, Recipe, Request, Requested, Row, SaveOutcome, StepEvent,
-    StoreError, TaskKind, TaskPayload, Tessellator, WorkerName,
+    Blobs as _, CadFileId, CadFileOverview, CadFiles as _, Clock, EventId, Ledger as _, MediaAsset,
+    MediaAssets as _, MediaKind, MediaPlan, Moment, NewCadFile, NewPipelineEvent, PipelineEvent,
+    PipelineLog, Priority, Recipe, Request, Requested, Row, SaveOutcome, StepEvent, StoreError,
+    TaskKind, Tessellator, Work, WorkNotifier, WorkerName,
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
 };
 use cadmill_lock::{DedupLock as _, LockKey, MemoryLock};
-use cadmill_pipeline::{Mill, MillSettings, Records, Worker, WorkerSettings};
+use cadmill_pipeline::{Records, TaskRunner, TaskRunnerSettings, Worker, WorkerSettings};
 use chrono::TimeDelta;
 use tempfile::TempDir;
 use tokio::{
@@ -22,7 +22,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use crate::mill::{PATIENCE, names, step};
+use crate::test_folder::{PATIENCE, names, step};
 
 /// How long leases run.
 pub(crate) const LEASE: Duration = Duration::from_secs(30);
@@ -43,28 +43,28 @@ pub(crate) const UPLOAD: Request = Request {
     ..Request::ASKED
 };
 
-pub(crate) struct Plant {
+pub(crate) struct Harness {
     pub(crate) clock: Arc<PausedClock>,
     pub(crate) store: MemoryStore,
     pub(crate) blobs: MemoryBlobs,
     pub(crate) lock: MemoryLock,
     pub(crate) journal: Journal,
-    pub(crate) bell: Arc<Bell>,
-    pub(crate) mill: Mill,
+    pub(crate) notifier: Arc<CountingNotifier>,
+    pub(crate) runner: TaskRunner,
     folder: TempDir,
 }
 
-impl Plant {
+impl Harness {
     /// Makes everything of each file.
     pub(crate) fn new(tessellator: Arc<impl Tessellator + 'static>) -> Self {
         let clock = Arc::new(PausedClock::new());
-        let making = making(Recipe::STANDARD);
-        let store = MemoryStore::new(making.clone(), clock.clone());
+        let plan = plan(Recipe::STANDARD);
+        let store = MemoryStore::new(plan.clone(), clock.clone());
         let blobs = MemoryBlobs::default();
         let lock = MemoryLock::new("worker");
         let journal = Journal::new(store.clone());
         let folder = tempfile::tempdir().unwrap();
-        let mill = Mill {
+        let runner = TaskRunner {
             records: Records {
                 files: Arc::new(store.clone()),
                 assets: Arc::new(store.clone()),
@@ -76,9 +76,9 @@ impl Plant {
             lock: Arc::new(lock.clone()),
             tessellator,
             clock: clock.clone(),
-            settings: MillSettings {
+            settings: TaskRunnerSettings {
                 worker: WorkerName::new("worker"),
-                making,
+                plan,
                 lease: LEASE,
                 timeout: PATIENCE,
                 memory_bytes: 2 << 30,
@@ -92,18 +92,18 @@ impl Plant {
             blobs,
             lock,
             journal,
-            bell: Arc::default(),
-            mill,
+            notifier: Arc::default(),
+            runner,
             folder,
         }
     }
 
     /// From now on scenes are made by this recipe; the rows stay.
     pub(crate) fn make_by(&mut self, recipe: Recipe) {
-        let making = making(recipe);
-        self.store = self.store.shared_with(making.clone());
-        self.mill.records.ledger = Arc::new(self.store.clone());
-        self.mill.settings.making = making;
+        let plan = plan(recipe);
+        self.store = self.store.shared_with(plan.clone());
+        self.runner.records.ledger = Arc::new(self.store.clone());
+        self.runner.settings.plan = plan;
     }
 
     /// Brings a file in, and asks for it to be processed.
@@ -126,7 +126,7 @@ impl Plant {
         // Ids sort by the time of their making, and so do requests.
         tokio::time::advance(Duration::from_secs(1)).await;
         let id = self.bring(name, &step(name), Request::BULK).await;
-        run(&self.mill, id, STEP).await;
+        run(&self.runner, id, STEP).await;
         assert!(self.store.cancel(work(id, GLTF)).await.unwrap());
         let requested = self.store.request(work(id, GLTF), request).await;
         assert_eq!(requested.unwrap(), Some(Requested::Queued));
@@ -142,7 +142,7 @@ impl Plant {
         let id = self.upload(name).await;
         let before = TaskKind::ALL.into_iter().take_while(|task| *task != kind);
         for task in before.filter(|task| kind.upstream() >= Some(*task)) {
-            run(&self.mill, id, task).await;
+            run(&self.runner, id, task).await;
         }
         id
     }
@@ -161,7 +161,7 @@ impl Plant {
             .replace_source(id, source.into(), UPLOAD, None)
             .await;
         assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
-        self.bell.ring().await;
+        self.notifier.notify().await;
     }
 
     pub(crate) async fn overview(&self, id: CadFileId) -> CadFileOverview {
@@ -178,26 +178,26 @@ impl Plant {
 
     /// A worker that does up to `slots` pieces of work at once.
     pub(crate) fn worker(&self, slots: usize) -> Working {
-        self.worker_of(self.mill.clone(), slots)
+        self.worker_of(self.runner.clone(), slots)
     }
 
-    pub(crate) fn worker_of(&self, mill: Mill, slots: usize) -> Working {
-        self.start(mill, slots, false)
+    pub(crate) fn worker_of(&self, runner: TaskRunner, slots: usize) -> Working {
+        self.start(runner, slots, false)
     }
 
     /// A worker that is in the only process that works on the ledger.
     pub(crate) fn only_worker(&self, slots: usize) -> Working {
-        self.start(self.mill.clone(), slots, true)
+        self.start(self.runner.clone(), slots, true)
     }
 
-    pub(crate) fn start(&self, mill: Mill, slots: usize, is_only_process: bool) -> Working {
+    pub(crate) fn start(&self, runner: TaskRunner, slots: usize, is_only_process: bool) -> Working {
         let settings = WorkerSettings {
             slots,
             poll: POLL,
             grace: GRACE,
             is_only_process,
         };
-        let worker = Worker::new(Arc::new(mill), self.bell.clone(), settings);
+        let worker = Worker::new(Arc::new(runner), self.notifier.clone(), settings);
         let stop = CancellationToken::new();
         Working {
             ended: tokio::spawn(worker.run(stop.clone())),
@@ -218,8 +218,8 @@ impl Plant {
 }
 
 /// What is made: everything, by this recipe.
-pub(crate) fn making(recipe: Recipe) -> Making {
-    Making::new(recipe, MediaKind::ALL)
+pub(crate) fn plan(recipe: Recipe) -> MediaPlan {
+    MediaPlan::new(recipe, MediaKind::ALL)
 }
 
 /// A worker at work.
@@ -232,40 +232,46 @@ impl Working {
     /// Ends it as a kill does, as far as that is possible within a process.
     pub(crate) async fn kill(self) {
         self.ended.abort();
-        let ended = patiently(self.ended).await;
+        let ended = retry_while_busy(self.ended).await;
         assert!(ended.unwrap_err().is_cancelled());
     }
 
     /// Tells it to stop and waits until it has.
     pub(crate) async fn stop(self) {
         self.stop.cancel();
-        patiently(self.ended).await.expect("a worker never panics");
+        retry_while_busy(self.ended)
+            .await
+            .expect("a worker never panics");
     }
 }
 
 /// Runs one task as if it had been called by name.
-pub(crate) async fn run(mill: &Mill, id: CadFileId, kind: TaskKind) -> cadmill_domain::TaskOutcome {
+pub(crate) async fn run(
+    runner: &TaskRunner,
+    id: CadFileId,
+    kind: TaskKind,
+) -> cadmill_domain::TaskOutcome {
     let never = CancellationToken::new();
-    let ran = mill.run(work(id, kind), &never);
-    patiently(ran).await.unwrap()
+    let ran = runner.run(work(id, kind), &never);
+    retry_while_busy(ran).await.unwrap()
 }
 
 /// Starts one task as if it had been called by name.
 pub(crate) fn start(
-    mill: &Mill,
+    runner: &TaskRunner,
     id: CadFileId,
     kind: TaskKind,
 ) -> JoinHandle<cadmill_domain::TaskOutcome> {
-    let mill = mill.clone();
-    tokio::spawn(async move { run(&mill, id, kind).await })
+    let runner = runner.clone();
+    tokio::spawn(async move { run(&runner, id, kind).await })
 }
 
-pub(crate) const fn work(cad_file_id: CadFileId, kind: TaskKind) -> TaskPayload {
-    TaskPayload { cad_file_id, kind }
+pub(crate) const fn work(cad_file_id: CadFileId, kind: TaskKind) -> Work {
+    Work { cad_file_id, kind }
 }
 
 /// Waits for what must happen, and fails the test if it does not.
-pub(crate) async fn patiently<T>(future: impl Future<Output = T>) -> T {
+pub(crate) async fn retry_while_busy<T>(future: impl Future<Output = T>) -> T {
     let waited = timeout(PATIENCE * 10, future).await;
     waited.expect("it must happen")
 }
@@ -294,11 +300,11 @@ impl Clock for PausedClock {
 
 /// A bell that is heard once for each ring.
 #[derive(Debug, Default)]
-pub(crate) struct Bell(Notify);
+pub(crate) struct CountingNotifier(Notify);
 
 #[async_trait]
-impl Doorbell for Bell {
-    async fn ring(&self) {
+impl WorkNotifier for CountingNotifier {
+    async fn notify(&self) {
         self.0.notify_one();
     }
 
@@ -328,14 +334,14 @@ impl Journal {
     }
 
     /// The events of one piece of work.
-    pub(crate) fn of(&self, work: TaskPayload) -> Vec<NewPipelineEvent> {
+    pub(crate) fn of(&self, work: Work) -> Vec<NewPipelineEvent> {
         let mut events = self.so_far();
         events.retain(|event| (event.cad_file_id, event.task) == (work.cad_file_id, work.kind));
         events
     }
 
     /// What of these kinds was begun, in that order.
-    pub(crate) fn begun(&self, kinds: &[TaskKind]) -> Vec<TaskPayload> {
+    pub(crate) fn begun(&self, kinds: &[TaskKind]) -> Vec<Work> {
         let events = self.so_far();
         let begun = events
             .iter()
@@ -352,7 +358,7 @@ impl Journal {
             |event: &&NewPipelineEvent| event.event == wanted && kinds.contains(&event.task);
         let enough =
             |events: &Vec<NewPipelineEvent>| events.iter().filter(is_meant).count() >= times;
-        patiently(told.wait_for(enough)).await.unwrap();
+        retry_while_busy(told.wait_for(enough)).await.unwrap();
     }
 
     /// Waits until everything was made of so many files.

@@ -3,7 +3,8 @@
 use std::{fmt::Write as _, sync::LazyLock};
 
 use cadmill_domain::{
-    Book, CadFileId, Claim, ContentHash, MediaAssetId, Row, RowState, StoreError, Subject, TaskKind,
+    CadFileId, Claim, ContentHash, FileRows, MediaAssetId, Row, RowState, StoreError, Subject,
+    TaskKind,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value, prelude::Uuid};
 
@@ -62,21 +63,22 @@ impl Store {
     pub(crate) async fn in_book<T: Send>(
         &self,
         file: CadFileId,
-        work: impl FnOnce(&mut Book<'_>) -> T + Send,
+        work: impl FnOnce(&mut FileRows<'_>) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
-        self.in_book_beside(file, |book| (work(book), None)).await
+        self.in_book_beside(file, |file_rows| (work(file_rows), None))
+            .await
     }
 
     /// The same, together with another statement that writes neither rows of this file nor events.
     pub(super) async fn in_book_beside<T: Send>(
         &self,
         file: CadFileId,
-        work: impl FnOnce(&mut Book<'_>) -> (T, Option<Statement>) + Send,
+        work: impl FnOnce(&mut FileRows<'_>) -> (T, Option<Statement>) + Send,
     ) -> Result<Option<T>, StoreError> {
         let _turn = self.turn(file).await?;
         let transaction = self.begin().await.map_err(store_error)?;
-        let book = self.book(&transaction, file).await;
-        self.work_in(transaction, book, work).await
+        let file_rows = self.file_rows(&transaction, file).await;
+        self.work_in(transaction, file_rows, work).await
     }
 
     /// Works in the book without waiting for another transaction: if one holds a row of the file, the
@@ -84,25 +86,25 @@ impl Store {
     pub(crate) async fn in_book_at_once<T: Send>(
         &self,
         file: CadFileId,
-        work: impl FnOnce(&mut Book<'_>) -> T + Send,
+        work: impl FnOnce(&mut FileRows<'_>) -> T + Send,
     ) -> Result<Option<T>, StoreError> {
         let transaction = self.begin().await.map_err(store_error)?;
         let at_once = self.dialect().at_once;
-        let book = self.book_locked(&transaction, file, at_once).await;
-        self.work_in(transaction, book, |book| (work(book), None))
+        let file_rows = self.book_locked(&transaction, file, at_once).await;
+        self.work_in(transaction, file_rows, |file_rows| (work(file_rows), None))
             .await
     }
 
     async fn work_in<'a, T: Send>(
         &'a self,
         transaction: Transaction,
-        book: Result<Option<Book<'a>>, StoreError>,
-        work: impl FnOnce(&mut Book<'_>) -> (T, Option<Statement>) + Send,
+        file_rows: Result<Option<FileRows<'a>>, StoreError>,
+        work: impl FnOnce(&mut FileRows<'_>) -> (T, Option<Statement>) + Send,
     ) -> Result<Option<T>, StoreError> {
-        match book {
-            Ok(Some(mut book)) => {
-                let (done, beside) = work(&mut book);
-                self.close_with(transaction, &book, beside).await?;
+        match file_rows {
+            Ok(Some(mut file_rows)) => {
+                let (done, beside) = work(&mut file_rows);
+                self.close_with(transaction, &file_rows, beside).await?;
                 Ok(Some(done))
             }
             nothing => {
@@ -117,11 +119,11 @@ impl Store {
     }
 
     /// The book of a file; the file and its rows are locked until the transaction ends.
-    pub(crate) async fn book(
+    pub(crate) async fn file_rows(
         &self,
         transaction: &Transaction,
         file: CadFileId,
-    ) -> Result<Option<Book<'_>>, StoreError> {
+    ) -> Result<Option<FileRows<'_>>, StoreError> {
         self.book_locked(transaction, file, "").await
     }
 
@@ -130,7 +132,7 @@ impl Store {
         transaction: &Transaction,
         file: CadFileId,
         how: &str,
-    ) -> Result<Option<Book<'_>>, StoreError> {
+    ) -> Result<Option<FileRows<'_>>, StoreError> {
         let lock = self.dialect().lock_file;
         if lock.is_empty() {
             return self.look_up_book(transaction, file).await;
@@ -160,7 +162,7 @@ impl Store {
 
     /// Whether something is made of the result of such work.
     fn is_followed(&self, kind: TaskKind) -> bool {
-        self.making.chained(kind).next().is_some()
+        self.plan.chained(kind).next().is_some()
     }
 
     /// The book of the file of a claim, locked in the same way, and the asset that was made of the
@@ -170,7 +172,7 @@ impl Store {
         &self,
         transaction: &Transaction,
         claim: &Claim,
-    ) -> Result<Option<(Book<'_>, Option<MadeBefore>)>, StoreError> {
+    ) -> Result<Option<(FileRows<'_>, Option<MadeBefore>)>, StoreError> {
         let file = claim.work.cad_file_id;
         let Dialect {
             lock_file,
@@ -216,7 +218,10 @@ impl Store {
     }
 
     /// The book of a file, only to look into.
-    pub(crate) async fn read_book(&self, file: CadFileId) -> Result<Option<Book<'_>>, StoreError> {
+    pub(crate) async fn read_book(
+        &self,
+        file: CadFileId,
+    ) -> Result<Option<FileRows<'_>>, StoreError> {
         self.look_up_book(self.reading(), file).await
     }
 
@@ -225,7 +230,7 @@ impl Store {
         &self,
         connection: &impl ConnectionTrait,
         file: CadFileId,
-    ) -> Result<Option<Book<'_>>, StoreError> {
+    ) -> Result<Option<FileRows<'_>>, StoreError> {
         let statement = self.statement(&BOOK, [file.as_uuid().into()]);
         let answers = connection.query_all_raw(statement).await;
         let answers = answers.map_err(store_error)?;
@@ -243,8 +248,8 @@ impl Store {
         Ok(Some(self.open_book(subject, rows)))
     }
 
-    fn open_book(&self, subject: Subject, rows: Vec<(TaskKind, Row)>) -> Book<'_> {
-        Book::open(&self.making, subject, rows, self.clock.now())
+    fn open_book(&self, subject: Subject, rows: Vec<(TaskKind, Row)>) -> FileRows<'_> {
+        FileRows::open(&self.plan, subject, rows, self.clock.now())
     }
 
     /// Writes what changed, commits, and wakes workers if there is work, or if what one of them does
@@ -252,26 +257,29 @@ impl Store {
     pub(crate) async fn close(
         &self,
         transaction: Transaction,
-        book: &Book<'_>,
+        file_rows: &FileRows<'_>,
     ) -> Result<(), StoreError> {
-        self.close_with(transaction, book, None).await
+        self.close_with(transaction, file_rows, None).await
     }
 
     /// The same, together with other statements that write neither rows of this file nor events.
     pub(crate) async fn close_with(
         &self,
         transaction: Transaction,
-        book: &Book<'_>,
+        file_rows: &FileRows<'_>,
         beside: impl IntoIterator<Item = Statement> + Send,
     ) -> Result<(), StoreError> {
-        let changes: Vec<_> = book.changes().collect();
-        let upsert = (!changes.is_empty()).then(|| self.upsert(book.file(), &changes));
-        let statements = beside.into_iter().chain(upsert).chain(self.events_of(book));
+        let changes: Vec<_> = file_rows.changes().collect();
+        let upsert = (!changes.is_empty()).then(|| self.upsert(file_rows.file(), &changes));
+        let statements = beside
+            .into_iter()
+            .chain(upsert)
+            .chain(self.events_of(file_rows));
         let statements = statements.collect();
         let committed = transaction.commit_with(statements).await;
         committed.map_err(store_error)?;
         if (changes.iter()).any(|(_, row)| row.state == RowState::Queued || row.runs_again()) {
-            self.bell.ring().await;
+            self.notifier.notify().await;
         }
         Ok(())
     }

@@ -7,22 +7,22 @@ use std::{
 };
 
 use cadmill_domain::{
-    CadFile, Claim, Confirmed, Failure, FailureCode, HandBack, Product, Published, Recovery,
-    ResultSummary, Retry, Row, StoreError, TaskOutcome,
+    CadFile, Claim, Confirmed, Failure, FailureCode, HandBack, Published, Recovery, ResultSummary,
+    Retry, Row, StoreError, TaskOutcome, TaskOutput,
 };
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;
 use tracing::{Span, field, info, instrument, warn};
 
-use super::{Confirmation, ContentLock, Job, Locked, Mill, Terms};
-use crate::{Failpoint, backoff, deadline::insist_while, figures, meter::Meter, tasks};
+use super::{Confirmation, ContentLock, Job, Locked, TaskRunner, Terms};
+use crate::{Failpoint, backoff, deadline::insist_while, meter::Meter, metrics, tasks};
 
 /// How long ended work may take to clean up. It is dropped after that, which kills its child.
 const CLEAN_UP: Duration = Duration::from_secs(1);
 /// After so many tries before it, work whose tessellator is killed from outside is set aside.
 const MAX_KILLED_TRIES: u32 = 4;
 
-impl Mill {
+impl TaskRunner {
     /// Works on a claim and closes it.
     #[instrument(name = "task", level = "debug", skip_all, fields(
         task.kind = confirmation.standing().claim.work.kind.task_name(),
@@ -43,7 +43,7 @@ impl Mill {
         let ledger = self.records.ledger.clone();
         let meter = Meter::start(ledger, standing.clone(), self.settings.lease / 2);
         let job = Job {
-            mill: self,
+            runner: self,
             claim,
             file,
             meter: &meter,
@@ -68,7 +68,7 @@ impl Mill {
         let closed = match made {
             Err(panic) => {
                 let recover = || self.records.ledger.recover(claim, Recovery::Ended);
-                if self.insist(stop, recover).await.is_ok() {
+                if self.retry_while_unavailable(stop, recover).await.is_ok() {
                     confirmation.close();
                 }
                 resume_unwind(panic);
@@ -113,7 +113,7 @@ impl Mill {
         let (why, outcome) = match reason {
             HandBack::Stopping => return Ok(TaskOutcome::HandedBack),
             HandBack::LeaseLost => {
-                figures::lease_lost(claim.work.kind);
+                metrics::lease_lost(claim.work.kind);
                 ("another worker has the lock", TaskOutcome::Lost)
             }
             HandBack::Outdated => ("something else is wanted by now", TaskOutcome::Superseded),
@@ -142,14 +142,14 @@ impl Mill {
     async fn publish(
         &self,
         claim: &Claim,
-        product: Product,
+        product: TaskOutput,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         Failpoint::BeforePublish.reach();
         let ledger = &self.records.ledger;
         let summary = ResultSummary::of(&product);
         let publish = || ledger.publish(claim, product.clone());
-        let published = match self.insist(stop, publish).await {
+        let published = match self.retry_while_unavailable(stop, publish).await {
             Err(error) if !stop.is_cancelled() => {
                 // It is made again: nothing that was made is in the ledger.
                 return self.fail(claim, &error.into(), stop).await;
@@ -159,13 +159,16 @@ impl Mill {
         Failpoint::AfterPublish.reach();
         let asset = match published {
             Published::Done { asset, .. } => asset,
-            Published::Refused => match self.insist(stop, || self.published(claim)).await? {
+            Published::Refused => match self
+                .retry_while_unavailable(stop, || self.published(claim))
+                .await?
+            {
                 Some(row) => row.asset,
                 None => return Ok(Self::refused(claim)),
             },
         };
         let is_cached = summary.is_cached();
-        figures::published(claim.work.kind, is_cached);
+        metrics::published(claim.work.kind, is_cached);
         info!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0, cached = is_cached,
             "{}: done", claim.work.kind.task_name(),
@@ -186,7 +189,7 @@ impl Mill {
     }
 
     fn refused(claim: &Claim) -> TaskOutcome {
-        figures::refused(claim.work.kind);
+        metrics::refused(claim.work.kind);
         warn!(
             cad_file.id = %claim.work.cad_file_id, fence = claim.fence.0,
             "{}: the claim is no longer the newest, so its result was refused",
@@ -203,7 +206,7 @@ impl Mill {
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         let code = failure.code;
-        figures::failed(claim.work.kind, code);
+        metrics::failed(claim.work.kind, code);
         Span::current().record("failure.code", field::display(code));
         // A machine without enough memory kills the child at each try.
         let is_killed_again = code == FailureCode::KernelKilled && claim.tries >= MAX_KILLED_TRIES;
@@ -211,7 +214,7 @@ impl Mill {
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
         let ledger = &self.records.ledger;
         let fail = || ledger.fail(claim, failure, retry_at);
-        let held = match self.insist(stop, fail).await {
+        let held = match self.retry_while_unavailable(stop, fail).await {
             Err(error) if !stop.is_cancelled() => {
                 warn!(
                     error = &error as &dyn std::error::Error,
