@@ -8,7 +8,7 @@
 //! # use cadmill_domain::{contract::{self, Deployment}, fakes::{ManualClock, MemoryStore}};
 //! async fn open() -> Deployment {
 //!     let clock = Arc::new(ManualClock::new());
-//!     let store = Arc::new(MemoryStore::new(contract::making(), clock.clone()));
+//!     let store = Arc::new(MemoryStore::new(contract::plan(), clock.clone()));
 //!     Deployment {
 //!         files: store.clone(),
 //!         assets: store.clone(),
