@@ -1,8 +1,8 @@
-//! Measures how fast a large file is read, and how much memory it takes.
+//! Measures how fast a large file is read, and the peak memory.
 //!
-//! The file is made on the fly: the instances of one STEP file again and again, numbered anew. The
-//! time that this takes is subtracted. Time is that of the processor, where Linux tells it, so that
-//! a busy machine does not distort it; elsewhere it is that of the clock.
+//! The file is generated on the fly by repeating the instances of one STEP file with new numbers.
+//! The time spent on this is subtracted. On Linux, processor time is measured, so that other load
+//! on the machine does not distort the result; elsewhere, wall-clock time is.
 //!
 //! ```text
 //! cargo run --release -p cadmill-step --example throughput -- FILE [COPIES [RUNS]]
@@ -19,7 +19,7 @@ use memchr::memmem;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("which STEP file?")?;
+    let path = arguments.next().ok_or("usage: throughput FILE [COPIES [RUNS]]")?;
     let copies: u64 = arguments.next().map_or(Ok(40), |text| text.parse())?;
     let runs: usize = arguments.next().map_or(Ok(7), |text| text.parse())?;
     let file = std::fs::read(&path)?;
@@ -43,7 +43,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     rates.sort_by(f64::total_cmp);
     println!("median {:.0} MB/s", rates[rates.len() / 2]);
-    // Linux only; elsewhere there is nothing to print.
+    // Only Linux reports the peak memory here.
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     if let Some(peak) = status.lines().find(|line| line.starts_with("VmHWM")) {
         println!("peak memory {}", peak.trim_start_matches("VmHWM:").trim());
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// How long this thread has run.
+/// The processor time of this thread, or else the wall-clock time.
 fn now() -> Duration {
     static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
     let statistics = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
@@ -59,24 +59,24 @@ fn now() -> Duration {
     nanoseconds.map_or_else(|| STARTED.elapsed(), Duration::from_nanos)
 }
 
-/// A STEP file with the instances of another, several times.
+/// A STEP file that repeats the instances of another one.
 struct Copies<'a> {
     data: &'a [u8],
     tail: &'a [u8],
-    /// How much higher the numbers of the next copy are.
+    /// The offset of the instance numbers in the next copy.
     offset: u64,
     step: u64,
     left: u64,
     ended: bool,
     ready: Vec<u8>,
-    given: usize,
+    position: usize,
     spent: Duration,
 }
 
 impl<'a> Copies<'a> {
     fn new(file: &'a [u8], copies: u64) -> Result<Self, &'static str> {
         let data = memmem::find(file, b"DATA;").ok_or("no data section")? + 5;
-        let end = memmem::rfind(file, b"ENDSEC;").ok_or("no end of the data section")?;
+        let end = memmem::rfind(file, b"ENDSEC;").ok_or("the data section has no end")?;
         let (head, rest) = file.split_at(data);
         let (data, tail) = rest.split_at(end - head.len());
         let highest = data.split(|byte| *byte == b'#').skip(1).map(number).max();
@@ -88,14 +88,14 @@ impl<'a> Copies<'a> {
             left: copies,
             ended: false,
             ready: head.to_vec(),
-            given: 0,
+            position: 0,
             spent: Duration::ZERO,
         })
     }
 
     fn next(&mut self) {
         self.ready.clear();
-        self.given = 0;
+        self.position = 0;
         if self.left == 0 {
             self.ended = true;
             self.ready.extend_from_slice(self.tail);
@@ -125,13 +125,13 @@ impl<'a> Copies<'a> {
 impl Read for Copies<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let start = now();
-        if self.given == self.ready.len() && !self.ended {
+        if self.position == self.ready.len() && !self.ended {
             self.next();
         }
-        let given = (&self.ready[self.given..]).read(buffer)?;
-        self.given += given;
+        let position = (&self.ready[self.position..]).read(buffer)?;
+        self.position += position;
         self.spent += now().saturating_sub(start);
-        Ok(given)
+        Ok(position)
     }
 }
 

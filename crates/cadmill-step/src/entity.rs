@@ -1,6 +1,6 @@
-//! What the keyword of an entity means for the summary.
+//! Classifies entities by keyword, as far as the summary needs it.
 
-/// The kinds of entities that the summary tells apart.
+/// The kinds of entities that the summary distinguishes.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EntityKind {
     Product,
@@ -9,25 +9,25 @@ pub(crate) enum EntityKind {
     DefinitionContext,
     Usage,
     LengthMeasure,
-    /// A document, which is a file where it is a [`DocumentFile`](Self::DocumentFile).
+    /// A document; [`DocumentFile`](Self::DocumentFile) if it is a file itself.
     Document,
     DocumentFile,
     /// Assigns a document to products.
     DocumentReference,
-    /// A document that is a product.
+    /// Equates a document with a product.
     DocumentEquivalence,
-    /// Says where a document is.
+    /// The location of a document.
     ExternalIdentification,
-    /// Where something comes from.
+    /// The source of an externally defined item.
     ExternalSource,
-    /// A representation, or an item of one, that lies elsewhere.
+    /// A representation, or an item of one, that is defined in another file.
     External,
-    /// A product definition that lies elsewhere.
+    /// A product definition that is defined in another file.
     DefinitionReference,
     Property,
     PropertyRepresentation,
     ProductShape,
-    /// Gives a product its shape.
+    /// Assigns a shape to a product.
     ShapeDefinition,
     ShapeRepresentation,
     ShapeRelationship,
@@ -36,17 +36,17 @@ pub(crate) enum EntityKind {
     Solid,
     Shell,
     Tessellated,
-    /// Other geometry that a mesher can use.
+    /// Other geometry that can be meshed.
     Geometry,
-    /// Geometry that only a wireframe viewer can use.
+    /// Geometry that can be drawn as a wireframe but not meshed.
     Curve,
-    /// All the rest, the bulk of a file above all.
+    /// Everything else, which is most of a file.
     #[default]
     Other,
 }
 
 impl EntityKind {
-    /// The kind of `keyword`, which is in capitals.
+    /// Returns the kind of `keyword`, which must be in upper case.
     #[rustfmt::skip]
     pub(crate) fn of(keyword: &[u8]) -> Self {
         match keyword {
@@ -113,7 +113,7 @@ impl EntityKind {
         }
     }
 
-    /// Whether the entity is geometry; nothing more needs to be known of it.
+    /// Whether the entity is geometry, so that its parameters are of no interest.
     pub(crate) const fn is_geometry(self) -> bool {
         matches!(
             self,
@@ -126,12 +126,13 @@ impl EntityKind {
         )
     }
 
-    /// Whether it is geometry that a mesher can use: curves alone are not the shape of a product.
+    /// Whether the entity is geometry that can be meshed. Curves alone are not the shape of a
+    /// product.
     pub(crate) const fn can_be_meshed(self) -> bool {
         self.is_geometry() && !matches!(self, Self::Curve)
     }
 
-    /// Whether its strings name other files.
+    /// Whether strings of the entity name other files.
     pub(crate) const fn names_files(self) -> bool {
         matches!(
             self,
@@ -143,8 +144,8 @@ impl EntityKind {
         )
     }
 
-    /// Whether shape is missing if it refers to an instance that is not there.
-    pub(crate) const fn needs_what_it_refers_to(self) -> bool {
+    /// Whether geometry is missing if the entity refers to an instance of another file.
+    pub(crate) const fn requires_references(self) -> bool {
         self.is_geometry()
             || matches!(
                 self,
@@ -164,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn keywords_are_told_apart() {
+    fn keywords_map_to_their_kinds() {
         assert_eq!(EntityKind::of(b"ADVANCED_FACE"), EntityKind::Face);
         assert_eq!(EntityKind::of(b"ORIENTED_FACE"), EntityKind::Other);
         assert_eq!(

@@ -1,4 +1,4 @@
-//! Why a file is refused: one entry of the failure catalogue, with the line.
+//! The reasons for which a file is refused, each with its failure code and line.
 
 use std::io;
 
@@ -6,20 +6,20 @@ use cadmill_domain::{Failure, FailureCode};
 
 use crate::InstanceId;
 
-/// Why a STEP file was refused.
+/// The reason for which a STEP file is refused.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StepError {
-    /// The bytes could not be read.
+    /// The input could not be read.
     #[error("Reading it failed.")]
     Io(#[from] io::Error),
-    /// There are no bytes, or only white space.
+    /// The input is empty or holds only white space.
     #[error("Line 1: there is nothing but white space in it.")]
     Empty,
-    /// There is no `ISO-10303-21;` at the beginning.
+    /// The input does not begin with `ISO-10303-21;`.
     #[error("Line 1: {hint}")]
     NotStep {
-        /// What it seems to be instead: a whole sentence.
+        /// The format that was detected instead, as a sentence.
         hint: String,
     },
     /// The input ends before `END-ISO-10303-21;`.
@@ -28,44 +28,44 @@ pub enum StepError {
         /// The last line.
         line: u64,
     },
-    /// The input breaks the syntax in a way that nothing can be made of.
-    #[error("Line {line}: {what}")]
+    /// The input violates the syntax in a way that cannot be recovered from.
+    #[error("Line {line}: {message}")]
     Syntax {
-        /// Where.
+        /// The line of the violation.
         line: u64,
-        /// What is wrong: a whole sentence.
-        what: String,
+        /// The violation, as a sentence.
+        message: String,
     },
     /// Parentheses do not match, or are nested deeper than [`crate::MAX_NESTING`].
-    #[error("Line {line}: {what}")]
+    #[error("Line {line}: {message}")]
     Nesting {
-        /// Where.
+        /// The line of the parenthesis.
         line: u64,
-        /// What is wrong: a whole sentence.
-        what: String,
+        /// The violation, as a sentence.
+        message: String,
     },
     /// Two instances have the same name.
     #[error("Line {line}: {id} is defined a second time.")]
     DuplicateId {
-        /// Where the second one is.
+        /// The line of the second definition.
         line: u64,
-        /// The name of both.
+        /// The name of both instances.
         id: InstanceId,
     },
-    /// There is no geometry; the crate's documentation says what counts.
-    #[error("Line {line}: {what}")]
+    /// The file holds no geometry; see the crate documentation for what counts as geometry.
+    #[error("Line {line}: {message}")]
     NoGeometry {
-        /// Where the data begin.
+        /// The line on which the data section begins.
         line: u64,
-        /// What is missing: a whole sentence.
-        what: String,
+        /// What is missing, as a sentence.
+        message: String,
     },
-    /// There is no geometry but in other files.
+    /// The file only refers to geometry in other files.
     #[error("Line {line}: the file holds no geometry of its own, only references {}.", named(.files))]
     ExternalReference {
-        /// Where the first of them is named.
+        /// The line of the first reference.
         line: u64,
-        /// The files, as far as they are named.
+        /// The names of these files, as far as they are given.
         files: Vec<String>,
     },
 }
@@ -75,7 +75,7 @@ fn named(files: &[String]) -> String {
     if files.is_empty() {
         return "to other files".to_owned();
     }
-    // A name may be a megabyte long; the sentence must stay one that can be read.
+    // A name may be a megabyte long; the message must stay readable.
     let short = |file: &String| format!("`{}`", file.chars().take(80).collect::<String>());
     let shown: Vec<_> = files.iter().take(SHOWN).map(short).collect();
     let shown = shown.join(", ");
@@ -86,7 +86,7 @@ fn named(files: &[String]) -> String {
 }
 
 impl StepError {
-    /// The entry of the failure catalogue.
+    /// Returns the failure code.
     #[must_use]
     pub const fn code(&self) -> FailureCode {
         match self {
@@ -102,7 +102,7 @@ impl StepError {
         }
     }
 
-    /// The line it was found in, counted from 1; none if the file could not be read.
+    /// Returns the line of the error, counted from 1, or `None` if the input could not be read.
     #[must_use]
     pub const fn line(&self) -> Option<u64> {
         match self {
@@ -117,7 +117,7 @@ impl StepError {
         }
     }
 
-    /// The failure to be stored and shown; its detail names the line.
+    /// Converts the error into the failure that is stored and shown; its detail names the line.
     #[must_use]
     pub fn into_failure(self) -> Failure {
         let detail = match &self {

@@ -1,4 +1,4 @@
-//! References to other files: which files there are, and the geometry of which products lies there.
+//! References to other files, and the products whose geometry is in those files.
 
 use std::collections::HashMap;
 
@@ -10,38 +10,38 @@ use crate::{
     shapes::{ShapeReader, Shapes},
 };
 
-/// How many other files are named.
+/// The maximum number of other files that are listed.
 const MAX_FILES: usize = 1000;
-/// Files that accompany a product and hold no geometry, by their extension.
+/// Extensions of documents that accompany a product but hold no geometry.
 const NO_GEOMETRY: [&str; 16] = [
     "pdf", "txt", "rtf", "doc", "docx", "odt", "xls", "xlsx", "ods", "csv", "htm", "html", "png",
     "jpg", "jpeg", "tif",
 ];
 
-/// What is read of references to other files, until all of it is there.
+/// Collects references to other files until they can be resolved.
 #[derive(Debug, Default)]
 pub(crate) struct ExternalReader {
     first_line: Option<u64>,
     files: Vec<String>,
     present: bool,
-    /// Documents, with their own name for the file.
+    /// Document → the file name that it states itself.
     documents: HashMap<InstanceId, String>,
     sources: HashMap<InstanceId, String>,
-    /// Document → where it is, as an external identification says.
+    /// Document → its location as stated by an external identification.
     identified: HashMap<InstanceId, Identification>,
-    /// Which documents are assigned to what: products, or their definitions.
+    /// Documents, and the products or definitions that they are assigned to.
     assigned: Vec<(InstanceId, Vec<InstanceId>)>,
-    /// Document → the formation of the product that it is.
+    /// Document → formation of the equivalent product.
     equivalent: HashMap<InstanceId, InstanceId>,
-    /// Formation → the documents that its definition lists.
+    /// Formation → documents that its definition lists.
     listed: HashMap<InstanceId, Vec<InstanceId>>,
     properties: HashMap<InstanceId, InstanceId>,
     property_representations: Vec<(InstanceId, InstanceId)>,
-    /// Items and representations that lie elsewhere, and what they refer to.
-    elsewhere: Vec<(InstanceId, Vec<InstanceId>)>,
-    /// Product definitions that lie elsewhere: where, and the product's own id.
-    definitions: Vec<(InstanceId, Option<InstanceId>, String)>,
-    /// Instances of the reference section and their files; whether they are needed.
+    /// Externally defined items and representations, and the instances that they refer to.
+    external_items: Vec<(InstanceId, Vec<InstanceId>)>,
+    /// Externally defined product definitions: instance, source, and the id of the product.
+    external_definitions: Vec<(InstanceId, Option<InstanceId>, String)>,
+    /// Instances of the reference section → file, and whether other instances need it.
     linked: HashMap<InstanceId, (String, bool)>,
 }
 
@@ -51,11 +51,11 @@ struct Identification {
     source: Option<InstanceId>,
 }
 
-/// The same, resolved.
+/// The resolved references to other files.
 #[derive(Debug, Default)]
 pub(crate) struct External {
     pub(crate) first_line: Option<u64>,
-    /// Other files, as far as they are named, each once.
+    /// The names of other files, without duplicates.
     pub(crate) files: Vec<String>,
     /// Whether any record names another file.
     pub(crate) present: bool,
@@ -63,21 +63,21 @@ pub(crate) struct External {
 }
 
 impl ExternalReader {
-    /// A reference to another file, which may be named.
-    pub(crate) fn refer(&mut self, line: u64, file: String) {
+    /// Adds a reference to another file; `file` may be empty.
+    pub(crate) fn add_reference(&mut self, line: u64, file: String) {
         self.first_line.get_or_insert(line);
-        self.name(file);
+        self.add_file(file);
     }
 
-    fn name(&mut self, file: String) {
+    fn add_file(&mut self, file: String) {
         let named = !file.trim().is_empty();
         if named && self.files.len() < MAX_FILES && !self.files.contains(&file) {
             self.files.push(file);
         }
     }
 
-    /// Something was found that the copy for the kernel must not hold.
-    pub(crate) fn found(&mut self) {
+    /// Records that the file contains something that [`crate::ExternalNames`] removes.
+    pub(crate) fn mark_present(&mut self) {
         self.present = true;
     }
 
@@ -110,8 +110,8 @@ impl ExternalReader {
         self.equivalent.insert(document, formation);
     }
 
-    /// A definition lists its documents.
-    pub(crate) fn list(
+    /// Adds the documents that a definition lists.
+    pub(crate) fn associated_documents(
         &mut self,
         definition: InstanceId,
         formation: Option<InstanceId>,
@@ -134,28 +134,28 @@ impl ExternalReader {
         self.property_representations.push((property, used));
     }
 
-    /// An item or a representation lies elsewhere.
-    pub(crate) fn elsewhere(&mut self, id: InstanceId, references: Vec<InstanceId>) {
-        self.elsewhere.push((id, references));
+    /// Adds an externally defined item or representation.
+    pub(crate) fn external_item(&mut self, id: InstanceId, references: Vec<InstanceId>) {
+        self.external_items.push((id, references));
     }
 
-    /// A product definition lies elsewhere.
-    pub(crate) fn definition(
+    /// Adds an externally defined product definition.
+    pub(crate) fn external_definition(
         &mut self,
         id: InstanceId,
         source: Option<InstanceId>,
         product: String,
     ) {
-        self.definitions.push((id, source, product));
+        self.external_definitions.push((id, source, product));
     }
 
-    /// An entry of the reference section.
-    pub(crate) fn link(&mut self, id: InstanceId, file: String) {
+    /// Adds an entry of the reference section.
+    pub(crate) fn reference_entry(&mut self, id: InstanceId, file: String) {
         self.linked.insert(id, (file, false));
     }
 
-    /// An instance that needs what it refers to refers to this one.
-    pub(crate) fn need(&mut self, id: InstanceId) {
+    /// Marks an entry of the reference section as needed.
+    pub(crate) fn mark_needed(&mut self, id: InstanceId) {
         if self.linked.is_empty() {
             return;
         }
@@ -167,9 +167,9 @@ impl ExternalReader {
     pub(crate) fn resolve(mut self, tree: &ProductTree, shapes: &ShapeReader) -> External {
         let resolved = shapes.resolve(|definition| tree.product_of(definition));
         let mut missing = Missing::default();
-        self.assigned_documents(tree, shapes, &resolved, &mut missing);
-        self.documents_of_properties(tree, &resolved, &mut missing);
-        for (id, references) in &self.elsewhere {
+        self.add_assigned_documents(tree, shapes, &resolved, &mut missing);
+        self.add_property_documents(tree, &resolved, &mut missing);
+        for (id, references) in &self.external_items {
             let mut named = references.iter().filter_map(|id| self.sources.get(id));
             let file = named.next().cloned().unwrap_or_default();
             let product = resolved.owner(*id);
@@ -178,19 +178,19 @@ impl ExternalReader {
                 product.map(|product| tree.products[product.0].name.clone()),
             );
         }
-        self.definitions_elsewhere(tree, &mut missing);
-        self.linked_instances(tree, shapes, &resolved, &mut missing);
+        self.add_external_definitions(tree, &mut missing);
+        self.add_linked_instances(tree, shapes, &resolved, &mut missing);
         let sources: Vec<_> = self
-            .elsewhere
+            .external_items
             .iter()
             .flat_map(|(_, ids)| ids)
             .copied()
             .collect();
         for source in sources {
-            self.name(self.sources.get(&source).cloned().unwrap_or_default());
+            self.add_file(self.sources.get(&source).cloned().unwrap_or_default());
         }
         for (file, _) in &missing.entries {
-            self.name(file.clone());
+            self.add_file(file.clone());
         }
         External {
             first_line: self.first_line,
@@ -200,7 +200,7 @@ impl ExternalReader {
         }
     }
 
-    fn assigned_documents(
+    fn add_assigned_documents(
         &self,
         tree: &ProductTree,
         shapes: &ShapeReader,
@@ -212,46 +212,46 @@ impl ExternalReader {
             let listed = formation.and_then(|formation| self.listed.get(formation));
             let documents = listed.map_or(std::slice::from_ref(document), Vec::as_slice);
             let products = to.iter().filter_map(|&id| {
-                let shown = shapes.subject(id).unwrap_or(id);
-                tree.product_of(shown)
+                let definition = shapes.subject(id).unwrap_or(id);
+                tree.product_of(definition)
             });
             for product in products {
-                self.consider(documents, product, tree, resolved, missing);
+                self.add_documents(documents, product, tree, resolved, missing);
             }
         }
     }
 
-    /// A property of a document that is represented by the shape of a product.
-    fn documents_of_properties(
+    /// Adds documents with a property that is represented by the shape of a product.
+    fn add_property_documents(
         &self,
         tree: &ProductTree,
         resolved: &Shapes,
         missing: &mut Missing,
     ) {
         for (property, used) in &self.property_representations {
-            let document = self.properties.get(property);
-            let document = document.filter(|id| self.documents.contains_key(id));
+            let subject = self.properties.get(property);
+            let document = subject.filter(|id| self.documents.contains_key(id));
             if let (Some(document), Some(product)) = (document, resolved.owner(*used)) {
-                self.consider(&[*document], product, tree, resolved, missing);
+                self.add_documents(&[*document], product, tree, resolved, missing);
             }
         }
     }
 
-    fn definitions_elsewhere(&self, tree: &ProductTree, missing: &mut Missing) {
-        for (id, source, product) in &self.definitions {
+    fn add_external_definitions(&self, tree: &ProductTree, missing: &mut Missing) {
+        for (id, source, product) in &self.external_definitions {
             let file = source.and_then(|source| self.sources.get(&source));
-            let names = if product.trim().is_empty() {
-                tree.names_of_usages(*id)
+            let products = if product.trim().is_empty() {
+                tree.usage_names(*id)
             } else {
                 std::slice::from_ref(product)
             };
-            missing.add_all(file.cloned().unwrap_or_default(), names.iter().cloned());
+            missing.add_all(file.cloned().unwrap_or_default(), products.iter().cloned());
         }
     }
 
-    /// The geometry of a product that has none in this file, and holds no other product, lies in
-    /// the documents that are assigned to it.
-    fn consider(
+    /// Adds the files of `documents` that are assigned to `product`, unless the product is an
+    /// assembly or has geometry in this file.
+    fn add_documents(
         &self,
         documents: &[InstanceId],
         product: ProductIndex,
@@ -259,26 +259,26 @@ impl ExternalReader {
         resolved: &Shapes,
         missing: &mut Missing,
     ) {
-        let shown = &tree.products[product.0];
-        if resolved.has_geometry(product) || shown.kind == ProductKind::Assembly {
+        let index = product;
+        let product = &tree.products[index.0];
+        if resolved.has_geometry(index) || product.kind == ProductKind::Assembly {
             return;
         }
         let files = documents.iter().map(|&document| self.file_of(document));
         for file in files.filter(|file| may_hold_geometry(file)) {
-            missing.add(file, Some(shown.name.clone()));
+            missing.add(file, Some(product.name.clone()));
         }
     }
 
-    /// How a document is called: by where it is said to be, or else by its own id or name.
+    /// Returns the file of a document: its stated location, or else its own id or name.
     fn file_of(&self, document: InstanceId) -> String {
         let identified = self.identified.get(&document);
-        let said = identified.map(|identification| identification.file.as_str());
-        // Some programs write the name of an instance here.
-        let said = said.filter(|file| !file.starts_with('#'));
-        let source = identified.and_then(|identification| identification.source);
-        let source = source.and_then(|source| self.sources.get(&source));
+        let location = identified.map(|identification| identification.file.as_str());
+        // Some programs write an instance name here.
+        let location = location.filter(|file| !file.starts_with('#'));
+        let source = identified.and_then(|identification| self.sources.get(&identification.source?));
         let own = self.documents.get(&document);
-        let names = [said, source.map(String::as_str), own.map(String::as_str)];
+        let names = [location, source.map(String::as_str), own.map(String::as_str)];
         let mut named = names
             .into_iter()
             .flatten()
@@ -286,7 +286,7 @@ impl ExternalReader {
         named.next().unwrap_or_default().to_owned()
     }
 
-    fn linked_instances(
+    fn add_linked_instances(
         &self,
         tree: &ProductTree,
         shapes: &ShapeReader,
@@ -299,7 +299,7 @@ impl ExternalReader {
             if !needed {
                 continue;
             }
-            let mut names = tree.names_of_usages(*id).to_vec();
+            let mut names = tree.usage_names(*id).to_vec();
             if names.is_empty() {
                 let subject = shapes.subject(*id).unwrap_or(*id);
                 let product = resolved.owner(*id).or_else(|| tree.product_of(subject));

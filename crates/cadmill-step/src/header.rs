@@ -1,4 +1,4 @@
-//! The header section: who wrote the file, when and with what.
+//! The header section: author, date and originating system of the file.
 
 use serde::Serialize;
 
@@ -7,31 +7,31 @@ use crate::{
     record::{parameters, text, texts, tokens},
 };
 
-/// What the header says of the file. Texts are decoded; those that are missing are empty.
+/// The header section. Strings are decoded; missing ones are empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StepHeader {
-    /// The name that the file had when it was written.
+    /// The file name at the time of writing.
     pub name: String,
-    /// What the file is about; blank entries are left out.
+    /// Describes the contents; blank entries are omitted.
     pub description: Vec<String>,
     /// The edition and conformance class of Part 21, for example `2;1`.
     pub implementation_level: String,
-    /// When it was written, as the file says it; seldom anything but ISO 8601.
+    /// The time of writing as the file states it, usually in ISO 8601.
     pub time_stamp: String,
-    /// Who wrote it; blank entries are left out.
+    /// The authors; blank entries are omitted.
     pub author: Vec<String>,
-    /// For whom; blank entries are left out.
+    /// The organizations of the authors; blank entries are omitted.
     pub organization: Vec<String>,
     /// The program that wrote the exchange structure.
     pub preprocessor: String,
-    /// The system that the model comes from.
+    /// The system that created the model.
     pub originating_system: String,
-    /// Who may send it.
+    /// The person who authorized the file.
     pub authorization: String,
 }
 
-/// The header while it is read. Of a statement that is repeated the first one holds.
+/// Reads the header. The first of several equal statements applies.
 #[derive(Debug, Default)]
 pub(crate) struct HeaderReader {
     pub(crate) header: StepHeader,
@@ -46,7 +46,7 @@ impl HeaderReader {
         let tokens = tokens(record.text);
         let parameters = parameters(&tokens);
         let at = |index: usize| text(parameters.get(index)).trim().to_owned();
-        let list = |index: usize| filled(texts(parameters.get(index)));
+        let list = |index: usize| without_blanks(texts(parameters.get(index)));
         match record.keyword {
             b"FILE_DESCRIPTION" if !self.described => {
                 self.described = true;
@@ -69,12 +69,12 @@ impl HeaderReader {
     }
 }
 
-/// Whether a statement of the header names the files that belong to the same model.
+/// Whether a header statement lists the files that belong to the same model.
 pub(crate) fn names_a_population(keyword: &[u8]) -> bool {
     matches!(keyword, b"FILE_POPULATION" | b"SCHEMA_POPULATION")
 }
 
-fn filled(texts: Vec<String>) -> Vec<String> {
+fn without_blanks(texts: Vec<String>) -> Vec<String> {
     let trimmed = texts.into_iter().map(|text| text.trim().to_owned());
     trimmed.filter(|text| !text.is_empty()).collect()
 }

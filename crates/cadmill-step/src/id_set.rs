@@ -1,32 +1,32 @@
-//! A set of instance names: one bit each where they are dense, two bytes each where they are not.
+//! A set of instance names: a bitmap where names are dense, a sorted list where they are sparse.
 
 use std::{cell::Cell, collections::BTreeMap};
 
 use crate::InstanceId;
 
 const BITS: usize = 1 << 16;
-/// Beyond this many members a list takes more room than the bits.
+/// With more members than this, a list is larger than the bitmap.
 const MAX_LIST: usize = BITS / 16;
 
 /// A set of instance names.
 #[derive(Debug, Default)]
 pub(crate) struct IdSet {
-    /// Which block holds the names with these upper 48 bits.
+    /// Index of the block for names with these upper 48 bits.
     directory: BTreeMap<u64, usize>,
     blocks: Vec<Block>,
-    /// The block used last: names come in runs.
+    /// The block used last, since names come in runs.
     recent: Cell<Option<(u64, usize)>>,
 }
 
 #[derive(Debug)]
 enum Block {
-    /// Sorted.
+    /// Sorted lower 16 bits.
     List(Vec<u16>),
     Bits(Box<[u64; BITS / 64]>),
 }
 
 impl IdSet {
-    /// Adds a name; false if it was there.
+    /// Inserts a name. Returns `false` if it was already present.
     pub(crate) fn insert(&mut self, id: InstanceId) -> bool {
         let (upper, lower) = split(id);
         let index = self.find(upper).unwrap_or_else(|| {
@@ -39,14 +39,14 @@ impl IdSet {
         self.blocks[index].insert(lower)
     }
 
-    /// Whether a name is there.
+    /// Whether the set contains a name.
     pub(crate) fn contains(&self, id: InstanceId) -> bool {
         let (upper, lower) = split(id);
         let block = self.find(upper).map(|index| &self.blocks[index]);
         block.is_some_and(|block| block.contains(lower))
     }
 
-    /// How many of these names are not in `others`, and the least `sample` of them.
+    /// Counts the names that are not in `others`, and returns the smallest `sample` of them.
     pub(crate) fn missing_from(&self, others: &Self, sample: usize) -> (u64, Vec<InstanceId>) {
         let (mut count, mut first) = (0, Vec::new());
         for (&upper, &index) in &self.directory {
@@ -79,8 +79,8 @@ impl Block {
     fn insert(&mut self, lower: u16) -> bool {
         match self {
             Self::Bits(bits) => {
-                let (word, mask) = place(lower);
-                let fresh = bits[word] & mask == 0;
+                let (word, mask) = bit_position(lower);
+                let inserted = bits[word] & mask == 0;
                 bits[word] |= mask;
                 fresh
             }
@@ -96,7 +96,7 @@ impl Block {
                 if list.len() > MAX_LIST {
                     let mut bits = Box::new([0; BITS / 64]);
                     for &lower in &*list {
-                        let (word, mask) = place(lower);
+                        let (word, mask) = bit_position(lower);
                         bits[word] |= mask;
                     }
                     *self = Self::Bits(bits);
@@ -110,7 +110,7 @@ impl Block {
         match self {
             Self::List(list) => list.binary_search(&lower).is_ok(),
             Self::Bits(bits) => {
-                let (word, mask) = place(lower);
+                let (word, mask) = bit_position(lower);
                 bits[word] & mask != 0
             }
         }
@@ -136,7 +136,7 @@ const fn split(id: InstanceId) -> (u64, u16) {
     (id.0 >> 16, id.0 as u16)
 }
 
-const fn place(lower: u16) -> (usize, u64) {
+const fn bit_position(lower: u16) -> (usize, u64) {
     (lower as usize / 64, 1 << (lower % 64))
 }
 
@@ -158,7 +158,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(32))]
         #[test]
-        fn it_agrees_with_a_plain_set(defined in ids(), referenced in ids()) {
+        fn agrees_with_btree_set(defined in ids(), referenced in ids()) {
             let mut plain = BTreeSet::new();
             let mut compact = IdSet::default();
             for &id in &defined {

@@ -1,4 +1,4 @@
-//! Streams a file through the lexer, the harvest and the hash.
+//! Streams a file through the lexer, the summary collector and the hash.
 
 use std::{
     fs::File,
@@ -12,37 +12,38 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     StepError, StepSummary,
-    harvest::{Harvest, Totals},
+    collector::{SummaryCollector, Totals},
     lexer::{Lexer, Tolerated, Visitor},
     preamble::{self, Preamble},
 };
 
-const BUFFER: usize = 256 << 10;
-/// How many of the last bytes are searched for the end mark if the lexer did not come to it.
-const TAIL: usize = 4096;
+const BUFFER_BYTES: usize = 256 << 10;
+/// How many trailing bytes are searched for the end mark if the lexer did not reach it.
+const TAIL_BYTES: usize = 4096;
 
-/// Reads the file at `path`.
+/// Summarises the file at `path`. See [`inspect`].
 ///
 /// # Errors
-/// If it cannot be opened or read, or is refused.
+/// If the file cannot be opened or read, or is refused.
 pub fn inspect_path(path: &Path) -> Result<StepSummary, StepError> {
     inspect(File::open(path)?)
 }
 
-/// Reads a STEP file to its end. The result does not depend on how the bytes are dealt out.
+/// Reads a STEP file to its end and summarises it.
 ///
-/// The reader needs no buffer of its own.
+/// Reads are buffered, so `reader` may be an unbuffered file. The result does not depend on the
+/// size of the individual reads.
 ///
 /// # Errors
-/// If the bytes cannot be read, or are refused.
+/// If the input cannot be read, or is refused.
 pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
     let mut source = Source {
         hasher: Some(Sha256::new()),
         ..Source::new(reader)
     };
-    let mut harvest = Harvest::default();
-    let Scanned { lines, tolerated } = scan(&mut source, &mut harvest)?;
-    harvest.finish(&Totals {
+    let mut collector = SummaryCollector::default();
+    let Scanned { lines, tolerated } = scan(&mut source, &mut collector)?;
+    collector.finish(&Totals {
         hash: ContentHash::from_digest(source.hasher.unwrap_or_default().finalize().into()),
         bytes: source.bytes,
         lines,
@@ -50,25 +51,25 @@ pub fn inspect(reader: impl Read) -> Result<StepSummary, StepError> {
     })
 }
 
-/// What is known of a file that was read to its end.
+/// Properties of a file that was read to its end.
 pub(crate) struct Scanned {
     lines: u64,
     tolerated: Tolerated,
 }
 
-/// Reads a file to its end.
+/// Passes a whole file to `visitor`.
 ///
 /// # Errors
-/// If the bytes cannot be read, or are refused.
+/// If the input cannot be read, or is refused.
 pub(crate) fn scan(
     source: &mut Source<impl Read>,
     visitor: &mut impl Visitor,
 ) -> Result<Scanned, StepError> {
     let mut lexer = Lexer::new();
-    let mut tail = Vec::with_capacity(2 * TAIL);
+    let mut tail = Vec::with_capacity(2 * TAIL_BYTES);
 
     let head = source.head()?;
-    let start = match preamble::examine(&source.buffer[..head.min(preamble::HEAD)]) {
+    let start = match preamble::examine(&source.buffer[..head.min(preamble::HEAD_BYTES)]) {
         Preamble::Blank => return Err(source.blank(head)),
         Preamble::Foreign(sentence) => {
             let hint = sentence.to_owned();
@@ -93,15 +94,15 @@ pub(crate) fn scan(
 }
 
 fn keep_tail(tail: &mut Vec<u8>, chunk: &[u8]) {
-    if chunk.len() >= TAIL {
+    if chunk.len() >= TAIL_BYTES {
         tail.clear();
-    } else if tail.len() + chunk.len() > 2 * TAIL {
-        tail.drain(..tail.len() - TAIL);
+    } else if tail.len() + chunk.len() > 2 * TAIL_BYTES {
+        tail.drain(..tail.len() - TAIL_BYTES);
     }
-    tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL)..]);
+    tail.extend_from_slice(&chunk[chunk.len().saturating_sub(TAIL_BYTES)..]);
 }
 
-/// The bytes, counted and perhaps hashed as they pass.
+/// Reads, counts and optionally hashes the input.
 pub(crate) struct Source<R> {
     reader: R,
     buffer: Vec<u8>,
@@ -110,20 +111,20 @@ pub(crate) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    /// Bytes that are not hashed.
+    /// Creates a source that does not hash its bytes.
     pub(crate) fn new(reader: R) -> Self {
         Self {
             reader,
-            buffer: vec![0; BUFFER],
+            buffer: vec![0; BUFFER_BYTES],
             hasher: None,
             bytes: 0,
         }
     }
 
-    /// Fills the beginning of the buffer, as far as it matters for the start mark.
+    /// Fills the buffer with at least the bytes that may contain the start mark.
     fn head(&mut self) -> Result<usize, StepError> {
         let mut filled = 0;
-        while filled < preamble::HEAD {
+        while filled < preamble::HEAD_BYTES {
             match self.read_at(filled)? {
                 0 => break,
                 read => filled += read,
@@ -152,9 +153,9 @@ impl<R: Read> Source<R> {
         }
     }
 
-    /// The first bytes are blank: is there anything behind them?
+    /// Returns the error for input that begins with white space only.
     fn blank(&mut self, head: usize) -> StepError {
-        let mut rest = &self.buffer[preamble::HEAD.min(head)..head];
+        let mut rest = &self.buffer[preamble::HEAD_BYTES.min(head)..head];
         loop {
             if !rest.iter().all(u8::is_ascii_whitespace) {
                 let hint = preamble::MISSING.to_owned();

@@ -1,49 +1,58 @@
-//! Reads what a STEP file (ISO 10303-21, "Part 21") holds, without a geometry kernel: header,
-//! schema, length unit, product tree, how much geometry there is, and the SHA-256 of its bytes.
+//! Reads STEP files (ISO 10303-21, "Part 21") without a geometry kernel: header, schema, length
+//! unit, product tree, geometry counts, and the SHA-256 of the bytes.
 //!
-//! A file of any size is streamed once. What is kept grows with the product structure; of the
-//! geometry only one bit per instance name is kept, to find names that are defined twice or not at
-//! all. What cannot be a whole, usable STEP file is refused before a kernel is started.
+//! [`inspect`] summarises any reader, [`inspect_path`] a file; both return a [`StepSummary`].
+//! [`ExternalNames`] copies a file without its references to other files. Lengths are in the unit
+//! of the file; [`LengthUnit`] gives its size in metres.
+//!
+//! Files of any size are streamed in one pass. Memory grows with the product structure; for
+//! geometry, only one bit per instance is kept, to detect duplicate and undefined instance names. A
+//! file that is incomplete or unusable is refused with a [`StepError`] that names the line.
 //!
 //! ```
 //! let text = b"ISO-10303-21; HEADER; FILE_SCHEMA(('AUTOMOTIVE_DESIGN')); ENDSEC;
 //! DATA; #1=PRODUCT('p1','Geh\\X\\E4use','',()); #2=CLOSED_SHELL('',()); ENDSEC; END-ISO-10303-21;";
 //! let summary = cadmill_step::inspect(&text[..])?;
+//! for product in &summary.products {
+//!     println!("{}: {} occurrences", product.name, product.occurrences);
+//! }
 //! assert_eq!(summary.products[0].name, "Gehäuse");
+//! assert_eq!(summary.geometry.shells, 1);
 //! # Ok::<(), cadmill_step::StepError>(())
 //! ```
 //!
-//! # What counts as geometry
+//! # Geometry
 //!
-//! A file is refused for want of geometry only if it has none of these: faces, shells and solids
-//! (boundary representation, CSG and swept), surface and wireframe models, geometric sets, bounded
-//! curves and surfaces, and tessellated items. Points, placements, directions and unbounded curves
-//! and surfaces alone are no geometry. Whether a mesh comes out of it is the kernel's to say.
+//! A file is refused as having no geometry only if it contains none of these: faces, shells and
+//! solids (boundary representation, CSG and swept), surface and wireframe models, geometric sets,
+//! bounded curves and surfaces, and tessellated items. Points, placements, directions, and
+//! unbounded curves and surfaces do not count. Whether the geometry can be meshed is up to the
+//! kernel.
 //!
-//! # Where it is lenient
+//! # Leniency
 //!
-//! Unknown entities, lower-case keywords, a byte order mark, bytes before the start mark and after
-//! the end mark, an apostrophe that was not doubled, a missing `;` and malformed records are
-//! tolerated; the last three are reported in [`StepSummary::warnings`], as are references to
-//! instances that do not exist.
+//! Unknown entities, keywords in lower case, a byte order mark, bytes before the start mark and
+//! after the end mark, apostrophes that are not doubled, missing `;` and malformed records are
+//! tolerated. [`StepSummary::warnings`] reports the last three, as well as references to undefined
+//! instances.
 //!
 //! # Other files
 //!
-//! No other file is ever opened. [`StepSummary::missing_geometry`] lists the files in which geometry
-//! of this one lies: those that are assigned to a product without geometry of its own (by an applied
-//! document reference, associated documents or an external definition; curves alone are no shape),
+//! Other files are never opened. [`StepSummary::missing_geometry`] lists the files that hold
+//! geometry of this one: documents assigned to a product without geometry of its own (by an applied
+//! document reference, associated documents or an external definition; curves alone do not count),
 //! externally defined representations, references to product definitions, and entries of the
-//! reference section that the data need. [`ExternalNames`] makes a copy that refers to no other file.
+//! reference section that the data section uses.
 //!
-//! # Text
+//! # Strings
 //!
 //! The control directives `\X2\…\X0\`, `\X4\…\X0\`, `\X\hh`, `\S\c` and `\P?\` are decoded. Bytes
-//! above 0x7F are read per string: as UTF-8 if the whole string is valid UTF-8, else as Latin-1.
+//! above 0x7F are read as UTF-8 if the whole string is valid UTF-8, and as Latin-1 otherwise.
 
+mod collector;
 mod entity;
 mod error;
 mod external;
-mod harvest;
 mod header;
 mod id_set;
 mod inspect;

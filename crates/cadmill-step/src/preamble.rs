@@ -1,40 +1,40 @@
-//! The first bytes: where `ISO-10303-21;` ends, or what the file seems to be instead.
+//! Examines the first bytes of a file: finds the end of `ISO-10303-21;`, or detects another format.
 
 use memchr::memmem;
 
-/// How many leading bytes may lie before the end of the start mark.
-pub(crate) const HEAD: usize = 4096;
+/// The start mark must end within this many leading bytes.
+pub(crate) const HEAD_BYTES: usize = 4096;
 
-/// Says that there is no start mark, where nothing better is known.
+/// The message if the start mark is missing and no other format was detected.
 pub(crate) const MISSING: &str = "`ISO-10303-21;` is missing at the beginning.";
 
 const MARK: &[u8] = b"ISO-10303-21";
 
-/// What the first bytes tell.
+/// The result of [`examine`].
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Preamble {
-    /// Nothing but white space so far.
+    /// White space only.
     Blank,
-    /// The position behind the start mark.
+    /// The position after the start mark.
     Step(usize),
-    /// A sentence that says what it seems to be.
+    /// Another format, described by a sentence.
     Foreign(&'static str),
 }
 
-/// Looks at the first [`HEAD`] bytes of a file, or all if it has fewer.
+/// Examines the first [`HEAD_BYTES`] bytes of a file, or all if it has fewer.
 pub(crate) fn examine(head: &[u8]) -> Preamble {
     let text = head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head);
     if text.iter().all(u8::is_ascii_whitespace) {
         return Preamble::Blank;
     }
-    // Known formats first: an archive may hold a STEP file that is not compressed.
+    // Known formats come first: an archive may hold an uncompressed STEP file.
     if let Some(sentence) = foreign(text) {
         return Preamble::Foreign(sentence);
     }
     start_mark(head).map_or(Preamble::Foreign(MISSING), Preamble::Step)
 }
 
-/// The first place where the mark stands, outside comments and followed by `;`.
+/// Finds the first start mark that is outside comments and followed by `;`.
 fn start_mark(head: &[u8]) -> Option<usize> {
     let mut from = 0;
     loop {
@@ -80,7 +80,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         (b"%PDF", "it is a PDF document."),
         (
             b"\xD0\xCF\x11\xE0",
-            "it is a native CAD or Office file (OLE), such as of SolidWorks.",
+            "it is an OLE file, such as a SolidWorks model or an Office document.",
         ),
         (b"AC10", "it is a DWG drawing."),
         (b"glTF", "it is a GLB scene."),
@@ -90,15 +90,15 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         (b"3D Geometry File Format", "it is a Rhino file."),
         (
             b"ISO-10303-28",
-            "it is STEP as XML (Part 28), which is not read.",
+            "it is STEP as XML (Part 28), which is not supported.",
         ),
         (
             b"\xFF\xFE",
-            "it is encoded in UTF-16; save it as plain text.",
+            "it is encoded in UTF-16; save it as UTF-8.",
         ),
         (
             b"\xFE\xFF",
-            "it is encoded in UTF-16; save it as plain text.",
+            "it is encoded in UTF-16; save it as UTF-8.",
         ),
         (
             b"<!DOCTYPE",
@@ -109,7 +109,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         (b"{", "it is a JSON file."),
         (
             b"version https://git-lfs",
-            "it is a pointer of Git LFS; fetch the file itself.",
+            "it is a Git LFS pointer; fetch the file itself.",
         ),
     ];
     let known = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
@@ -117,7 +117,7 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
         return Some(sentence);
     }
     if head.iter().all(|byte| *byte == 0) {
-        return Some("it begins with nothing but zeros.");
+        return Some("it begins with zero bytes only.");
     }
     if is_ascii_stl(head) || is_binary_stl(head) {
         return Some("it is an STL mesh.");
@@ -129,8 +129,8 @@ fn is_ascii_stl(head: &[u8]) -> bool {
     head.starts_with(b"solid") && memmem::find(head, b"facet").is_some()
 }
 
-/// 80 bytes of any kind, the number of triangles, then the first of them: its normal is a unit
-/// vector or zero, its corners are finite.
+/// A binary STL file has a header of 80 arbitrary bytes, the number of triangles, and the
+/// triangles. The normal of the first is a unit vector or zero, and its corners are finite.
 fn is_binary_stl(head: &[u8]) -> bool {
     let Some((count, triangle)) = head.get(80..84).zip(head.get(84..134)) else {
         return false;
@@ -141,11 +141,13 @@ fn is_binary_stl(head: &[u8]) -> bool {
     });
     let length: f32 = numbers.by_ref().take(3).map(|part| part * part).sum();
     let unit = length == 0.0 || (length - 1.0).abs() < 0.01;
-    // Plain text is finite, too, but no unit vector; a count of zero would hold no triangle.
+    // Plain text also reads as finite numbers, but not as a unit vector; a count of zero has no
+    // triangle.
     unit && count != [0; 4] && numbers.all(|part| part.is_finite() && part.abs() < 1e12)
 }
 
-/// Lines of 80 columns, with the letter of the start section and the number 1 at the end.
+/// IGES lines have 80 columns; the first ends with the letter of the start section and the number
+/// 1.
 fn is_iges(head: &[u8]) -> bool {
     head.get(72..80).is_some_and(|columns| {
         matches!(columns[0], b'S' | b'C' | b'B')
@@ -172,12 +174,12 @@ mod tests {
     }
 
     #[test]
-    fn blank_is_told_from_foreign() {
+    fn blank_input_is_not_foreign() {
         check("", &Preamble::Blank);
         check("\u{FEFF} \r\n\t", &Preamble::Blank);
         check(
             [0; 100],
-            &Preamble::Foreign("it begins with nothing but zeros."),
+            &Preamble::Foreign("it begins with zero bytes only."),
         );
         check("ISO-10303-21", &Preamble::Foreign(MISSING));
         check("Hello, world, ".repeat(20), &Preamble::Foreign(MISSING));

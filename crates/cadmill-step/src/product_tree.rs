@@ -1,4 +1,4 @@
-//! Products, and which of them is used where; how large the tree is when it is expanded.
+//! Products, their usages, and the size of the expanded product tree.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use crate::InstanceId;
 
-/// Position of a product in [`crate::StepSummary::products`].
+/// The index of a product in [`crate::StepSummary::products`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]
 pub struct ProductIndex(pub usize);
@@ -15,39 +15,39 @@ pub struct ProductIndex(pub usize);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Product {
-    /// Its `PRODUCT`.
+    /// Its `PRODUCT` instance.
     pub instance: InstanceId,
-    /// Its identifier, as the file has it.
+    /// Its identifier.
     pub id: String,
-    /// Its name, as the file has it; often the same.
+    /// Its name, often equal to the identifier.
     pub name: String,
-    /// What it is; often empty.
+    /// Its description, often empty.
     pub description: String,
-    /// Whether others are used in it.
+    /// Whether it contains other products.
     pub kind: ProductKind,
-    /// How often it is shown when the tree is expanded from its roots; saturates.
+    /// The number of its occurrences in the expanded tree; saturates.
     pub occurrences: u64,
 }
 
-/// Whether a product is made of others.
+/// Whether a product contains other products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProductKind {
-    /// A leaf of the tree.
+    /// Contains no other product.
     Part,
-    /// Made of other products.
+    /// Contains other products.
     Assembly,
 }
 
-/// One use of a product in an assembly.
+/// One usage of a product in an assembly.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct ProductOccurrence {
-    /// Its `NEXT_ASSEMBLY_USAGE_OCCURRENCE`.
+    /// Its `NEXT_ASSEMBLY_USAGE_OCCURRENCE` instance.
     pub instance: InstanceId,
     /// The assembly.
     pub parent: ProductIndex,
-    /// The product that is used in it.
+    /// The product used in the assembly.
     pub child: ProductIndex,
     /// Its identifier.
     pub id: String,
@@ -57,34 +57,35 @@ pub struct ProductOccurrence {
     pub reference_designator: String,
 }
 
-/// How large the tree is when it is expanded from its roots. All counts saturate.
+/// The size of the product tree when it is expanded from its roots. All counts saturate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TreeCounts {
-    /// Distinct products that are made of no others.
+    /// Distinct products that contain no others.
     pub parts: u64,
-    /// Distinct products that are.
+    /// Distinct products that contain others.
     pub assemblies: u64,
-    /// Distinct products that are used in no other.
+    /// Distinct products that no other product contains.
     pub roots: u64,
-    /// How many places show a part.
+    /// Occurrences of parts.
     pub part_occurrences: u64,
-    /// How many places show an assembly, roots included.
+    /// Occurrences of assemblies, including roots.
     pub assembly_occurrences: u64,
-    /// How many products lie on the longest way from a root to a leaf.
+    /// The number of products on the longest path from a root to a leaf.
     pub depth: u64,
-    /// Uses that close a cycle, so that a product would hold itself; they are in no other count.
+    /// Usages that close a cycle, so that a product would contain itself. No other count includes
+    /// them.
     pub cyclic: u64,
 }
 
-/// What is read of products, until all of it is there.
+/// Collects products and usages until they can be resolved.
 #[derive(Debug, Default)]
 pub(crate) struct TreeReader {
     products: Vec<RawProduct>,
     /// Formation → product.
     formations: HashMap<InstanceId, InstanceId>,
     definitions: Vec<RawDefinition>,
-    /// Contexts in which definitions are documents.
+    /// Contexts whose definitions are documents.
     document_contexts: BTreeSet<InstanceId>,
     usages: Vec<RawUsage>,
 }
@@ -114,17 +115,17 @@ pub(crate) struct RawUsage {
     pub(crate) reference_designator: String,
 }
 
-/// The tree, resolved.
+/// The resolved product tree.
 #[derive(Debug, Default)]
 pub(crate) struct ProductTree {
     pub(crate) products: Vec<Product>,
     pub(crate) occurrences: Vec<ProductOccurrence>,
     pub(crate) counts: TreeCounts,
-    /// Uses whose assembly or product cannot be found.
+    /// Usages with an undefined assembly or product.
     pub(crate) dangling: u64,
-    /// The product of each product, formation and definition.
+    /// Instance of a product, formation or definition → its product.
     owners: HashMap<InstanceId, ProductIndex>,
-    /// The definitions that are used but not here, and the names of their uses.
+    /// Definition that is used but not in the file → names of its usages.
     absent: HashMap<InstanceId, Vec<String>>,
 }
 
@@ -199,7 +200,7 @@ impl TreeReader {
         tree
     }
 
-    /// The products that are nothing but documents, and the product of each definition.
+    /// Returns the products that are only documents, and the product of each definition.
     fn owners(&self) -> (BTreeSet<InstanceId>, HashMap<InstanceId, InstanceId>) {
         let (mut documents, mut designs) = (BTreeSet::new(), BTreeSet::new());
         let mut owners = HashMap::new();
@@ -221,17 +222,17 @@ impl TreeReader {
 }
 
 impl ProductTree {
-    /// The product that a product, formation or definition is or belongs to; none for documents.
+    /// Returns the product of a product, formation or definition instance; `None` for documents.
     pub(crate) fn product_of(&self, id: InstanceId) -> Option<ProductIndex> {
         self.owners.get(&id).copied()
     }
 
-    /// The names of the occurrences of a definition that is not in the file.
-    pub(crate) fn names_of_usages(&self, definition: InstanceId) -> &[String] {
+    /// Returns the names of the usages of a definition that is not in the file.
+    pub(crate) fn usage_names(&self, definition: InstanceId) -> &[String] {
         self.absent.get(&definition).map_or(&[], Vec::as_slice)
     }
 
-    /// Counts how often each product is shown: parents before children, each use once.
+    /// Counts the occurrences of each product, visiting parents before their children.
     fn expand(&mut self) {
         let count = self.products.len();
         let mut children = vec![Vec::new(); count];
@@ -248,7 +249,7 @@ impl ProductTree {
         }
         let mut depth = vec![1_u64; count];
         for parent in order {
-            // What nothing leads to but a cycle is shown by itself, like a root.
+            // A product that is reachable only through a cycle counts as a root.
             let shown = self.products[parent].occurrences.max(1);
             self.products[parent].occurrences = shown;
             for &child in &children[parent] {
@@ -276,36 +277,36 @@ impl ProductTree {
     }
 }
 
-/// All products, each before those that it holds, but for uses that close a cycle: those lead back.
+/// Returns all products in topological order, ignoring usages that close a cycle.
 ///
-/// It is the reverse of the order in which a depth-first search leaves them. The search begins at the
-/// roots, so a cycle is cut where it comes back to the product by which it was entered.
+/// This is the reverse post-order of a depth-first search from the roots. A cycle is cut where it
+/// returns to the product through which the search entered it.
 fn parents_first(children: &[Vec<usize>], is_root: &[bool]) -> Vec<usize> {
     let count = children.len();
     let (roots, others): (Vec<_>, Vec<_>) = (0..count).partition(|&product| is_root[product]);
     let mut seen = vec![false; count];
-    let mut left = Vec::with_capacity(count);
-    // A product, and how many of its children have been looked at.
+    let mut post_order = Vec::with_capacity(count);
+    // Products, each with the number of its children that have been visited.
     let mut path: Vec<(usize, usize)> = Vec::new();
     for start in roots.into_iter().chain(others) {
         if !seen[start] {
             seen[start] = true;
             path.push((start, 0));
         }
-        while let Some((product, looked_at)) = path.last_mut() {
-            let Some(&child) = children[*product].get(*looked_at) else {
-                left.push(*product);
+        while let Some((product, visited)) = path.last_mut() {
+            let Some(&child) = children[*product].get(*visited) else {
+                post_order.push(*product);
                 path.pop();
                 continue;
             };
-            *looked_at += 1;
+            *visited += 1;
             if !seen[child] {
                 seen[child] = true;
                 path.push((child, 0));
             }
         }
     }
-    left.reverse();
+    post_order.reverse();
     left
 }
 

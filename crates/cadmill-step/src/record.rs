@@ -1,4 +1,5 @@
-//! The parameters of one record, as a flat list of tokens: no nesting can overflow it.
+//! Parses the parameters of a record into a flat list of tokens, so that nesting needs no
+//! recursion.
 
 use crate::{InstanceId, strings};
 
@@ -9,9 +10,9 @@ pub(crate) enum Token<'a> {
     Close,
     Comma,
     Reference(InstanceId),
-    /// What stands between the apostrophes, not decoded.
+    /// A string without its apostrophes, not decoded.
     Text(&'a [u8]),
-    /// What stands between the dots.
+    /// An enumeration without its dots.
     Enumeration(&'a [u8]),
     /// A number, a keyword, `$`, `*` or a binary.
     Plain(&'a [u8]),
@@ -67,7 +68,7 @@ pub(crate) fn tokens(text: &[u8]) -> Vec<Token<'_>> {
     tokens
 }
 
-/// The parameters of the first list in `tokens`, each as its own run of tokens.
+/// Splits the first list in `tokens` into its parameters.
 pub(crate) fn parameters<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]> {
     let mut parameters = Vec::new();
     let Some(open) = tokens.iter().position(|token| *token == Token::Open) else {
@@ -96,7 +97,7 @@ pub(crate) fn parameters<'t, 'a>(tokens: &'t [Token<'a>]) -> Vec<&'t [Token<'a>]
     parameters
 }
 
-/// The entities of a complex instance, in the order of the file: `first` and those after it.
+/// Splits a complex instance into its entities, in file order. `first` is the first keyword.
 pub(crate) fn partial_entities<'t, 'a>(
     first: &'a [u8],
     tokens: &'t [Token<'a>],
@@ -120,7 +121,7 @@ pub(crate) fn partial_entities<'t, 'a>(
     entities.into_iter().map(slice).collect()
 }
 
-/// A parameter that is a single reference.
+/// Returns the reference of a parameter that is a single reference.
 pub(crate) fn reference(parameter: Option<&&[Token<'_>]>) -> Option<InstanceId> {
     match parameter? {
         [Token::Reference(id)] => Some(*id),
@@ -128,11 +129,11 @@ pub(crate) fn reference(parameter: Option<&&[Token<'_>]>) -> Option<InstanceId> 
     }
 }
 
-/// A parameter that is a string, decoded; empty if it is anything else.
+/// Returns the decoded string of a parameter, or an empty string.
 pub(crate) fn text(parameter: Option<&&[Token<'_>]>) -> String {
     parameter
         .and_then(|tokens| {
-            // A string may be wrapped: `LABEL('x')`.
+            // The string may have a type: `LABEL('x')`.
             tokens.iter().find_map(|token| match token {
                 Token::Text(raw) => Some(strings::decode(raw)),
                 _ => None,
@@ -141,7 +142,7 @@ pub(crate) fn text(parameter: Option<&&[Token<'_>]>) -> String {
         .unwrap_or_default()
 }
 
-/// All strings of a parameter that is a list.
+/// Returns all strings of a list parameter.
 pub(crate) fn texts(parameter: Option<&&[Token<'_>]>) -> Vec<String> {
     let tokens = parameter.copied().unwrap_or_default();
     let strings = tokens.iter().filter_map(|token| match token {
@@ -151,7 +152,7 @@ pub(crate) fn texts(parameter: Option<&&[Token<'_>]>) -> Vec<String> {
     strings.collect()
 }
 
-/// All references of a parameter that is a list.
+/// Returns all references of a list parameter.
 pub(crate) fn references(parameter: Option<&&[Token<'_>]>) -> Vec<InstanceId> {
     let tokens = parameter.copied().unwrap_or_default();
     let ids = tokens.iter().filter_map(|token| match token {
@@ -161,7 +162,7 @@ pub(crate) fn references(parameter: Option<&&[Token<'_>]>) -> Vec<InstanceId> {
     ids.collect()
 }
 
-/// A parameter that is a finite number, perhaps wrapped: `LENGTH_MEASURE(25.4)`.
+/// Returns a finite number, which may have a type: `LENGTH_MEASURE(25.4)`.
 pub(crate) fn real(parameter: Option<&&[Token<'_>]>) -> Option<f64> {
     parameter?.iter().find_map(|token| match token {
         Token::Plain(plain) => {
@@ -172,8 +173,8 @@ pub(crate) fn real(parameter: Option<&&[Token<'_>]>) -> Option<f64> {
     })
 }
 
-/// The length of a string with its apostrophes, and what is between them. An apostrophe closes it
-/// only where a string may end, as in the lexer.
+/// Returns the length of a string including its apostrophes, and its contents. As in the lexer, an
+/// apostrophe closes the string only where a string may end.
 fn string(rest: &[u8]) -> (usize, &[u8]) {
     let mut at = 1;
     while let Some(length) = memchr::memchr(b'\'', &rest[at..]) {

@@ -1,12 +1,12 @@
-//! The schema of a file, and the application protocol that it belongs to.
+//! The schema of a file and its application protocol.
 
 use serde::{Deserialize, Serialize};
 
-/// What `FILE_SCHEMA` says.
+/// The contents of `FILE_SCHEMA`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct StepSchema {
-    /// The entries as they stand there, object identifiers included.
+    /// The entries, including object identifiers.
     pub names: Vec<String>,
     /// The protocol of the first entry that is recognised.
     pub protocol: Option<ApplicationProtocol>,
@@ -21,7 +21,8 @@ impl StepSchema {
 
 macro_rules! protocols {
     ($($(#[$doc:meta])* $variant:ident = $label:literal;)+) => {
-        /// An application protocol of ISO 10303, or what else uses its exchange structure.
+        /// An application protocol of ISO 10303, or another standard that uses its exchange
+        /// structure.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[non_exhaustive]
         pub enum ApplicationProtocol {
@@ -29,7 +30,7 @@ macro_rules! protocols {
         }
 
         impl ApplicationProtocol {
-            /// What people call it.
+            /// The common name of the protocol.
             #[must_use]
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $label,)+ }
@@ -45,7 +46,7 @@ protocols! {
     Ap202 = "AP202";
     /// Configuration controlled design.
     Ap203 = "AP203";
-    /// The same, second edition, with colours and more.
+    /// Configuration controlled design, second edition, with colours.
     Ap203Edition2 = "AP203 ed2";
     /// Sheet metal dies.
     Ap207 = "AP207";
@@ -53,7 +54,7 @@ protocols! {
     Ap209 = "AP209";
     /// Electronic assemblies.
     Ap210 = "AP210";
-    /// Electrotechnical plants.
+    /// Electrotechnical design and installation.
     Ap212 = "AP212";
     /// Automotive design.
     Ap214 = "AP214";
@@ -65,12 +66,12 @@ protocols! {
     Ap238 = "AP238";
     /// Model based engineering.
     Ap242 = "AP242";
-    /// Buildings: Industry Foundation Classes, which no STEP kernel reads.
+    /// Industry Foundation Classes for buildings; their geometry is not supported.
     Ifc = "IFC";
 }
 
 impl ApplicationProtocol {
-    /// The protocol of one entry of `FILE_SCHEMA`: by its name, else by its object identifier.
+    /// Returns the protocol of a `FILE_SCHEMA` entry, by its name or else by its object identifier.
     fn of(entry: &str) -> Option<Self> {
         let upper = entry.trim().to_ascii_uppercase();
         let end = upper.find(|c: char| c == '{' || c.is_whitespace());
@@ -104,8 +105,8 @@ impl ApplicationProtocol {
         }
     }
 
-    /// `{ 1 0 10303 214 … }`: the number after 10303 is that of the part, plus 200 where it was
-    /// published anew as a module.
+    /// Reads `{ 1 0 10303 214 … }`. The number after 10303 is that of the part, plus 200 for the
+    /// modular edition.
     fn by_identifier(entry: &str) -> Option<Self> {
         let (_, identifier) = entry.split_once('{')?;
         let mut numbers = identifier.split_whitespace();

@@ -1,30 +1,31 @@
-//! Which products have geometry in the file, and which product a representation belongs to.
+//! Determines which products have geometry in the file, and which product a representation belongs
+//! to.
 
 use std::collections::{HashMap, HashSet};
 
 use crate::{InstanceId, id_set::IdSet, product_tree::ProductIndex};
 
-/// What is read of shapes, until all of it is there.
+/// Collects shapes and representations until they can be resolved.
 #[derive(Debug, Default)]
 pub(crate) struct ShapeReader {
-    /// `PRODUCT_DEFINITION_SHAPE` → what it is the shape of.
+    /// `PRODUCT_DEFINITION_SHAPE` → the instance whose shape it is.
     shapes: HashMap<InstanceId, InstanceId>,
-    /// `SHAPE_DEFINITION_REPRESENTATION`: the shape, and its representation.
+    /// `SHAPE_DEFINITION_REPRESENTATION`: shape and representation.
     definitions: Vec<(InstanceId, InstanceId)>,
     /// Representation → its items.
     items: HashMap<InstanceId, Vec<InstanceId>>,
-    /// Representations that show the same.
+    /// Pairs of representations of the same shape.
     related: Vec<(InstanceId, InstanceId)>,
-    /// Instances that are geometry.
+    /// Instances that can be meshed.
     geometry: IdSet,
 }
 
-/// The same, resolved.
+/// The resolved shapes.
 #[derive(Debug, Default)]
 pub(crate) struct Shapes {
-    /// The product of each representation and of each of its items.
+    /// Representation or representation item → product.
     owners: HashMap<InstanceId, ProductIndex>,
-    /// The products that have geometry in the file.
+    /// The products with geometry in the file.
     with_geometry: HashSet<ProductIndex>,
 }
 
@@ -49,12 +50,12 @@ impl ShapeReader {
         self.related.push((one, other));
     }
 
-    /// What an instance is the shape of: a product definition or an occurrence.
+    /// Returns the instance whose shape this is: a product definition or an occurrence.
     pub(crate) fn subject(&self, shape: InstanceId) -> Option<InstanceId> {
         self.shapes.get(&shape).copied()
     }
 
-    /// `product_of` gives the product of a definition.
+    /// Resolves the shapes. `product_of` returns the product of a definition.
     pub(crate) fn resolve(
         &self,
         product_of: impl Fn(InstanceId) -> Option<ProductIndex>,
@@ -82,7 +83,7 @@ impl ShapeReader {
         shapes
     }
 
-    /// For each representation that is related to others, one that stands for all of them.
+    /// Maps each representation with relationships to the representative of its group.
     fn groups(&self) -> HashMap<InstanceId, InstanceId> {
         let mut neighbours: HashMap<InstanceId, Vec<InstanceId>> = HashMap::new();
         for &(one, other) in &self.related {
@@ -105,7 +106,7 @@ impl ShapeReader {
 }
 
 impl Shapes {
-    /// The product that a representation, or an item of one, belongs to.
+    /// Returns the product of a representation or representation item.
     pub(crate) fn owner(&self, id: InstanceId) -> Option<ProductIndex> {
         self.owners.get(&id).copied()
     }

@@ -1,4 +1,4 @@
-//! Strings as Part 21 writes them: control directives, doubled apostrophes, raw bytes.
+//! Strings in the encoding of Part 21: control directives, doubled apostrophes, raw bytes.
 //!
 //! Source: ISO 10303-21:2016, 6.4.3 "String".
 
@@ -7,10 +7,10 @@ use encoding_rs::{
     WINDOWS_1254,
 };
 
-/// Decodes what stands between the apostrophes of a string.
+/// Decodes the contents of a string, without the enclosing apostrophes.
 ///
-/// Line ends are dropped, as the standard says. Raw bytes above 0x7F are UTF-8 if the whole string
-/// is valid UTF-8, else Latin-1. What is no valid directive is left as it is.
+/// Line ends are dropped, as the standard requires. Raw bytes above 0x7F are read as UTF-8 if the
+/// whole string is valid UTF-8, and as Latin-1 otherwise. Invalid directives are kept unchanged.
 ///
 /// ```
 /// assert_eq!(cadmill_step::strings::decode(b"Geh\\X2\\00E4\\X0\\use it''s"), "Gehäuse it's");
@@ -33,7 +33,7 @@ pub fn decode(raw: &[u8]) -> String {
     }
 }
 
-/// Writes `text` so that [`decode`] gives it back: in ASCII, with `\X2\` and `\X4\` for the rest.
+/// Encodes `text` in ASCII, with `\X2\` and `\X4\` for other characters. [`decode`] is the inverse.
 #[must_use]
 pub fn encode(text: &str) -> Vec<u8> {
     let mut out = String::new();
@@ -87,7 +87,7 @@ fn directives(text: &str) -> String {
         rest = &rest[at..];
         let taken = directive(rest, &mut page, &mut out);
         if taken == 0 {
-            // Both candidates are one byte long.
+            // An apostrophe and a backslash are one byte each.
             out += &rest[..1];
             rest = &rest[1..];
         } else {
@@ -97,15 +97,16 @@ fn directives(text: &str) -> String {
     out + rest
 }
 
-/// Decodes the directive at the beginning of `rest`; how many bytes it has, or 0 if it is none.
+/// Decodes the directive at the start of `rest`. Returns its length in bytes, or 0 if it is
+/// invalid.
 fn directive(rest: &str, page: &mut u8, out: &mut String) -> usize {
     match rest.as_bytes() {
         [b'\'', b'\'', ..] => {
             out.push('\'');
             2
         }
-        [b'\\', b'X', b'2', b'\\', ..] => wide(rest, 4, out),
-        [b'\\', b'X', b'4', b'\\', ..] => wide(rest, 8, out),
+        [b'\\', b'X', b'2', b'\\', ..] => wide_directive(rest, 4, out),
+        [b'\\', b'X', b'4', b'\\', ..] => wide_directive(rest, 8, out),
         [b'\\', b'X', b'\\', high, low, ..] => match hex(&[*high, *low]) {
             Some(code) => {
                 out.extend(char::from_u32(code));
@@ -137,8 +138,8 @@ fn directive(rest: &str, page: &mut u8, out: &mut String) -> usize {
     }
 }
 
-/// `\X2\…\X0\` or `\X4\…\X0\`: as many whole groups of digits as there are.
-fn wide(rest: &str, digits: usize, out: &mut String) -> usize {
+/// Decodes `\X2\…\X0\` or `\X4\…\X0\`, as far as its digits are valid.
+fn wide_directive(rest: &str, digits: usize, out: &mut String) -> usize {
     let body = &rest.as_bytes()[4..];
     let codes: Vec<u32> = body.chunks_exact(digits).map_while(hex).collect();
     if codes.is_empty() {
@@ -163,7 +164,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     })
 }
 
-/// The character of ISO 8859 that lies 128 above `byte` on a code page, `A` (8859-1) to `I`.
+/// Returns the character at `byte + 128` of an ISO 8859 code page, `A` (8859-1) to `I` (8859-9).
 fn upper_half(page: u8, byte: u8) -> char {
     let encoding: &'static Encoding = match page {
         b'B' => ISO_8859_2,
@@ -173,7 +174,7 @@ fn upper_half(page: u8, byte: u8) -> char {
         b'F' => ISO_8859_6,
         b'G' => ISO_8859_7,
         b'H' => ISO_8859_8,
-        // The same as ISO 8859-9 from 0xA0 on.
+        // Equal to ISO 8859-9 from 0xA0 on.
         b'I' => WINDOWS_1254,
         _ => return char::from(byte | 0x80),
     };
@@ -221,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_directive_stays() {
+    fn invalid_directives_are_kept() {
         check(r"C:\Users\X", r"C:\Users\X");
         check(r"\X2\zz\X0\", r"\X2\zz\X0\");
         check(r"\X2\00E4", "ä");
@@ -236,20 +237,20 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_encoded_is_decoded(text in any::<String>()) {
+        fn encoding_round_trips(text in any::<String>()) {
             let raw = encode(&text);
             prop_assert!(raw.iter().all(|byte| (b' '..=b'~').contains(byte)));
             prop_assert_eq!(decode(&raw), text);
         }
 
         #[test]
-        fn what_mixes_directives_and_bytes_never_panics(
+        fn mixed_directives_and_bytes_never_panic(
             raw in prop::collection::vec(
                 prop::sample::select(b"\\XSPN0248ABDFx'\xE4\xC3\n ".to_vec()),
                 0..40,
             ),
         ) {
-            // Each byte gives three bytes of UTF-8 at most.
+            // Each byte becomes at most three bytes of UTF-8.
             prop_assert!(decode(&raw).len() <= 3 * raw.len());
         }
     }

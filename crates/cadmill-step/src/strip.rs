@@ -1,8 +1,8 @@
-//! A copy of a file that refers to no other file.
+//! Copies a file without its references to other files.
 //!
-//! Removed are the strings of documents, external sources, external identifications and externally
-//! defined representations (simple or complex, in any case of letters), the anchor and reference
-//! sections, and the populations of the header. All other bytes stay as they are.
+//! Removes the strings of documents, external sources, external identifications and externally
+//! defined representations (simple or complex, in upper or lower case), the anchor and reference
+//! sections, and the populations of the header. All other bytes are kept.
 
 use std::{
     io::{self, Read, Write},
@@ -18,50 +18,50 @@ use crate::{
     record::{Token, partial_entities, tokens},
 };
 
-const BUFFER: usize = 256 << 10;
+const BUFFER_BYTES: usize = 256 << 10;
 
-/// Where in a file other files are named.
+/// The places in a file that name other files.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ExternalNames {
-    /// In bytes from the beginning, in ascending order and apart from each other.
+    /// Byte ranges in ascending order, not overlapping.
     spans: Vec<Range<u64>>,
 }
 
 impl ExternalNames {
-    /// Looks for them in a file.
+    /// Finds the names of other files in a STEP file.
     ///
     /// # Errors
-    /// If the bytes cannot be read, or are refused.
+    /// If the input cannot be read, or is refused.
     pub fn find(reader: impl Read) -> Result<Self, StepError> {
         let mut finder = Finder::default();
         scan(&mut Source::new(reader), &mut finder)?;
-        // A section that nothing ended but the end of the file.
-        let open = finder.section.map(|start| start..finder.last);
+        // The file may end within a section.
+        let open = finder.removed_from.map(|start| start..finder.end);
         finder.spans.extend(open);
         Ok(Self {
             spans: finder.spans,
         })
     }
 
-    /// Whether there are none.
+    /// Whether the file names no other files.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.spans.is_empty()
     }
 
-    /// Copies the file, from its first byte on, without them.
+    /// Copies the file from `source` to `target` without these names.
     ///
     /// # Errors
-    /// If the one cannot be read or the other not be written.
+    /// If `source` cannot be read or ends early, or `target` cannot be written.
     pub fn copy_without(&self, mut source: impl Read, target: &mut impl Write) -> io::Result<()> {
         let mut at = 0;
-        let mut buffer = vec![0; BUFFER];
+        let mut buffer = vec![0; BUFFER_BYTES];
         for span in &self.spans {
             let kept = io::copy(&mut source.by_ref().take(span.start - at), target)?;
             let mut left = span.end - span.start;
             at += kept;
             while left > 0 {
-                let room = usize::try_from(left).unwrap_or(BUFFER).min(BUFFER);
+                let room = usize::try_from(left).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
                 let read = source.read(&mut buffer[..room])?;
                 if read == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -75,23 +75,23 @@ impl ExternalNames {
     }
 }
 
-/// Collects the spans.
+/// A visitor that collects the ranges to remove.
 #[derive(Debug, Default)]
 struct Finder {
     spans: Vec<Range<u64>>,
-    /// The section whose keyword was read last, until its statement ends.
-    begun: Option<Section>,
-    /// Where a section begins that is left out.
-    section: Option<u64>,
-    /// Whether the current statement is left out.
-    unwanted: bool,
-    /// Where the last statement ended.
-    last: u64,
+    /// The section keyword in the current statement.
+    keyword: Option<Section>,
+    /// Where a removed section begins.
+    removed_from: Option<u64>,
+    /// Whether the current statement is removed.
+    remove_statement: bool,
+    /// The end of the last statement.
+    end: u64,
 }
 
 impl Visitor for Finder {
     fn section(&mut self, section: Section, _line: u64) {
-        self.begun = Some(section);
+        self.keyword = Some(section);
     }
 
     fn define(&mut self, _id: InstanceId) -> bool {
@@ -109,12 +109,12 @@ impl Visitor for Finder {
     fn reference(&mut self, _id: InstanceId) {}
 
     fn record(&mut self, record: &Record<'_>) {
-        // Instances count as such wherever they are, also between those of the header.
+        // Instances are handled in every section, even in the header.
         if record.id.is_none() {
-            self.unwanted = names_a_population(record.keyword);
+            self.remove_statement = names_a_population(record.keyword);
             return;
         }
-        if self.section.is_some() {
+        if self.removed_from.is_some() {
             return;
         }
         let tokens = tokens(record.text);
@@ -126,22 +126,23 @@ impl Visitor for Finder {
             true
         };
         if names_files && record.cut {
-            self.unwanted = true;
+            self.remove_statement = true;
         } else if names_files {
             self.spans.extend(strings(record, &tokens));
         }
     }
 
     fn statement(&mut self, bytes: Range<u64>) {
-        self.last = bytes.end;
-        let begun = self.begun.take();
-        let unwanted = std::mem::take(&mut self.unwanted);
-        match (begun, self.section) {
-            (Some(Section::Anchor | Section::Reference), None) => self.section = Some(bytes.start),
+        self.end = bytes.end;
+        let keyword = self.keyword.take();
+        let remove_statement = std::mem::take(&mut self.remove_statement);
+        match (keyword, self.removed_from) {
+            (Some(Section::Anchor | Section::Reference), None) => self.removed_from = Some(bytes.start),
             (Some(Section::Anchor | Section::Reference) | None, Some(_)) => {}
             (Some(section), Some(start)) => {
-                self.section = None;
-                // The end of the section goes with it; another section that begins here stays.
+                self.removed_from = None;
+                // A removed section includes its `ENDSEC;`, but not the keyword of the next
+                // section.
                 let end = if section == Section::Outside {
                     bytes.end
                 } else {
@@ -149,13 +150,13 @@ impl Visitor for Finder {
                 };
                 self.spans.push(start..end);
             }
-            (_, None) if unwanted => self.spans.push(bytes),
+            (_, None) if remove_statement => self.spans.push(bytes),
             (_, None) => {}
         }
     }
 }
 
-/// Where the strings of a record lie that are not empty, without their apostrophes.
+/// Returns the byte ranges of the non-empty strings of a record, without their apostrophes.
 fn strings(record: &Record<'_>, tokens: &[Token<'_>]) -> impl Iterator<Item = Range<u64>> {
     let text = record.text.as_ptr().addr();
     tokens.iter().filter_map(move |token| match token {

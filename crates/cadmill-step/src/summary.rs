@@ -1,4 +1,4 @@
-//! What was found in a file.
+//! The summary of a file.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LengthUnit, Product, ProductOccurrence, StepHeader, StepSchema, TreeCounts};
 
-/// The name of an instance: the 12 of `#12`.
+/// The name of an instance: 12 for `#12`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct InstanceId(pub u64);
@@ -18,45 +18,46 @@ impl fmt::Display for InstanceId {
     }
 }
 
-/// What a STEP file holds.
+/// The summary of a STEP file.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct StepSummary {
-    /// SHA-256 of all its bytes.
+    /// SHA-256 of the file.
     pub hash: ContentHash,
-    /// Its size.
+    /// Size in bytes.
     pub bytes: u64,
-    /// Its lines.
+    /// Number of lines.
     pub lines: u64,
-    /// Instances in all its data sections.
+    /// Number of instances in all data sections.
     pub instances: u64,
-    /// Who wrote it, when and with what.
+    /// The header section.
     pub header: StepHeader,
-    /// The schema, and the application protocol that it belongs to.
+    /// The schema and its application protocol.
     pub schema: StepSchema,
-    /// The unit of lengths that most of its contexts assign; none if no context assigns any.
+    /// The length unit that most contexts assign, or `None` if no context assigns one.
     pub length_unit: Option<LengthUnit>,
-    /// The distinct products, in the order of the file. Documents are left out.
+    /// The distinct products in file order, without documents.
     pub products: Vec<Product>,
-    /// Which product is used where, in the order of the file. A product that is used in an
-    /// assembly is here once for that use, however often the assembly itself is used.
+    /// The usages of products in assemblies, in file order. Each usage is listed once, however
+    /// often its assembly occurs.
     pub occurrences: Vec<ProductOccurrence>,
-    /// How large the tree is when it is expanded from its roots.
+    /// The size of the product tree when it is expanded from its roots.
     pub counts: TreeCounts,
-    /// How much geometry there is.
+    /// The number of geometric entities.
     pub geometry: GeometryCounts,
-    /// Other files that this one refers to, as far as they are named, each once.
+    /// The names of other files that this one refers to, as far as they are given, without
+    /// duplicates.
     pub external_files: Vec<String>,
     /// Whether any record names another file; see [`ExternalNames`](crate::ExternalNames).
     pub names_other_files: bool,
-    /// Geometry that lies in other files, in the order in which they are referred to.
+    /// Geometry in other files, in the order of the references.
     pub missing_geometry: Vec<MissingGeometry>,
-    /// What was odd but not fatal: whole sentences.
+    /// Problems that were tolerated, as sentences.
     pub warnings: Vec<String>,
 }
 
 impl StepSummary {
-    /// What the file refers to outside of itself, for the tessellator.
+    /// Returns the references to other files, for the tessellator.
     #[must_use]
     pub fn external_references(&self) -> ExternalReferences {
         ExternalReferences {
@@ -66,7 +67,7 @@ impl StepSummary {
     }
 }
 
-/// How much geometry is in the file, each instance counted once however often it is used.
+/// The number of geometric entities. Each instance counts once, however often it is used.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct GeometryCounts {
@@ -83,7 +84,7 @@ pub struct GeometryCounts {
 }
 
 impl GeometryCounts {
-    /// Whether there is none at all.
+    /// Whether there is no geometry.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -1,4 +1,4 @@
-//! The unit of lengths: SI with a prefix, or one that is converted to it, such as the inch.
+//! Length units: SI units with a prefix, and units defined by conversion, such as the inch.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -9,29 +9,30 @@ use crate::{
     record::{Token, parameters, real, reference, references, text},
 };
 
-/// No unit is defined by a longer chain of others.
+/// The maximum number of conversions between a unit and its SI unit.
 const MAX_CHAIN: usize = 16;
-/// No file uses as many; a hostile one shall not make the search for the usual one slow.
+/// The maximum number of distinct units compared, which bounds the time for hostile files.
 const MAX_UNITS: usize = 64;
 
-/// A unit of length.
+/// A length unit.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LengthUnit {
-    /// In lower case: `millimetre`, `inch`; as the file names it where that is not SI.
+    /// The name in lower case, such as `millimetre` or `inch`. Units other than SI are named as in
+    /// the file.
     pub name: String,
-    /// How long it is, in metres.
+    /// The size of the unit in metres.
     pub metres: f64,
 }
 
-/// What is read of units, until it can be resolved.
+/// Collects units until they can be resolved.
 #[derive(Debug, Default)]
 pub(crate) struct UnitReader {
     units: HashMap<InstanceId, Unit>,
-    /// A number and its unit.
+    /// Measure → its value and unit.
     measures: HashMap<InstanceId, (f64, InstanceId)>,
-    /// How many contexts assign each unit. Ties are settled by the order of the file.
+    /// The number of contexts that assign each unit. Ties are resolved by file order.
     assigned: BTreeMap<InstanceId, Assigned>,
-    /// The first length unit of the file, for want of a context.
+    /// The first length unit of the file, used if no context assigns one.
     first: Option<InstanceId>,
 }
 
@@ -56,7 +57,7 @@ impl UnitReader {
         }
     }
 
-    /// A complex instance may be a unit, a measure or a context that assigns units.
+    /// Reads a complex instance, which may be a unit, a measure or a context that assigns units.
     pub(crate) fn complex(&mut self, id: InstanceId, entities: &[(Vec<u8>, &[Token<'_>])]) {
         let find = |keyword: &[u8]| {
             let found = entities.iter().find(|(name, _)| name == keyword);
@@ -96,7 +97,7 @@ impl UnitReader {
         }
     }
 
-    /// The unit that most contexts assign, and whether they assign different ones.
+    /// Returns the unit that most contexts assign, and whether contexts assign different units.
     pub(crate) fn resolve(&self) -> (Option<LengthUnit>, bool) {
         let mut found: Vec<(LengthUnit, u64)> = Vec::new();
         let mut assigned: Vec<_> = self.assigned.iter().collect();
@@ -115,10 +116,10 @@ impl UnitReader {
             }
         }
         let mixed = found.len() > 1;
-        let most = found.iter().map(|(_, contexts)| *contexts).max();
+        let max = found.iter().map(|(_, contexts)| *contexts).max();
         let usual = found
             .into_iter()
-            .find(|(_, contexts)| Some(*contexts) == most);
+            .find(|(_, contexts)| Some(*contexts) == max);
         let unit = usual.map(|(unit, _)| unit);
         (unit.or_else(|| self.length_unit(self.first?)), mixed)
     }
@@ -130,7 +131,8 @@ impl UnitReader {
         for _ in 0..MAX_CHAIN {
             match self.units.get(&id)? {
                 Unit::Si { name: si, exponent } => {
-                    // Divided, not multiplied by 0.001, so that 25.4 mm is 0.0254 m to the last bit.
+                    // Dividing instead of multiplying by 0.001 makes 25.4 mm exactly the f64
+                    // 0.0254.
                     let metres = if *exponent < 0 {
                         factor / 10_f64.powi(-exponent)
                     } else {
@@ -152,7 +154,7 @@ impl UnitReader {
     }
 }
 
-/// `SI_UNIT(.MILLI.,.METRE.)` or `SI_UNIT($,.METRE.)`.
+/// Parses `SI_UNIT(.MILLI.,.METRE.)` or `SI_UNIT($,.METRE.)`.
 fn si_unit(parameters: &[&[Token<'_>]]) -> Option<Unit> {
     let word = |index: usize| match parameters.get(index)? {
         [Token::Enumeration(word)] => Some(word.to_ascii_uppercase()),
@@ -194,7 +196,8 @@ mod tests {
     const RADIAN: &str = "NAMED_UNIT(*)PLANE_ANGLE_UNIT()SI_UNIT($,.RADIAN.)";
     const INCH: &str = "CONVERSION_BASED_UNIT('INCH',#3)LENGTH_UNIT()NAMED_UNIT(#9)";
 
-    /// Complex instances without their outer parentheses, and measures, by their names.
+    /// Checks the unit resolved from these instances: complex instances without their outer
+    /// parentheses, and measures.
     #[track_caller]
     fn check(instances: &[(u64, &str)], expected: Option<(&str, f64)>, mixed: bool) {
         let mut reader = UnitReader::default();
@@ -217,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn the_unit_that_most_contexts_assign_is_the_one() {
+    fn the_most_frequently_assigned_unit_is_used() {
         let inch = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(25.4),#1)");
         let context = "GEOMETRIC_REPRESENTATION_CONTEXT(3)GLOBAL_UNIT_ASSIGNED_CONTEXT((#8,#2))";
         let other = "GLOBAL_UNIT_ASSIGNED_CONTEXT((#1))";
@@ -241,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_context_it_is_the_first() {
+    fn without_a_context_the_first_unit_is_used() {
         check(&[(1, MILLIMETRE)], Some(("millimetre", 0.001)), false);
         check(
             &[(1, "LENGTH_UNIT()NAMED_UNIT(*)SI_UNIT($,.METRE.)")],
@@ -252,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn units_that_define_each_other_are_none() {
+    fn circular_and_zero_units_are_ignored() {
         let loop_back = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(25.4),#2)");
         check(&[(2, INCH), loop_back], None, false);
         let nothing = (3, "LENGTH_MEASURE_WITH_UNIT(LENGTH_MEASURE(0.),#1)");

@@ -1,6 +1,6 @@
-//! Any bytes give a summary or an error, and the same however they are dealt out.
+//! Any input yields a summary or an error, and the same result for every chunk size.
 //!
-//! `cargo +nightly fuzz run inspect` from `crates/cadmill-step`; seeds lie in `tests/samples`.
+//! Run `cargo +nightly fuzz run inspect` in `crates/cadmill-step`; `tests/samples` holds seeds.
 
 #![no_main]
 
@@ -9,10 +9,10 @@ use std::io::{self, Read};
 use cadmill_step::inspect;
 use libfuzzer_sys::fuzz_target;
 
-/// Gives a few bytes at a time.
-struct Sips<'a>(&'a [u8]);
+/// Reads at most seven bytes at a time.
+struct SmallReads<'a>(&'a [u8]);
 
-impl Read for Sips<'_> {
+impl Read for SmallReads<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let size = buffer.len().min(7);
         self.0.read(&mut buffer[..size])
@@ -21,6 +21,6 @@ impl Read for Sips<'_> {
 
 fuzz_target!(|bytes: &[u8]| {
     let whole = inspect(bytes).map_err(|error| error.into_failure());
-    let sipped = inspect(Sips(bytes)).map_err(|error| error.into_failure());
-    assert_eq!(whole, sipped);
+    let chunked = inspect(SmallReads(bytes)).map_err(|error| error.into_failure());
+    assert_eq!(whole, chunked);
 });

@@ -1,9 +1,9 @@
-//! The states within parameters, where most bytes of a file lie.
+//! The states within parameters, which make up most of a file.
 
 use super::{Digits, Lexer, MAX_NESTING, Mark, Section, State, Visitor, is_space, skip_space};
 use crate::{InstanceId, StepError};
 
-/// Bytes that mean something within parameters; all others are passed over.
+/// Bytes with a meaning within parameters; all others are skipped.
 const SPECIAL: [bool; 256] = {
     let mut table = [false; 256];
     let bytes = b"()'\"#;/<";
@@ -34,7 +34,7 @@ impl Lexer {
                     if self.depth > MAX_NESTING {
                         return Err(StepError::Nesting {
                             line: self.lines.line_at(chunk, at),
-                            what: format!("parentheses are nested deeper than {MAX_NESTING} here."),
+                            message: format!("parentheses are nested deeper than {MAX_NESTING} here."),
                         });
                     }
                 }
@@ -56,7 +56,7 @@ impl Lexer {
                     continue;
                 }
                 b'\'' => {
-                    // Most strings are empty or end soon, before a comma.
+                    // Most strings are empty; skip these without a change of state.
                     match chunk.get(at + 1..at + 3) {
                         Some([b'\'', b',' | b')']) => at += 1,
                         _ => return Ok(self.open(State::Text, at)),
@@ -82,7 +82,7 @@ impl Lexer {
         at + 1
     }
 
-    /// Reads a reference; goes into its own state only where the chunk ends within it.
+    /// Reads a reference. Enters [`State::Reference`] only if the chunk ends within the reference.
     fn inline_reference(
         &mut self,
         chunk: &[u8],
@@ -92,7 +92,7 @@ impl Lexer {
         let mut number = Digits::default();
         while let Some(&byte) = chunk.get(at) {
             if !byte.is_ascii_digit() {
-                tell(number, visitor);
+                report_reference(number, visitor);
                 return at;
             }
             number.push(byte);
@@ -111,7 +111,7 @@ impl Lexer {
     ) -> usize {
         while let Some(&byte) = chunk.get(at) {
             if !byte.is_ascii_digit() {
-                tell(self.number, visitor);
+                report_reference(self.number, visitor);
                 self.state = State::Body;
                 break;
             }
@@ -129,10 +129,10 @@ impl Lexer {
     ) -> Result<usize, StepError> {
         if self.depth > 0 {
             let open = self.depth;
-            let what = self.subject();
+            let message = self.subject();
             return Err(StepError::Nesting {
-                line: self.lines.line_at(chunk, at),
-                what: format!("{what} ends here with {open} parentheses still open."),
+                let subject = self.subject();
+                message: format!("{subject} ends here with {open} parentheses still open."),
             });
         }
         self.end_record(chunk, at, visitor);
@@ -140,10 +140,10 @@ impl Lexer {
     }
 
     pub(super) fn unmatched(&mut self, chunk: &[u8], at: usize) -> StepError {
-        let what = self.subject();
+        let subject = self.subject();
         StepError::Nesting {
             line: self.lines.line_at(chunk, at),
-            what: format!("{what} has a `)` here without its `(`."),
+            message: format!("{subject} has a `)` here without a matching `(`."),
         }
     }
 
@@ -166,7 +166,7 @@ impl Lexer {
             Some(b';') => self.semicolon(chunk, at, visitor),
             Some(b'/') => Ok(self.open_comment(at)),
             Some(b')') => Err(self.unmatched(chunk, at)),
-            // The `;` is missing, but the record is whole.
+            // The `;` is missing, but the record is complete.
             Some(b'#') => {
                 let began = self.began;
                 self.tolerated
@@ -175,13 +175,13 @@ impl Lexer {
                 self.end_record(chunk, at, visitor);
                 Ok(at)
             }
-            // Anchors and sections carry tags and words after their parentheses.
+            // Anchors and section keywords may have further tokens after their parentheses.
             Some(_) if self.section != Section::Data => {
                 self.state = State::Body;
                 Ok(at)
             }
             Some(_) => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 Ok(at)
             }
         }
@@ -194,8 +194,8 @@ impl Lexer {
                 return at + 1;
             }
             if !byte.is_ascii_hexdigit() && !is_space(byte) {
-                // A lone quotation mark must not swallow the rest of the file.
-                self.give_up(chunk);
+                // An unmatched quotation mark must not consume the rest of the file.
+                self.mark_malformed(chunk);
                 return at;
             }
             at += 1;
@@ -204,9 +204,9 @@ impl Lexer {
     }
 }
 
-fn tell(number: Digits, visitor: &mut impl Visitor) {
+fn report_reference(number: Digits, visitor: &mut impl Visitor) {
     if number.count > 0 {
-        // No instance can have so large a name, so it is missing in any case.
+        // No instance can have such a large name, so it is undefined in any case.
         visitor.reference(InstanceId(if number.overflow {
             u64::MAX
         } else {

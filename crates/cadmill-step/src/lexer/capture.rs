@@ -1,22 +1,22 @@
-//! The text of the current record, if the visitor wants it: a slice of the chunk where it can be, a
-//! copy where it lies in several.
+//! Captures the text of the current record if the visitor requests it: as a slice of the chunk
+//! where possible, and as a copy if the record spans several chunks.
 
-/// The copy is cut to this size. No chunk is as large, so a slice never is.
+/// Copies are truncated to this many bytes. Chunks are smaller, so slices never are.
 const MAX_RECORD: usize = 4 << 20;
 
 #[derive(Debug, Default)]
 pub(super) struct Capture {
     wanted: bool,
-    /// From where on the current chunk belongs to the text, if it does.
+    /// Where the text begins in the current chunk.
     from: Option<usize>,
-    /// What lies in earlier chunks.
+    /// The text in earlier chunks.
     earlier: Vec<u8>,
-    /// Whether the copy lacks its end.
+    /// Whether the copy was truncated.
     cut: bool,
 }
 
 impl Capture {
-    /// Another statement begins.
+    /// Discards the text; called when a statement begins.
     pub(super) fn reset(&mut self) {
         self.wanted = false;
         self.from = None;
@@ -24,11 +24,11 @@ impl Capture {
         self.cut = false;
     }
 
-    pub(super) fn want(&mut self, wanted: bool) {
+    pub(super) fn set_wanted(&mut self, wanted: bool) {
         self.wanted = wanted;
     }
 
-    /// The text begins at `at`, if it is wanted.
+    /// Starts the text at `at` if it is wanted.
     pub(super) fn open(&mut self, at: usize) {
         self.from = self.wanted.then_some(at);
     }
@@ -40,7 +40,7 @@ impl Capture {
         }
     }
 
-    /// The text up to `at`, and whether it was cut; none if it is not wanted.
+    /// Returns the text up to `at` and whether it was truncated, or `None` if it is not wanted.
     pub(super) fn close<'a>(&'a mut self, chunk: &'a [u8], at: usize) -> Option<(&'a [u8], bool)> {
         let last = &chunk[self.from.take()?..at];
         if self.earlier.is_empty() {

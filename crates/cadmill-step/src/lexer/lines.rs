@@ -1,28 +1,28 @@
-//! Counts lines, only where somebody asks and never twice.
+//! Counts lines lazily, only up to positions that are queried.
 
 use memchr::memchr_iter;
 
-/// How many line ends lie before a position in the current chunk.
+/// Counts the line ends before a position in the current chunk.
 ///
-/// Lines end with LF, or with CR as long as no LF was seen.
+/// Lines end with LF, or with CR if no LF has been seen.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
     line_feeds: u64,
     returns: u64,
-    /// Up to where the current chunk has been counted.
+    /// The position up to which the current chunk has been counted.
     counted: usize,
     /// Whether the last chunk ended with a line end.
     ended: bool,
 }
 
 impl Lines {
-    /// The line that `at` lies in, counted from 1.
+    /// Returns the line of position `at`, counted from 1.
     pub(crate) fn line_at(&mut self, chunk: &[u8], at: usize) -> u64 {
         self.move_to(chunk, at);
         self.current()
     }
 
-    /// The chunk is done; positions now mean the next one.
+    /// Ends the current chunk; later positions refer to the next one.
     pub(crate) fn end_chunk(&mut self, chunk: &[u8]) {
         self.move_to(chunk, chunk.len());
         self.counted = 0;
@@ -31,7 +31,7 @@ impl Lines {
         }
     }
 
-    /// The line of the last byte of all chunks.
+    /// Returns the line of the last byte of all chunks.
     pub(crate) const fn last(&self) -> u64 {
         let line = self.current();
         if self.ended && line > 1 {
@@ -41,7 +41,7 @@ impl Lines {
         }
     }
 
-    /// The line of the position last asked for.
+    /// Returns the line of the position queried last.
     pub(crate) const fn current(&self) -> u64 {
         if self.line_feeds > 0 {
             self.line_feeds + 1
@@ -64,7 +64,7 @@ impl Lines {
     }
 }
 
-/// Where something began: in the current chunk, or on a line of an earlier one.
+/// The start of a construct: a position in the current chunk, or the line of an earlier one.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Mark {
     Here(usize),
@@ -79,7 +79,7 @@ impl Mark {
         }
     }
 
-    /// The line of something that began in an earlier chunk.
+    /// Returns the line of a mark in an earlier chunk.
     pub(crate) const fn earlier(self) -> u64 {
         match self {
             Self::Here(_) => 1,
@@ -87,7 +87,7 @@ impl Mark {
         }
     }
 
-    /// Keeps the meaning when the chunk is done.
+    /// Converts the mark to a line when its chunk ends.
     pub(crate) fn end_chunk(&mut self, lines: &mut Lines, chunk: &[u8]) {
         *self = Self::Earlier(self.line(lines, chunk));
     }

@@ -1,5 +1,5 @@
-//! Splits the bytes of a Part 21 file into sections and records, in one pass over chunks of any
-//! size. It holds the text of one record at most, and only if the visitor asks for it.
+//! Splits a Part 21 file into sections and records in one pass over chunks of any size. At most the
+//! text of one record is held in memory, and only if the visitor requests it.
 
 mod body;
 mod capture;
@@ -14,29 +14,29 @@ use lines::{Lines, Mark};
 
 use crate::{InstanceId, StepError};
 
-/// Parentheses nested deeper than this are refused. The formats need fewer than ten; a kernel that
-/// recurses into them stands some ten thousand.
+/// The maximum nesting depth of parentheses. Known schemas need fewer than ten levels, while a
+/// kernel that parses recursively fails at about ten thousand.
 pub const MAX_NESTING: u32 = 1000;
 
-/// No keyword of any schema is longer.
+/// Longer than the keywords of all schemas, in bytes.
 const MAX_WORD: usize = 256;
 
-/// Is told what the lexer finds, in the order of the file.
+/// Receives what the lexer finds, in file order.
 pub(crate) trait Visitor {
-    /// A section begins.
+    /// A section begins on `line`.
     fn section(&mut self, section: Section, line: u64);
-    /// An instance gets its name; false if it is taken already.
+    /// An instance is defined. Returns `false` if its name is already in use.
     fn define(&mut self, id: InstanceId) -> bool;
-    /// A simple instance has this keyword, in capitals; the answer is whether its text is wanted.
+    /// A simple instance has this keyword, in upper case. Returns whether its text is wanted.
     fn instance(&mut self, keyword: &[u8]) -> bool;
-    /// The same for a complex instance, of which this is the first keyword.
+    /// A complex instance begins with this keyword. Returns whether its text is wanted.
     fn complex_instance(&mut self, first: &[u8]) -> bool;
-    /// An instance refers to another.
+    /// An instance refers to `id`.
     fn reference(&mut self, id: InstanceId);
     /// A record ends whose text was wanted.
     fn record(&mut self, record: &Record<'_>);
-    /// A statement ends; these bytes of the file are it, with its `;`. One that is cut short by the
-    /// next, since a string of it was left open, is passed over.
+    /// A statement ends. `bytes` is its range in the file, including the `;`. A statement with an
+    /// unclosed string ends where the next instance begins.
     fn statement(&mut self, _bytes: Range<u64>) {}
 }
 
@@ -52,34 +52,35 @@ pub(crate) enum Section {
     Signature,
 }
 
-/// A statement of the header, an instance, or an entry of the reference section.
+/// A header statement, an instance, or an entry of the reference section.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Record<'a> {
     pub(crate) section: Section,
-    /// None in the header.
+    /// The instance name; `None` in the header.
     pub(crate) id: Option<InstanceId>,
-    /// In capitals; of a complex instance, the first; empty in the reference section.
+    /// The keyword in upper case; the first one of a complex instance; empty in the reference
+    /// section.
     pub(crate) keyword: &'a [u8],
-    /// Whether `text` goes on with further keywords.
+    /// Whether `text` contains further keywords.
     pub(crate) complex: bool,
-    /// All that follows the keyword, up to the `;`.
+    /// Everything after the keyword, up to the `;`.
     pub(crate) text: &'a [u8],
-    /// Where `text` lies in the file, in bytes from its beginning.
+    /// The offset of `text` in the file, in bytes.
     pub(crate) offset: u64,
-    /// Whether `text` lacks its end, since there is too much of it.
+    /// Whether `text` was truncated because of its length.
     pub(crate) cut: bool,
-    /// Where it begins.
+    /// The line on which the record begins.
     pub(crate) line: u64,
 }
 
-/// What the lexer put up with.
+/// Errors that the lexer recovered from.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Tolerated {
     pub(crate) malformed: Tally,
     pub(crate) apostrophes: Tally,
 }
 
-/// How often something was seen, and where first.
+/// A count of occurrences, with the line of the first.
 #[derive(Debug, Default, Clone, Copy)]
 pub(crate) struct Tally {
     pub(crate) count: u64,
@@ -95,16 +96,16 @@ impl Tally {
     }
 }
 
-/// What the next byte belongs to.
+/// The lexical state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Between statements.
     Start,
-    /// In the keyword of a statement that is no instance.
+    /// In the keyword of a statement other than an instance.
     Word,
     /// After `END-ISO-10303-21`.
     EndMark,
-    /// In the digits of an instance's name.
+    /// In the digits of an instance name.
     Name,
     /// Before the `=`.
     BeforeEquals,
@@ -114,11 +115,11 @@ enum State {
     Keyword,
     /// In or before the first keyword of a complex instance.
     ComplexKeyword,
-    /// After the word of `&SCOPE`.
+    /// In the keyword of `&SCOPE`.
     Scope,
     /// Between a keyword and its `(`.
     BeforeOpen,
-    /// In parameters, or in anything that is skipped up to its `;`.
+    /// In parameters, or in a statement that is skipped up to its `;`.
     Body,
     /// In the digits of a reference.
     Reference,
@@ -126,9 +127,9 @@ enum State {
     Tail,
     /// In a string.
     Text,
-    /// After an apostrophe in a string, and white space if `true`.
+    /// After an apostrophe in a string, and after white space if `true`.
     TextQuote(bool),
-    /// After a line end in a string: it may have been left open.
+    /// After a line end in a string, which may be unclosed.
     TextLine(TextLine),
     /// In `"…"`.
     Binary,
@@ -150,33 +151,33 @@ enum TextLine {
     Space,
 }
 
-/// The state between two chunks.
+/// The lexer; its fields are the state between two chunks.
 #[derive(Debug)]
 pub(crate) struct Lexer {
     state: State,
-    /// Where a string, a binary, a URI or a comment goes back to.
+    /// The state to return to after a string, binary, URI or comment.
     outer: State,
     section: Section,
     lines: Lines,
-    /// How many bytes lie before the current chunk.
+    /// The number of bytes before the current chunk.
     passed: u64,
-    /// Where the statement began.
+    /// The start of the statement.
     began: Mark,
-    /// The same, in bytes from the beginning of the file.
+    /// The same as a byte offset in the file.
     began_at: u64,
-    /// Where the text of the record begins, in bytes from the beginning of the file.
+    /// The byte offset of the record's text in the file.
     text_at: u64,
-    /// Where the string, binary, URI or comment began.
+    /// The start of the string, binary, URI or comment.
     opened: Mark,
-    /// Where the record begins that may follow a string which was left open.
+    /// The start of a record that may follow an unclosed string.
     candidate: Mark,
-    /// The same, in bytes from the beginning of the file.
+    /// The same as a byte offset in the file.
     candidate_at: u64,
     tolerated: Tolerated,
-    /// The name of the instance.
+    /// The name of the current instance.
     id: Option<InstanceId>,
     complex: bool,
-    /// Whether the statement is skipped because nothing can be made of it.
+    /// Whether the statement is malformed, so that the rest of it is skipped.
     malformed: bool,
     depth: u32,
     number: Digits,
@@ -184,7 +185,7 @@ pub(crate) struct Lexer {
     capture: Capture,
 }
 
-/// A decimal number that is read byte by byte.
+/// A decimal number, read byte by byte.
 #[derive(Debug, Default, Clone, Copy)]
 struct Digits {
     value: u64,
@@ -228,13 +229,13 @@ impl Lexer {
         }
     }
 
-    /// Counts the lines of bytes that lie before the first section.
+    /// Counts the lines of bytes before the first section.
     pub(crate) fn skip(&mut self, chunk: &[u8]) {
         self.lines.end_chunk(chunk);
         self.passed += chunk.len() as u64;
     }
 
-    /// Reads on.
+    /// Processes the next chunk.
     pub(crate) fn push(
         &mut self,
         chunk: &[u8],
@@ -279,19 +280,19 @@ impl Lexer {
         self.passed += chunk.len() as u64;
     }
 
-    /// Where `at` lies, in bytes from the beginning of the file.
+    /// Returns the byte offset in the file of position `at`.
     const fn offset(&self, at: usize) -> u64 {
         self.passed + at as u64
     }
 
-    /// The text of the record begins at `at`.
+    /// Starts the text of the record at `at`.
     fn open_text(&mut self, at: usize) {
         self.text_at = self.offset(at);
         self.capture.open(at);
     }
 
-    /// No bytes are left; `marked` tells whether the last of them hold an end mark, which then lies
-    /// within something that was never closed.
+    /// Ends the input. `marked` is whether its last bytes contain an end mark; if the lexer did not
+    /// see it, the mark is inside an unclosed construct.
     pub(crate) fn finish(&self, marked: bool) -> Result<Tolerated, StepError> {
         if self.state == State::End {
             return Ok(self.tolerated);
@@ -301,24 +302,24 @@ impl Lexer {
             return Err(StepError::Truncated { line });
         }
         let (opened, began) = (self.opened.earlier(), self.began.earlier());
-        let (line, what) = match self.state {
+        let (line, message) = match self.state {
             State::Text | State::TextQuote(_) | State::TextLine(_) => {
                 (opened, "the string that begins here is never closed.")
             }
             State::Comment(_) => (opened, "the comment that begins here is never closed."),
-            State::Uri => (opened, "the `<` that stands here is never closed."),
+            State::Uri => (opened, "the `<` here is never closed."),
             _ => (
                 began,
-                "the statement that begins here swallows the end mark, for want of a `;`.",
+                "the statement that begins here has no `;` before the end mark.",
             ),
         };
         Err(StepError::Syntax {
             line,
-            what: what.to_owned(),
+            message: message.to_owned(),
         })
     }
 
-    /// The line of the last byte.
+    /// Returns the line of the last byte.
     pub(crate) const fn last_line(&self) -> u64 {
         self.lines.last()
     }
@@ -333,8 +334,8 @@ impl Lexer {
         self.depth = 0;
     }
 
-    /// Skips the rest of the statement, and counts it.
-    fn give_up(&mut self, chunk: &[u8]) {
+    /// Counts the statement as malformed and skips the rest of it.
+    fn mark_malformed(&mut self, chunk: &[u8]) {
         if !self.malformed {
             let began = self.began;
             self.tolerated
@@ -346,7 +347,7 @@ impl Lexer {
         self.state = State::Body;
     }
 
-    /// The statement is over, at its `;` or where the next one begins.
+    /// Ends the statement, at its `;` or at the start of the next one.
     fn end_record(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) {
         self.state = State::Start;
         self.report_record(chunk, at, visitor);
@@ -375,12 +376,12 @@ impl Lexer {
     }
 }
 
-/// White space, and the control characters that some programs leave about.
+/// Whether a byte is white space or a control character, which some programs leave behind.
 const fn is_space(byte: u8) -> bool {
     byte <= b' '
 }
 
-/// Where the first byte at or after `at` lies that is no white space.
+/// Returns the position of the first byte at or after `at` that is not white space.
 fn skip_space(chunk: &[u8], at: usize) -> usize {
     let rest = &chunk[at..];
     at + rest

@@ -1,4 +1,4 @@
-//! The states from the beginning of a statement to its parameters.
+//! The states from the start of a statement to its parameters.
 
 use super::{Digits, Lexer, MAX_WORD, Mark, Section, State, Visitor, is_space, skip_space};
 use crate::{InstanceId, StepError};
@@ -29,12 +29,12 @@ impl Lexer {
             b'<' | b'@' if matches!(self.section, Section::Anchor | Section::Reference) => {
                 self.state = State::Body;
             }
-            _ => self.give_up(chunk),
+            _ => self.mark_malformed(chunk),
         }
         Ok(at)
     }
 
-    /// Takes as much of a word as there is; true if it ends within the chunk.
+    /// Reads a word or part of one. The flag is `true` if the word ends within the chunk.
     fn take_word(&mut self, chunk: &[u8], at: usize) -> (usize, bool) {
         let rest = &chunk[at..];
         let length = rest.iter().position(|&byte| !is_word(byte));
@@ -63,12 +63,12 @@ impl Lexer {
             b"DATA" => Section::Data,
             b"SIGNATURE" => Section::Signature,
             _ if self.section == Section::Header => {
-                self.capture.want(true);
+                self.capture.set_wanted(true);
                 self.state = State::BeforeOpen;
                 return at;
             }
             _ => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 return at;
             }
         };
@@ -88,7 +88,7 @@ impl Lexer {
             }
             Some(b'/') => self.open_comment(at),
             Some(_) => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 at
             }
         }
@@ -103,7 +103,7 @@ impl Lexer {
         while let Some(&byte) = chunk.get(at) {
             if !byte.is_ascii_digit() {
                 if self.number.count == 0 {
-                    self.give_up(chunk);
+                    self.mark_malformed(chunk);
                 } else {
                     self.define(chunk, visitor)?;
                     self.state = State::BeforeEquals;
@@ -116,7 +116,7 @@ impl Lexer {
         Ok(at)
     }
 
-    /// The digits of an instance's name are complete.
+    /// Defines the instance whose name was read.
     pub(super) fn define(
         &mut self,
         chunk: &[u8],
@@ -125,7 +125,7 @@ impl Lexer {
         if self.number.overflow {
             return Err(StepError::Syntax {
                 line: self.began.line(&mut self.lines, chunk),
-                what: "the number of this instance is far too large.".to_owned(),
+                message: "the number of this instance is too large.".to_owned(),
             });
         }
         let id = InstanceId(self.number.value);
@@ -148,7 +148,7 @@ impl Lexer {
             }
             Some(b'/') => self.open_comment(at),
             Some(_) => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 at
             }
         }
@@ -172,7 +172,7 @@ impl Lexer {
             }
             Some(b'<') if self.section == Section::Reference => {
                 self.word.clear();
-                self.capture.want(true);
+                self.capture.set_wanted(true);
                 self.open_text(at);
                 self.state = State::Body;
                 at
@@ -183,7 +183,7 @@ impl Lexer {
             }
             Some(b'/') => self.open_comment(at),
             Some(_) => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 at
             }
         }
@@ -192,7 +192,7 @@ impl Lexer {
     pub(super) fn keyword(&mut self, chunk: &[u8], at: usize, visitor: &mut impl Visitor) -> usize {
         let (at, ended) = self.take_word(chunk, at);
         if ended {
-            self.capture.want(visitor.instance(&self.word));
+            self.capture.set_wanted(visitor.instance(&self.word));
             self.state = State::BeforeOpen;
         }
         at
@@ -207,7 +207,7 @@ impl Lexer {
         if !self.word.is_empty() || is_word(chunk[at]) {
             let (at, ended) = self.take_word(chunk, at);
             if ended {
-                self.capture.want(visitor.complex_instance(&self.word));
+                self.capture.set_wanted(visitor.complex_instance(&self.word));
                 self.open_text(at);
                 self.state = State::Body;
             }
@@ -217,20 +217,20 @@ impl Lexer {
             byte if is_space(byte) => at + 1,
             b'/' => self.open_comment(at),
             _ => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 at
             }
         }
     }
 
-    /// An instance with a scope (first edition) is reduced to its name: the instances within follow
-    /// as statements of their own, its own parameters after `ENDSCOPE`.
+    /// Handles the scope of an instance (first edition of Part 21). Nested instances and, after
+    /// `ENDSCOPE`, the instance's own parameters are read as separate statements.
     pub(super) fn scope(&mut self, chunk: &[u8], at: usize) -> usize {
         let rest = &chunk[at..];
         match rest.iter().position(|&byte| !is_word(byte)) {
             None => chunk.len(),
             Some(length) => {
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 self.state = State::Start;
                 at + length
             }
@@ -246,7 +246,7 @@ impl Lexer {
                 self.state = State::Body;
             }
             Some(b'/') => return self.open_comment(at),
-            Some(_) => self.give_up(chunk),
+            Some(_) => self.mark_malformed(chunk),
         }
         at
     }

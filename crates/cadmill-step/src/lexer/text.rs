@@ -21,8 +21,9 @@ impl Lexer {
         }
     }
 
-    /// An apostrophe closes a string only where a string may end. Elsewhere it was meant as a
-    /// character, and somebody forgot to double it; kernels read it so, too.
+    /// Decides whether an apostrophe closes the string. Where a string cannot end, it is an
+    /// apostrophe that was not doubled, and part of the string; geometry kernels read it the same
+    /// way.
     pub(super) fn text_quote(&mut self, chunk: &[u8], at: usize, space: bool) -> usize {
         let next = skip_space(chunk, at);
         let space = space || next > at;
@@ -38,15 +39,15 @@ impl Lexer {
                 self.tolerated
                     .apostrophes
                     .add(|| opened.line(&mut self.lines, chunk));
-                // The white space may have held a line end, after which a record may begin.
+                // The white space may have contained a line end, after which a record may begin.
                 self.state = State::TextLine(TextLine::Start);
             }
         }
         next
     }
 
-    /// `#12 =` at the beginning of a line within a string: the string was never closed. Its record
-    /// is given up, and this one begins.
+    /// Detects `#12 =` at the beginning of a line within a string, which means that the string was
+    /// never closed. Its record is dropped, and a new one begins.
     pub(super) fn text_line(
         &mut self,
         chunk: &[u8],
@@ -69,7 +70,7 @@ impl Lexer {
             }
             (TextLine::Space, Some(b'=')) => {
                 let began = self.candidate;
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
                 visitor.statement(self.began_at..self.candidate_at);
                 self.begin(next);
                 self.began = began;
@@ -119,9 +120,9 @@ impl Lexer {
             State::Body => {}
             State::Start => {
                 self.begin(at);
-                self.give_up(chunk);
+                self.mark_malformed(chunk);
             }
-            _ => self.give_up(chunk),
+            _ => self.mark_malformed(chunk),
         }
         at
     }

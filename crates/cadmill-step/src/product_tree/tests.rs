@@ -1,10 +1,10 @@
-//! How large trees are, with cycles and without.
+//! Tests of the size of product trees, with and without cycles.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// Products 0 to `products`, used by each other as `uses` says (parent, child).
+/// Builds a tree of `products` products with usages `uses` (parent, child).
 fn tree(products: u64, uses: impl IntoIterator<Item = (u64, u64)>) -> ProductTree {
     const FORMATION: u64 = 1_000_000;
     const DEFINITION: u64 = 2_000_000;
@@ -62,8 +62,8 @@ fn occurrences_multiply_along_the_tree() {
 }
 
 #[test]
-fn a_bomb_saturates() {
-    // Each product is used ten times in the one before it: 10^99 at the end.
+fn occurrence_counts_saturate() {
+    // Each product is used ten times in the previous one: 10^99 occurrences of the last.
     let uses = (0..99).flat_map(|parent| [(parent, parent + 1); 10]);
     let tree = tree(100, uses);
     assert_eq!(tree.products[99].occurrences, u64::MAX);
@@ -71,7 +71,7 @@ fn a_bomb_saturates() {
 }
 
 #[test]
-fn a_very_deep_tree_is_no_trouble() {
+fn a_very_deep_tree_does_not_overflow_the_stack() {
     let tree = tree(200_000, (0..199_999).map(|parent| (parent, parent + 1)));
     assert_eq!(tree.counts.depth, 200_000);
     assert_eq!(tree.counts.part_occurrences, 1);
@@ -88,8 +88,8 @@ fn cycles_are_cut_and_counted() {
 }
 
 #[test]
-fn what_is_below_a_cycle_is_not_on_it() {
-    // A leaf that comes first in the file, five times in one of two that hold each other.
+fn products_below_a_cycle_are_not_part_of_it() {
+    // Product 0 is a leaf, used five times in one of two products that contain each other.
     let tree = tree(
         4,
         [
@@ -109,8 +109,8 @@ fn what_is_below_a_cycle_is_not_on_it() {
 }
 
 #[test]
-fn many_cycles_below_each_other_are_no_trouble() {
-    // Pairs that hold each other, each used in the next, the lowest first in the file.
+fn many_nested_cycles_are_counted() {
+    // Pairs of products that contain each other. The second of each pair is used in the next pair.
     const PAIRS: u64 = 50_000;
     let uses = (0..PAIRS).flat_map(|pair| {
         let (a, b) = (2 * pair, 2 * pair + 1);
@@ -132,15 +132,15 @@ proptest! {
         let down: Vec<_> = uses.iter().map(|&(a, b)| (a.min(b), a.max(b) + 12)).collect();
         let cyclic = tree.counts.cyclic as usize;
         prop_assert!(cyclic <= uses.len());
-        // A use that goes from a lower number to a higher one closes no cycle.
+        // Usages from lower to higher numbers close no cycle.
         prop_assert_eq!(self::tree(24, down).counts.cyclic, 0);
-        // Without the products on a cycle there is none.
+        // Cycles are counted if and only if some product is on one.
         let is_on_cycle = |product| reaches(&uses, product, product);
         prop_assert_eq!(cyclic > 0, (0..12).any(is_on_cycle));
     }
 }
 
-/// Whether `from` holds `to` in it, however deep.
+/// Whether `from` contains `to`, at any depth.
 fn reaches(uses: &[(u64, u64)], from: u64, to: u64) -> bool {
     let (mut seen, mut pending) = (BTreeSet::new(), vec![from]);
     while let Some(at) = pending.pop() {
@@ -154,6 +154,6 @@ fn reaches(uses: &[(u64, u64)], from: u64, to: u64) -> bool {
 }
 
 #[test]
-fn uses_of_nothing_are_counted() {
+fn usages_of_undefined_products_are_counted() {
     assert_eq!(tree(1, [(0, 7)]).dangling, 1);
 }

@@ -1,4 +1,4 @@
-//! What is read of a file that is whole.
+//! The summary of files that are accepted.
 
 use cadmill_step::{ProductKind, StepSummary, inspect};
 
@@ -14,7 +14,7 @@ fn everything_odd_at_once_is_summarised() {
     insta::assert_json_snapshot!(inspect(ODD).unwrap());
 }
 
-/// A file around these instances and a shell.
+/// Wraps the instances in a file that also holds a shell.
 fn wrap(instances: &str) -> String {
     format!(
         "ISO-10303-21;HEADER;FILE_SCHEMA(('CONFIG_CONTROL_DESIGN'));ENDSEC;DATA;\n\
@@ -89,18 +89,18 @@ fn tessellation_and_wireframe_alone_are_geometry() {
 }
 
 #[test]
-fn references_to_nothing_are_a_warning() {
+fn undefined_references_are_reported() {
     let summary = read(wrap(
         "#2=A(#1,#7,'#8',/*#9*/#2);#3=B((#7,#6),#99999999999999999999999);",
     ));
     assert_eq!(
         summary.warnings[0],
-        "Instances that are referred to but not defined: 3 (#6, #7, #18446744073709551615)."
+        "Instances that are referenced but not defined: 3 (#6, #7, #18446744073709551615)."
     );
 }
 
 #[test]
-fn a_string_that_is_left_open_costs_its_record_only() {
+fn an_unclosed_string_loses_only_its_record() {
     let summary = read(wrap(
         "\n#2=PRODUCT('a','left open,'',());\n#3=PRODUCT('b','b','',());\n#4=A('x,(\n #5 = A();",
     ));
@@ -113,12 +113,12 @@ fn a_string_that_is_left_open_costs_its_record_only() {
     assert_eq!(summary.instances, 5);
     assert_eq!(
         summary.warnings[0],
-        "Malformed records: 2; the first begins in line 3."
+        "Malformed records: 2; the first is in line 3."
     );
 }
 
 #[test]
-fn documents_are_no_products() {
+fn documents_are_not_products() {
     let summary = read(wrap(
         "#2=PRODUCT('d','drawing','',());#3=PRODUCT_DEFINITION_FORMATION('','',#2);\
          #4=PRODUCT_DEFINITION('','',#3,#5);\
@@ -131,7 +131,7 @@ fn documents_are_no_products() {
 }
 
 #[test]
-fn scopes_of_the_first_edition_are_read_past() {
+fn first_edition_scopes_are_skipped() {
     let summary = read(wrap(
         "#2=&SCOPE #3=PRODUCT('s','s','',()); ENDSCOPE /#3/ A(#3);#4=A();",
     ));
@@ -140,7 +140,7 @@ fn scopes_of_the_first_edition_are_read_past() {
 }
 
 #[test]
-fn a_record_beyond_all_measure_is_cut_and_reported() {
+fn an_oversized_record_is_truncated_and_reported() {
     let name = "x".repeat(5 << 20);
     let summary = read(wrap(&format!(
         "\n#2=PRODUCT('p','{name}','',());#3=PRODUCT('q','','',());"
@@ -149,6 +149,6 @@ fn a_record_beyond_all_measure_is_cut_and_reported() {
     assert_eq!(summary.products[0].id, "p");
     assert_eq!(
         summary.warnings[0],
-        "Malformed records: 1; the first begins in line 3."
+        "Malformed records: 1; the first is in line 3."
     );
 }

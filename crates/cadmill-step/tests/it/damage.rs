@@ -1,4 +1,4 @@
-//! Damage of the kinds that real files suffer, from a generator with a fixed seed.
+//! Files damaged at random with a fixed seed, in ways that occur in practice.
 
 use cadmill_step::inspect;
 
@@ -20,10 +20,10 @@ impl SplitMix {
         (self.next() % bound.max(1) as u64) as usize
     }
 
-    /// A range of at most `longest` bytes.
-    fn range(&mut self, length: usize, longest: usize) -> std::ops::Range<usize> {
+    /// A random range of at most `max` bytes.
+    fn range(&mut self, length: usize, max: usize) -> std::ops::Range<usize> {
         let from = self.below(length);
-        from..(from + 1 + self.below(longest)).min(length)
+        from..(from + 1 + self.below(max)).min(length)
     }
 }
 
@@ -80,7 +80,7 @@ fn swap(bytes: &mut [u8], random: &mut SplitMix) {
     }
 }
 
-/// Another number in place of one digit: names and references go astray.
+/// Replaces a digit by another number, which breaks names and references.
 fn digits(bytes: &mut Vec<u8>, random: &mut SplitMix) {
     let from = random.below(bytes.len());
     if let Some(digit) = bytes[from..].iter().position(u8::is_ascii_digit) {
@@ -102,7 +102,7 @@ fn check(source: &[u8], seed: u64, rounds: usize) {
             Err(_) => refused += 1,
         }
     }
-    // A generator that only ever breaks the file, or never, would test little.
+    // If all or no files were refused, the mutations would test little.
     assert!(
         accepted > 0 && refused > 0,
         "{accepted} accepted, {refused} refused"
@@ -110,13 +110,13 @@ fn check(source: &[u8], seed: u64, rounds: usize) {
 }
 
 #[test]
-fn our_own_samples() {
+fn damaged_samples() {
     check(ASSEMBLY, 1, 1500);
     check(ODD, 2, 1500);
 }
 
 #[test]
-fn real_files_up_to_a_megabyte() {
+fn damaged_real_files_up_to_a_megabyte() {
     for (index, (_, bytes)) in real_files::all().iter().enumerate() {
         if bytes.len() <= 1 << 20 {
             check(bytes, 100 + index as u64, 40);

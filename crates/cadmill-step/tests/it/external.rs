@@ -1,9 +1,9 @@
-//! References to other files: which are found, and that a copy without them names none.
+//! References to other files: all are found, and a copy without them refers to no other file.
 
 use cadmill_domain::MissingGeometry;
 use cadmill_step::{ExternalNames, StepError, StepSummary, inspect};
 
-/// A part with a solid, as the product definition #13, and a part without a shape, as #23.
+/// A part with a solid (product definition #13), and a part without a shape (#23).
 const PARTS: &str = "#1=APPLICATION_CONTEXT('');#2=PRODUCT_DEFINITION_CONTEXT('part definition',#1,'design');
 #11=PRODUCT('own','Own','',());#12=PRODUCT_DEFINITION_FORMATION('','',#11);
 #13=PRODUCT_DEFINITION('','',#12,#2);#14=PRODUCT_DEFINITION_SHAPE('','',#13);
@@ -44,7 +44,7 @@ fn missing(file: &str, products: &[&str]) -> MissingGeometry {
     }
 }
 
-/// Which geometry of `text` is missing; and that its copy has lost what is in `named`, and no more.
+/// Checks which geometry of `text` is missing, and that its copy lacks the names in `named`.
 #[track_caller]
 fn check(text: &str, expected: &[MissingGeometry], named: &[&str]) {
     let summary = read(text);
@@ -55,13 +55,13 @@ fn check(text: &str, expected: &[MissingGeometry], named: &[&str]) {
         assert!(text.contains(name), "{name} is not in the file");
         assert!(!copy.contains(name), "{name} is left in {copy}");
     }
-    // Only whole runs of bytes are taken out, and what is left holds nothing more to take out.
+    // Only contiguous ranges are removed, and the copy contains nothing more to remove.
     assert!(is_subsequence(&copy, text));
     assert!(ExternalNames::find(copy.as_bytes()).unwrap().is_empty());
-    let again = read(&copy);
-    assert!(!again.names_other_files);
-    assert_eq!(again.products, summary.products);
-    assert_eq!(again.geometry, summary.geometry);
+    let reread = read(&copy);
+    assert!(!reread.names_other_files);
+    assert_eq!(reread.products, summary.products);
+    assert_eq!(reread.geometry, summary.geometry);
 }
 
 fn is_subsequence(part: &str, whole: &str) -> bool {
@@ -69,7 +69,7 @@ fn is_subsequence(part: &str, whole: &str) -> bool {
     part.bytes().all(|byte| rest.any(|other| other == byte))
 }
 
-/// A document file that is assigned to #23, as AP214 and AP242 have it.
+/// A document file assigned to #23, as in AP214 and AP242.
 fn assigned(file: &str) -> String {
     format!(
         "#40=DOCUMENT_FILE('{file}','',$,#41,'',$);#41=DOCUMENT_TYPE('geometry');\
@@ -100,7 +100,7 @@ fn an_assigned_document_holds_the_shape_of_a_part_without_one() {
 }
 
 #[test]
-fn the_bytes_of_a_copy_are_those_of_the_file_but_for_the_names() {
+fn a_copy_differs_only_in_the_names() {
     let text = wrap("", "", &assigned("a.step"));
     let expected = text.replace("'a.step'", "''");
     assert_eq!(copy_of(&text), expected);
@@ -110,10 +110,10 @@ fn the_bytes_of_a_copy_are_those_of_the_file_but_for_the_names() {
 }
 
 #[test]
-fn a_part_with_a_shape_of_its_own_lacks_nothing() {
+fn a_part_with_its_own_shape_has_no_missing_geometry() {
     let data = assigned("native.prt").replace("(#23)", "(#13)");
     check(&wrap("", "", &data), &[], &["native.prt"]);
-    // The relationship of its two representations may lead from the one with geometry.
+    // The relationship may point in either direction.
     let text = wrap("", "", &data).replace("#15,#17)", "#17,#15)");
     check(&text, &[], &["native.prt"]);
 }
@@ -143,7 +143,7 @@ fn curves_alone_are_not_the_shape_of_a_part() {
 }
 
 #[test]
-fn an_assembly_that_is_here_lacks_nothing() {
+fn an_assembly_has_no_missing_geometry() {
     let usage = "#50=NEXT_ASSEMBLY_USAGE_OCCURRENCE('1','','',#23,#13,$);";
     check(
         &wrap("", "", &(assigned("a.step") + usage)),
@@ -153,7 +153,7 @@ fn an_assembly_that_is_here_lacks_nothing() {
 }
 
 #[test]
-fn a_description_on_paper_holds_no_geometry() {
+fn a_pdf_document_holds_no_geometry() {
     check(
         &wrap("", "", &assigned("Data sheet.PDF")),
         &[],
@@ -162,7 +162,7 @@ fn a_description_on_paper_holds_no_geometry() {
 }
 
 #[test]
-fn hidden_forms_are_found() {
+fn unusual_spellings_are_found() {
     let written = "#40 /* DOCUMENT_FILE */ = document_file /**/ ( 'a' , 'it''s \\X2\\00E4\\X0\\.step', $ , #41 , '' , $ ) ;\
          #42=Applied_Document_Reference(#40,'',(#23));";
     let text = wrap("", "", written);
@@ -181,7 +181,7 @@ fn hidden_forms_are_found() {
         &[missing("there/b.step", &["Outside"])],
         &["b.step", "urn:b", "there/"],
     );
-    // What is commented out or within a string is no reference.
+    // Text in comments and strings is not a reference.
     let text = wrap(
         "",
         "",
@@ -249,7 +249,7 @@ fn externally_defined_items_are_missing() {
 }
 
 #[test]
-fn a_product_definition_may_lie_elsewhere() {
+fn a_product_definition_may_be_external() {
     for (product, shown) in [("pump-7", "pump-7"), ("", "Pump")] {
         let data = format!(
             "#40=PRODUCT_DEFINITION_REFERENCE(#41,'{product}','1','design','');\
@@ -262,7 +262,7 @@ fn a_product_definition_may_lie_elsewhere() {
 }
 
 #[test]
-fn the_anchor_and_reference_sections_are_left_out() {
+fn the_anchor_and_reference_sections_are_removed() {
     let sections = "ANCHOR;\n<a>=#23;\n<b>=<http://example.org/x.step>;\nENDSEC;\n\
          REFERENCE;\n#90=<lib/pump.step#part>;\n#91 = <../other.step#unused> ;\nENDSEC;\n";
     let usage = "#50=NEXT_ASSEMBLY_USAGE_OCCURRENCE('1','Pump','',#13,#90,$);";
@@ -280,7 +280,7 @@ fn the_anchor_and_reference_sections_are_left_out() {
 }
 
 #[test]
-fn populations_of_the_header_are_left_out() {
+fn populations_of_the_header_are_removed() {
     let head = "FILE_POPULATION('S','SECTION_BOUNDARY',(('other.step',$,$)));\n\
          SCHEMA_POPULATION((('https://example.org/other.step',$,$)));";
     let text = wrap(head, "", "");
@@ -289,7 +289,7 @@ fn populations_of_the_header_are_left_out() {
 }
 
 #[test]
-fn a_record_that_is_too_long_to_keep_is_left_out() {
+fn an_oversized_record_is_removed() {
     let long = "x".repeat(5 << 20);
     let text = wrap(
         "",
@@ -302,9 +302,9 @@ fn a_record_that_is_too_long_to_keep_is_left_out() {
 }
 
 #[test]
-fn how_the_bytes_are_dealt_out_does_not_matter() {
-    struct Trickle<'a>(&'a [u8], usize);
-    impl std::io::Read for Trickle<'_> {
+fn chunk_sizes_do_not_affect_the_result() {
+    struct SmallReads<'a>(&'a [u8], usize);
+    impl std::io::Read for SmallReads<'_> {
         fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
             let length = self.1.min(self.0.len()).min(buffer.len());
             let (now, later) = self.0.split_at(length);
@@ -318,12 +318,12 @@ fn how_the_bytes_are_dealt_out_does_not_matter() {
     let whole = ExternalNames::find(text.as_bytes()).unwrap();
     for step in [1, 2, 3, 7, 64, 1000] {
         assert_eq!(
-            ExternalNames::find(Trickle(text.as_bytes(), step)).unwrap(),
+            ExternalNames::find(SmallReads(text.as_bytes(), step)).unwrap(),
             whole
         );
         let mut copy = Vec::new();
         whole
-            .copy_without(Trickle(text.as_bytes(), step), &mut copy)
+            .copy_without(SmallReads(text.as_bytes(), step), &mut copy)
             .unwrap();
         assert_eq!(copy, copy_of(&text).into_bytes());
     }

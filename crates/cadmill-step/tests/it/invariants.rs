@@ -1,4 +1,4 @@
-//! What holds for any bytes, and for any way to deal them out.
+//! Invariants that hold for any input and any chunk sizes.
 
 use std::io::{self, Read};
 
@@ -8,14 +8,14 @@ use proptest::prelude::*;
 
 use crate::{ASSEMBLY, ODD};
 
-/// Gives some bytes at a time, in turn as many as `sizes` says.
-struct Dealt<'a> {
+/// A reader whose reads return `sizes` bytes in turn.
+struct Chunked<'a> {
     bytes: &'a [u8],
     sizes: &'a [usize],
     turn: usize,
 }
 
-impl Read for Dealt<'_> {
+impl Read for Chunked<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let size = self.sizes[self.turn % self.sizes.len()].min(buffer.len());
         self.turn += 1;
@@ -30,7 +30,7 @@ fn shown(result: Result<StepSummary, StepError>) -> String {
     }
 }
 
-/// Whatever the bytes are, the answer makes sense and does not depend on how they are dealt out.
+/// Checks that the result for any input is consistent and does not depend on the chunk sizes.
 #[track_caller]
 pub(crate) fn check(bytes: &[u8], sizes: &[usize]) {
     let result = inspect(bytes);
@@ -54,15 +54,15 @@ pub(crate) fn check(bytes: &[u8], sizes: &[usize]) {
             assert!((1..=ends.count() as u64 + 1).contains(&line), "{error}");
         }
     }
-    let dealt = Dealt {
+    let chunked = Chunked {
         bytes,
         sizes,
         turn: 0,
     };
-    assert_eq!(shown(inspect(dealt)), shown(result));
+    assert_eq!(shown(inspect(chunked)), shown(result));
 }
 
-/// Other files are found by both ways of looking for them, and the copy names none.
+/// Checks that the summary and [`ExternalNames`] agree, and that the copy refers to no other file.
 #[track_caller]
 fn check_copy(bytes: &[u8], names_other_files: bool) {
     let names = ExternalNames::find(bytes).unwrap();
@@ -74,7 +74,7 @@ fn check_copy(bytes: &[u8], names_other_files: bool) {
 }
 
 #[test]
-fn byte_by_byte_is_the_same() {
+fn chunk_sizes_do_not_affect_the_result() {
     for sample in [ASSEMBLY, ODD] {
         for size in 1..20 {
             check(sample, &[size]);
@@ -83,7 +83,7 @@ fn byte_by_byte_is_the_same() {
 }
 
 #[test]
-fn instances_among_those_of_the_header() {
+fn instances_in_the_header() {
     for record in ["DOCUMENT_FILE('a','b')", "(DOCUMENT('d')X('e'))"] {
         let file = format!("ISO-10303-21;HEADER;#1={record};ENDSEC;DATA;#2=FACE();ENDSEC;");
         check(file.as_bytes(), &[1]);
@@ -92,7 +92,7 @@ fn instances_among_those_of_the_header() {
 }
 
 #[test]
-fn sections_that_are_not_begun_or_ended_as_they_should_be() {
+fn malformed_section_boundaries() {
     for section in [
         "ANCHOR;",
         "REFERENCE';\n#900=<a.step#b>;\nENDSEC;DATA;",
@@ -104,8 +104,8 @@ fn sections_that_are_not_begun_or_ended_as_they_should_be() {
     }
 }
 
-/// Bytes that mean something to the lexer are more telling than others.
-fn telling_byte() -> impl Strategy<Value = u8> {
+/// Mostly bytes with a meaning to the lexer, which find more errors than others.
+fn structural_byte() -> impl Strategy<Value = u8> {
     prop_oneof![
         4 => prop::sample::select(b"()'\"#;/*\\<>=&!{}.,$@ \n\r0A-".to_vec()),
         1 => any::<u8>(),
@@ -116,7 +116,7 @@ fn sizes() -> impl Strategy<Value = Vec<usize>> {
     prop::collection::vec(1..40_usize, 1..8)
 }
 
-/// Words of the exchange structure in any order.
+/// Tokens of the exchange structure in any order.
 fn words() -> impl Strategy<Value = Vec<u8>> {
     let word = prop::sample::select(vec![
         "ISO-10303-21;",
@@ -170,8 +170,8 @@ proptest! {
     }
 
     #[test]
-    fn any_bytes_behind_the_start_mark(
-        bytes in prop::collection::vec(telling_byte(), 0..400),
+    fn any_bytes_after_the_start_mark(
+        bytes in prop::collection::vec(structural_byte(), 0..400),
         whole in any::<bool>(),
         sizes in sizes(),
     ) {
@@ -185,9 +185,9 @@ proptest! {
     }
 
     #[test]
-    fn any_byte_changed(
+    fn any_byte_replaced(
         at in any::<prop::sample::Index>(),
-        byte in telling_byte(),
+        byte in structural_byte(),
         odd in any::<bool>(),
         sizes in sizes(),
     ) {
@@ -199,13 +199,13 @@ proptest! {
 }
 
 #[test]
-fn every_byte_changed_to_what_means_most() {
+fn every_byte_replaced_by_a_delimiter() {
     for sample in [ASSEMBLY, ODD] {
         let mut bytes = sample.to_vec();
         for at in 0..bytes.len() {
             for byte in *b"'(;#" {
                 let before = std::mem::replace(&mut bytes[at], byte);
-                // What is asked here is only that it comes back.
+                // The call must return; the result does not matter.
                 let _ = inspect(bytes.as_slice()).map_err(StepError::into_failure);
                 bytes[at] = before;
             }

@@ -1,4 +1,4 @@
-//! The reader from outside: what it accepts, what it refuses, and that nothing makes it panic.
+//! Tests of the public API: accepted and refused files, references to other files, and robustness.
 
 mod accepts;
 mod damage;
@@ -7,8 +7,8 @@ mod invariants;
 mod real_files;
 mod refuses;
 
-/// A small assembly, written by hand.
+/// A small handwritten assembly.
 const ASSEMBLY: &[u8] = include_bytes!("../samples/assembly.step");
 
-/// All that is allowed and all that is tolerated, in one file.
+/// Everything unusual that is allowed or tolerated, in one file.
 const ODD: &[u8] = include_bytes!("../samples/odd.step");

@@ -1,4 +1,4 @@
-//! Files of real CAD systems, where they are at hand.
+//! Files of real CAD systems, if they are present.
 
 use std::{fs, path::Path};
 
@@ -6,7 +6,7 @@ use cadmill_domain::ContentHash;
 use cadmill_step::inspect;
 use serde_json::Value;
 
-/// The files and their names, in the order of the names; none where the folder is not there.
+/// The files with their names, sorted by name; empty if the folder does not exist.
 pub(crate) fn all() -> Vec<(String, Vec<u8>)> {
     let Ok(entries) = fs::read_dir(folder()) else {
         return Vec::new();
@@ -31,7 +31,7 @@ fn folder() -> std::path::PathBuf {
 }
 
 #[test]
-fn names_and_counts_are_those_that_a_kernel_found() {
+fn names_and_counts_match_the_kernel() {
     let Ok(expected) = fs::read(folder().join("expected.json")) else {
         return;
     };
@@ -49,7 +49,7 @@ fn names_and_counts_are_those_that_a_kernel_found() {
             .collect();
         let mut bodies = false;
         for name in expected["names"].as_array().unwrap() {
-            // These name the bodies of a product that has several.
+            // These are names of the bodies of a product with several bodies.
             if name == "SOLID" || name == "SHELL" {
                 bodies = true;
             } else {
@@ -66,9 +66,9 @@ fn names_and_counts_are_those_that_a_kernel_found() {
     }
 }
 
-/// Counted in the text by other means: records that begin with the keyword.
+/// The expected counts are those of the records in the text that begin with the keyword.
 #[test]
-fn faces_and_instances_are_those_that_the_text_holds() {
+fn counts_match_the_records_in_the_text() {
     for (file, bytes) in all() {
         let text = String::from_utf8_lossy(&bytes);
         let records = || text.split(';').filter_map(|record| record.split_once('='));

@@ -1,4 +1,4 @@
-//! What is refused: with which code, in which line, in which words.
+//! Refused files: the failure code, the line and the message.
 
 use std::io::{self, Read};
 
@@ -8,7 +8,7 @@ use cadmill_step::{MAX_NESTING, StepError, inspect, inspect_path};
 use crate::ASSEMBLY;
 
 #[track_caller]
-fn check(bytes: impl AsRef<[u8]>, code: FailureCode, line: u64, words: &str) {
+fn check(bytes: impl AsRef<[u8]>, code: FailureCode, line: u64, message: &str) {
     let error = inspect(bytes.as_ref()).unwrap_err();
     assert_eq!((error.code(), error.line()), (code, Some(line)), "{error}");
     let failure = error.into_failure();
@@ -18,7 +18,7 @@ fn check(bytes: impl AsRef<[u8]>, code: FailureCode, line: u64, words: &str) {
         "{failure}"
     );
     assert!(failure.detail.ends_with('.'), "{failure}");
-    assert!(failure.detail.contains(words), "{failure}");
+    assert!(failure.detail.contains(message), "{failure}");
 }
 
 fn wrap(instances: &str) -> String {
@@ -26,7 +26,7 @@ fn wrap(instances: &str) -> String {
 }
 
 #[test]
-fn nothing() {
+fn empty_files() {
     check("", FailureCode::StepEmpty, 1, "white space");
     check("\u{FEFF}", FailureCode::StepEmpty, 1, "white space");
     check(
@@ -38,7 +38,7 @@ fn nothing() {
 }
 
 #[test]
-fn what_is_no_step() {
+fn files_that_are_not_step() {
     check(
         "Hello\n",
         FailureCode::NotStep,
@@ -68,7 +68,7 @@ fn what_is_no_step() {
 }
 
 #[test]
-fn what_ends_too_early() {
+fn truncated_files() {
     let text = String::from_utf8_lossy(ASSEMBLY);
     let mark = text.find("END-ISO").unwrap();
     let lines = text.lines().count() as u64;
@@ -96,7 +96,7 @@ fn what_ends_too_early() {
 }
 
 #[test]
-fn what_holds_no_geometry() {
+fn files_without_geometry() {
     let placed = "#1=CARTESIAN_POINT('',(0.,0.,0.));#2=PRODUCT('ADVANCED_FACE','','',());";
     check(wrap(placed), FailureCode::StepNoGeometry, 4, "no face");
     check(
@@ -111,7 +111,7 @@ fn what_holds_no_geometry() {
 }
 
 #[test]
-fn what_lies_in_other_files() {
+fn geometry_in_other_files() {
     let code = FailureCode::StepExternalReference;
     let documents = "#1=A();\n#2=DOCUMENT_FILE('bolt.stp','','',$,'',$);\n\
                      #3=DOCUMENT_FILE('','nut.stp','',$,'',$);\n#4=DOCUMENT_FILE('a','','',$,'',$);\
@@ -130,7 +130,7 @@ fn what_lies_in_other_files() {
 }
 
 #[test]
-fn parentheses_that_do_not_match() {
+fn unbalanced_parentheses() {
     let code = FailureCode::StepNesting;
     check(
         wrap("#1=A((1.,\n2.);\n#2=CLOSED_SHELL('',());"),
@@ -150,7 +150,7 @@ fn parentheses_that_do_not_match() {
 }
 
 #[test]
-fn parentheses_nested_absurdly_deep() {
+fn parentheses_nested_too_deeply() {
     let nest = |depth: usize| format!("#1=A({}{});", "(".repeat(depth), ")".repeat(depth));
     check(
         wrap(&nest(20_000)),
@@ -172,7 +172,7 @@ fn parentheses_nested_absurdly_deep() {
 }
 
 #[test]
-fn instances_that_are_defined_twice() {
+fn duplicate_instances() {
     let code = FailureCode::StepDuplicateId;
     check(
         wrap("#1=A();\n#2=A();\n#001=A();"),
@@ -191,7 +191,7 @@ fn instances_that_are_defined_twice() {
 }
 
 #[test]
-fn what_breaks_the_syntax() {
+fn syntax_errors() {
     let code = FailureCode::StepSyntax;
     check(
         wrap("#1=A('x);"),
@@ -205,21 +205,21 @@ fn what_breaks_the_syntax() {
         6,
         "comment that begins here is never closed",
     );
-    check(wrap("#99999999999999999999=A();"), code, 5, "far too large");
+    check(wrap("#99999999999999999999=A();"), code, 5, "too large");
     check(
         "ISO-10303-21;\nDATA\nEND-ISO-10303-21;",
         code,
         2,
-        "for want of a `;`",
+        "has no `;` before the end mark",
     );
 }
 
 #[test]
-fn what_cannot_be_read() {
+fn unreadable_input() {
     struct Broken;
     impl Read for Broken {
         fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("the cable is out"))
+            Err(io::Error::other("connection lost"))
         }
     }
     let folder = tempfile::tempdir().unwrap();

@@ -1,10 +1,10 @@
-//! Picks out of the lexer's stream what the summary needs, and lets all the rest pass.
+//! Collects the summary from the output of the lexer.
 
-mod outside;
+mod external_records;
 
 use cadmill_domain::{ContentHash, MissingGeometry};
 
-use self::outside::names_something;
+use self::external_records::has_nonempty_string;
 use crate::{
     GeometryCounts, InstanceId, StepError, StepSchema, StepSummary,
     entity::EntityKind,
@@ -19,12 +19,12 @@ use crate::{
     units::UnitReader,
 };
 
-/// How many of something a warning names.
-const SAMPLE: usize = 3;
+/// The maximum number of undefined instances that a warning names.
+const MAX_NAMED: usize = 3;
 
-/// Collects the summary.
+/// A visitor that collects the summary.
 #[derive(Debug, Default)]
-pub(crate) struct Harvest {
+pub(crate) struct SummaryCollector {
     defined: IdSet,
     referenced: IdSet,
     instances: u64,
@@ -35,13 +35,13 @@ pub(crate) struct Harvest {
     external: ExternalReader,
     shapes: ShapeReader,
     data_line: Option<u64>,
-    /// The instance that is being read.
+    /// The current instance.
     current: Option<InstanceId>,
-    /// What it is.
+    /// The kind of the current instance.
     kind: EntityKind,
 }
 
-/// What is known of the stream as a whole.
+/// Properties of the whole input, known once it is read.
 #[derive(Debug)]
 pub(crate) struct Totals {
     pub(crate) hash: ContentHash,
@@ -50,13 +50,13 @@ pub(crate) struct Totals {
     pub(crate) tolerated: Tolerated,
 }
 
-impl Visitor for Harvest {
+impl Visitor for SummaryCollector {
     fn section(&mut self, section: Section, line: u64) {
         match section {
             Section::Data => {
                 self.data_line.get_or_insert(line);
             }
-            Section::Anchor | Section::Reference => self.external.found(),
+            Section::Anchor | Section::Reference => self.external.mark_present(),
             _ => {}
         }
     }
@@ -83,14 +83,14 @@ impl Visitor for Harvest {
     fn reference(&mut self, id: InstanceId) {
         self.referenced.insert(id);
         if self.kind.needs_what_it_refers_to() {
-            self.external.need(id);
+            self.external.mark_needed(id);
         }
     }
 
     fn record(&mut self, record: &Record<'_>) {
         let Some(id) = record.id else {
             if names_a_population(record.keyword) {
-                self.external.found();
+                self.external.mark_present();
             }
             self.header.read(record);
             return;
@@ -100,8 +100,8 @@ impl Visitor for Harvest {
             let uri = String::from_utf8_lossy(record.text);
             let uri = uri.trim().trim_matches(['<', '>']);
             let file = uri.split('#').next().unwrap_or_default().to_owned();
-            self.external.refer(record.line, file.clone());
-            self.external.link(id, file);
+            self.external.add_reference(record.line, file.clone());
+            self.external.reference_entry(id, file);
             return;
         }
         let tokens = tokens(record.text);
@@ -115,8 +115,8 @@ impl Visitor for Harvest {
     }
 }
 
-impl Harvest {
-    /// The keyword of the current instance was read.
+impl SummaryCollector {
+    /// Handles the keyword of the current instance.
     fn begin(&mut self, kind: EntityKind) {
         self.kind = kind;
         if let Some(id) = self.current
@@ -150,8 +150,8 @@ impl Harvest {
         let string = |index: usize| text(parameters.get(index));
         let link = |index: usize| reference(parameters.get(index));
         let links = |index: usize| references(parameters.get(index));
-        if kind.names_files() && (record.cut || names_something(tokens)) {
-            self.external.found();
+        if kind.names_files() && (record.cut || has_nonempty_string(tokens)) {
+            self.external.mark_present();
         }
         match kind {
             EntityKind::Product => self.tree.product(RawProduct {
@@ -172,8 +172,8 @@ impl Harvest {
                     context: link(3),
                 });
                 if record.keyword.ends_with(b"_DOCUMENTS") {
-                    self.external.refer(record.line, String::new());
-                    self.external.list(id, link(2), links(4));
+                    self.external.add_reference(record.line, String::new());
+                    self.external.associated_documents(id, link(2), links(4));
                 }
             }
             EntityKind::DefinitionContext
@@ -240,7 +240,7 @@ impl Harvest {
         }
     }
 
-    /// The stream is over.
+    /// Builds the summary once the whole input is read.
     pub(crate) fn finish(self, totals: &Totals) -> Result<StepSummary, StepError> {
         let schema = StepSchema::new(self.header.schemas);
         let tree = self.tree.resolve();
@@ -256,13 +256,13 @@ impl Harvest {
         }
         let mut warnings = Vec::new();
         tolerated_warnings(&totals.tolerated, &mut warnings);
-        let (missing, first) = self.referenced.missing_from(&self.defined, SAMPLE);
+        let (missing, first) = self.referenced.missing_from(&self.defined, MAX_NAMED);
         if missing > 0 {
             let first: Vec<String> = first.iter().map(ToString::to_string).collect();
             let first = first.join(", ");
-            let dots = if missing > SAMPLE as u64 { ", …" } else { "" };
+            let dots = if missing > MAX_NAMED as u64 { ", …" } else { "" };
             warnings.push(format!(
-                "Instances that are referred to but not defined: {missing} ({first}{dots})."
+                "Instances that are referenced but not defined: {missing} ({first}{dots})."
             ));
         }
         if schema.names.is_empty() {
@@ -270,25 +270,25 @@ impl Harvest {
         }
         let (length_unit, mixed) = self.units.resolve();
         if length_unit.is_none() {
-            warnings.push("No unit of length is assigned.".to_owned());
+            warnings.push("No length unit is assigned.".to_owned());
         }
         if mixed {
-            warnings.push("Different units of length are assigned.".to_owned());
+            warnings.push("Several length units are assigned.".to_owned());
         }
         if tree.dangling > 0 {
             warnings.push(format!(
-                "Occurrences without their assembly or their product: {}.",
+                "Occurrences with an undefined assembly or product: {}.",
                 tree.dangling
             ));
         }
         if tree.counts.cyclic > 0 {
             warnings.push(format!(
-                "Occurrences that put an assembly into itself and are not counted: {}.",
+                "Cyclic occurrences that are not counted: {}.",
                 tree.counts.cyclic
             ));
         }
         if external.first_line.is_some() && external.missing.is_empty() {
-            warnings.push("Some of its data may lie in other files.".to_owned());
+            warnings.push("Some data may be in other files.".to_owned());
         }
         warnings.extend(MissingGeometry::sentences(&external.missing));
         Ok(StepSummary {
@@ -311,7 +311,7 @@ impl Harvest {
     }
 }
 
-/// There is no geometry: it lies in other files, or there is none at all.
+/// Returns the error for a file without geometry.
 fn no_geometry(
     external: External,
     data_line: u64,
@@ -324,16 +324,16 @@ fn no_geometry(
             files: external.files,
         };
     }
-    let what = if schema.protocol == Some(ApplicationProtocol::Ifc) {
-        "it is a building model (IFC), whose geometry is not that of STEP."
+    let message = if schema.protocol == Some(ApplicationProtocol::Ifc) {
+        "this is a building model (IFC), whose geometry is not supported."
     } else if has_data {
-        "no face, shell, solid, surface, curve or tessellation follows."
+        "the data sections hold no face, shell, solid, surface, curve or tessellation."
     } else {
         "there is no data section."
     };
     StepError::NoGeometry {
         line: data_line,
-        what: what.to_owned(),
+        message: message.to_owned(),
     }
 }
 
@@ -342,14 +342,14 @@ fn tolerated_warnings(tolerated: &Tolerated, warnings: &mut Vec<String>) {
         malformed,
         apostrophes,
     } = tolerated;
-    let mut warn = |tally: &Tally, what: &str| {
+    let mut warn = |tally: &Tally, label: &str| {
         if tally.count > 0 {
             warnings.push(format!(
-                "{what}: {}; the first begins in line {}.",
+                "{label}: {}; the first is in line {}.",
                 tally.count, tally.first_line
             ));
         }
     };
     warn(malformed, "Malformed records");
-    warn(apostrophes, "Apostrophes in strings that are not doubled");
+    warn(apostrophes, "Apostrophes not doubled");
 }

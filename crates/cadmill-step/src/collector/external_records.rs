@@ -1,6 +1,6 @@
-//! Records that say which files a product is described by, and whether its shape is in this one.
+//! Handles records about shapes, documents and external sources.
 
-use super::Harvest;
+use super::SummaryCollector;
 use crate::{
     InstanceId,
     entity::EntityKind,
@@ -8,8 +8,8 @@ use crate::{
     record::{Token, parameters, reference, references, text},
 };
 
-impl Harvest {
-    /// Records of two references: what a product looks like.
+impl SummaryCollector {
+    /// Handles records that relate a shape, representation or property to another instance.
     pub(super) fn shape_record(
         &mut self,
         id: InstanceId,
@@ -47,7 +47,7 @@ impl Harvest {
         }
     }
 
-    /// Records that concern documents and other sources.
+    /// Handles records about documents and external sources.
     pub(super) fn external_record(
         &mut self,
         id: InstanceId,
@@ -64,30 +64,30 @@ impl Harvest {
             named.next().unwrap_or_default()
         };
         match kind {
-            // Where a document is no file of its own, its id is a number and its name the file.
+            // If a document is not a file itself, its id is a number and its name is the file.
             EntityKind::Document => self.external.document(id, first_of([string(1), string(0)])),
             EntityKind::DocumentFile => {
                 let file = first_of([string(0), string(1)]);
-                self.external.refer(line, file.clone());
+                self.external.add_reference(line, file.clone());
                 self.external.document(id, file);
             }
             EntityKind::ExternalIdentification => {
-                self.external.refer(line, string(0));
+                self.external.add_reference(line, string(0));
                 self.external.identification(&string(0), link(2), &links(3));
             }
             EntityKind::ExternalSource => self.external.source(id, string(0)),
             EntityKind::External => {
-                self.external.refer(line, String::new());
-                self.external.elsewhere(id, all_references(tokens));
+                self.external.add_reference(line, String::new());
+                self.external.external_item(id, all_references(tokens));
             }
             EntityKind::DefinitionReference => {
-                self.external.refer(line, String::new());
-                self.external.definition(id, link(0), string(1));
+                self.external.add_reference(line, String::new());
+                self.external.external_definition(id, link(0), string(1));
             }
             EntityKind::DocumentReference => {
                 if let Some(document) = link(0) {
-                    let to = parameters.iter().skip(1);
-                    let to = to.flat_map(|parameter| all_references(parameter));
+                    let assigned = parameters.iter().skip(1);
+                    let to = assigned.flat_map(|parameter| all_references(parameter));
                     self.external.assignment(document, to.collect());
                 }
             }
@@ -100,8 +100,8 @@ impl Harvest {
         }
     }
 
-    /// A complex instance that concerns documents or other sources: `(CHARACTERIZED_OBJECT('','')
-    /// DOCUMENT('1','pump.step','',#5) DOCUMENT_FILE())`.
+    /// Handles a complex instance about documents or external sources, such as
+    /// `(CHARACTERIZED_OBJECT('','') DOCUMENT('1','pump.step','',#5) DOCUMENT_FILE())`.
     pub(super) fn complex_external(
         &mut self,
         id: InstanceId,
@@ -109,8 +109,8 @@ impl Harvest {
         entities: &[(Vec<u8>, &[Token<'_>])],
     ) {
         let line = record.line;
-        if record.cut || entities.iter().any(|(_, tokens)| names_something(tokens)) {
-            self.external.found();
+        if record.cut || entities.iter().any(|(_, tokens)| has_nonempty_string(tokens)) {
+            self.external.mark_present();
         }
         let of = |wanted: &[u8]| {
             let found = entities.iter().find(|(name, _)| name == wanted);
@@ -133,16 +133,16 @@ impl Harvest {
             ];
             let file = names.into_iter().find(filled).unwrap_or_default();
             if has(EntityKind::DocumentFile) {
-                self.external.refer(line, file.clone());
+                self.external.add_reference(line, file.clone());
             }
             self.external.document(id, file);
         }
         if has(EntityKind::ExternalIdentification) {
             let file = string(b"IDENTIFICATION_ASSIGNMENT", 0);
             let source = reference(of(b"EXTERNAL_IDENTIFICATION_ASSIGNMENT").first());
-            let documents = of(b"APPLIED_EXTERNAL_IDENTIFICATION_ASSIGNMENT");
-            let documents = references(documents.last());
-            self.external.refer(line, file.clone());
+            let assignment = of(b"APPLIED_EXTERNAL_IDENTIFICATION_ASSIGNMENT");
+            let documents = references(assignment.last());
+            self.external.add_reference(line, file.clone());
             self.external.identification(&file, source, &documents);
         }
         if has(EntityKind::ExternalSource) {
@@ -152,14 +152,14 @@ impl Harvest {
             let all = entities
                 .iter()
                 .flat_map(|(_, tokens)| all_references(tokens));
-            self.external.refer(line, String::new());
-            self.external.elsewhere(id, all.collect());
+            self.external.add_reference(line, String::new());
+            self.external.external_item(id, all.collect());
         }
     }
 }
 
-/// Whether any string of a record that names files is not empty.
-pub(super) fn names_something(tokens: &[Token<'_>]) -> bool {
+/// Whether any string of the record is not empty.
+pub(super) fn has_nonempty_string(tokens: &[Token<'_>]) -> bool {
     let mut strings = tokens.iter().filter_map(|token| match token {
         Token::Text(raw) => Some(raw),
         _ => None,
