@@ -1,5 +1,4 @@
-//! The invariants of the model: what every scene must hold before it is written and after it was
-//! read.
+//! The invariants of a scene, checked before it is written and after it is read.
 
 use std::collections::HashSet;
 
@@ -9,18 +8,18 @@ use crate::{
     Material, MaterialIndex, MeshProblem, Overlay, Part, PartIndex, Primitive, Scene, SceneError,
 };
 
-/// How far the square of a normal's length may be from 1; `f32` rounding stays far below.
+/// The maximum deviation of a normal's squared length from 1, well above `f32` rounding errors.
 const NORMAL_TOLERANCE: f32 = 1e-3;
-/// How far the axes of a transform may be from right angles, as a cosine.
+/// The maximum cosine of the angle between two axes of a transform.
 const SHEAR_TOLERANCE: f64 = 1e-6;
 
 impl Scene {
-    /// Checks that the scene is sound: keys are unique, indices in range, numbers finite, colours
-    /// between 0 and 1, normals of length 1, every part shown, every parent before its children,
-    /// and every transform made of a translation, a rotation and a scale.
+    /// Checks that the scene is valid: keys are unique, indices are in range, numbers are finite,
+    /// colours are between 0 and 1, normals have length 1, every part has an occurrence, parents
+    /// precede their children, and transforms consist of a translation, a rotation and a scale.
     ///
     /// # Errors
-    /// The first defect that is found.
+    /// Returns the first defect that is found.
     pub fn check(&self) -> Result<(), SceneError> {
         self.check_structure()?;
         for part in &self.parts {
@@ -35,7 +34,7 @@ impl Scene {
         Ok(())
     }
 
-    /// All of [`Scene::check`] but the meshes.
+    /// Performs the checks of [`Scene::check`] that do not involve meshes.
     pub(crate) fn check_structure(&self) -> Result<(), SceneError> {
         self.materials.iter().try_for_each(check_material)?;
         let keys = self.parts.iter().map(|part| part.key.as_str());
@@ -59,7 +58,7 @@ impl Scene {
     fn check_occurrences(&self) -> Result<(), SceneError> {
         let keys = self.occurrences.iter().map(|o| o.key.as_str());
         check_unique("occurrence", keys)?;
-        let mut shown = vec![false; self.parts.len()];
+        let mut has_occurrence = vec![false; self.parts.len()];
         for (index, occurrence) in self.occurrences.iter().enumerate() {
             if occurrence.parent.is_some_and(|parent| parent.0 >= index) {
                 return Err(SceneError::Tree(occurrence.key.clone()));
@@ -68,14 +67,14 @@ impl Scene {
                 return Err(SceneError::Transform(occurrence.key.clone()));
             }
             if let Some(PartIndex(part)) = occurrence.part {
-                let shown = shown.get_mut(part);
-                *shown.ok_or_else(|| SceneError::UnknownPart(occurrence.key.clone()))? = true;
+                let has_occurrence = has_occurrence.get_mut(part);
+                *has_occurrence.ok_or_else(|| SceneError::UnknownPart(occurrence.key.clone()))? = true;
             }
             if let Some(material) = occurrence.material {
                 self.check_material_index(material, occurrence.key.as_str())?;
             }
         }
-        match shown.iter().position(|shown| !shown) {
+        match has_occurrence.iter().position(|has_occurrence| !has_occurrence) {
             Some(part) => Err(SceneError::PartNotShown(self.parts[part].key.clone())),
             None => Ok(()),
         }
@@ -93,7 +92,7 @@ impl Scene {
 }
 
 impl Overlay {
-    /// Checks that the overlay fits `scene`, and that its materials are sound.
+    /// Checks that the overlay was resolved for `scene`, and that its materials are valid.
     pub(crate) fn check(&self, scene: &Scene) -> Result<(), SceneError> {
         self.materials.iter().try_for_each(check_material)?;
         let count = scene.materials.len() + self.materials.len();
@@ -159,9 +158,9 @@ fn check_primitive(primitive: &Primitive) -> Result<(), MeshProblem> {
     if normals.len() != positions.len() || positions.len() >= u32::MAX as usize {
         return Err(MeshProblem::Counts);
     }
-    // Written so that the compiler makes wide instructions of them: no early exit.
-    let greatest = indices.iter().fold(0, |greatest, &i| i.max(greatest));
-    if greatest as usize >= positions.len() {
+    // Folds without early exit, so that the compiler can vectorise them.
+    let max = indices.iter().fold(0, |max, &i| i.max(max));
+    if max as usize >= positions.len() {
         return Err(MeshProblem::IndexOutOfRange);
     }
     let finite = |v: &[[f32; 3]]| {
@@ -182,7 +181,7 @@ fn check_primitive(primitive: &Primitive) -> Result<(), MeshProblem> {
     }
 }
 
-/// What glTF nodes and CAD kernels can express: no shear, no collapsed axis.
+/// Whether glTF nodes and CAD kernels can represent the transform: no shear, no collapsed axis.
 fn is_translation_rotation_scale(transform: &DAffine3) -> bool {
     let axes = transform.matrix3;
     let (x, y, z) = (axes.x_axis, axes.y_axis, axes.z_axis);

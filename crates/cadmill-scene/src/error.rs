@@ -1,12 +1,12 @@
-//! What can go wrong with a scene and its media.
+//! The errors of scenes and their media.
 
 use crate::{MaterialIndex, OccurrenceKey, PartKey};
 
-/// A scene, or a medium of it, cannot be used or made.
+/// The reason for which a scene is invalid, or a medium cannot be read or written.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SceneError {
-    /// Two parts or two occurrences have one key.
+    /// Two parts or two occurrences have the same key.
     #[error("two {kind}s have the key `{key}`")]
     DuplicateKey {
         /// `part` or `occurrence`.
@@ -14,17 +14,17 @@ pub enum SceneError {
         /// The key.
         key: String,
     },
-    /// A number of a material lies outside 0 to 1.
-    #[error("`{field}` of the material `{material}` must lie between 0 and 1, not {value}")]
+    /// A number of a material is outside 0 to 1.
+    #[error("`{field}` of the material `{material}` must be between 0 and 1, not {value}")]
     MaterialOutOfRange {
-        /// Its name.
+        /// The name of the material.
         material: String,
-        /// Which number.
+        /// The name of the field.
         field: &'static str,
-        /// What was found.
+        /// The value found.
         value: f32,
     },
-    /// A material index is beyond the materials.
+    /// A material index is out of range.
     #[error("`{owner}` refers to material {}, which does not exist", material.0)]
     UnknownMaterial {
         /// The key of the part or occurrence.
@@ -37,86 +37,86 @@ pub enum SceneError {
     Density {
         /// The part.
         part: PartKey,
-        /// What was found, in kg/m³.
+        /// The value found, in kg/m³.
         value: f64,
     },
-    /// The mesh of a part cannot be used.
+    /// The mesh of a part is invalid.
     #[error("primitive {primitive} of the part `{part}` {problem}")]
     Mesh {
         /// The part.
         part: PartKey,
-        /// Which of its primitives.
+        /// The index of the primitive.
         primitive: usize,
-        /// What is wrong with it.
+        /// The defect of the primitive.
         problem: MeshProblem,
     },
-    /// No occurrence shows this part.
-    #[error("no occurrence shows the part `{0}`")]
+    /// A part has no occurrence.
+    #[error("the part `{0}` has no occurrence")]
     PartNotShown(PartKey),
-    /// An occurrence shows a part that does not exist.
-    #[error("the occurrence `{0}` shows a part that does not exist")]
+    /// An occurrence refers to a part that does not exist.
+    #[error("the occurrence `{0}` refers to a part that does not exist")]
     UnknownPart(OccurrenceKey),
-    /// An occurrence does not come after its parent.
+    /// An occurrence precedes its parent.
     #[error("the occurrence `{0}` does not come after its parent")]
     Tree(OccurrenceKey),
-    /// A transform is not made of a translation, a rotation and a scale that are finite.
-    #[error("the transform of the occurrence `{0}` is not a translation, rotation and scale")]
+    /// A transform does not consist of a finite translation, rotation and scale.
+    #[error("the transform of the occurrence `{0}` does not consist of a translation, rotation and scale")]
     Transform(OccurrenceKey),
-    /// An overlay belongs to another scene.
-    #[error("the overlay was resolved on another scene")]
+    /// An overlay was resolved for another scene.
+    #[error("the overlay was resolved for another scene")]
     ForeignOverlay,
-    /// The medium is larger than its format can hold.
-    #[error("the scene takes {bytes} bytes, and a GLB holds at most 4294967295")]
+    /// The medium exceeds the maximum size of its format.
+    #[error("the scene needs {bytes} bytes, but a GLB holds at most 4294967295")]
     TooLarge {
-        /// What it would take.
+        /// The size needed, in bytes.
         bytes: u64,
     },
-    /// The bytes are no GLB.
+    /// The input is not a GLB.
     #[error("this is not a GLB: {0}")]
     NotGlb(&'static str),
-    /// A GLB, but not a canonical scene.
-    #[error("this GLB is not a canonical scene of Cadmill: {0}")]
+    /// The input is a GLB, but not a canonical scene.
+    #[error("this GLB is not a canonical Cadmill scene: {0}")]
     NotCanonical(&'static str),
-    /// The JSON chunk cannot be read.
+    /// The JSON chunk cannot be parsed.
     #[error("the JSON chunk of the GLB cannot be read")]
     Json(#[source] serde_json::Error),
-    /// The GLB contradicts itself.
+    /// The GLB is inconsistent.
     #[error("the GLB is damaged: {0}")]
     Damaged(String),
     /// The meshes cannot be compressed.
     #[error("the meshes cannot be compressed")]
     Compress(#[source] meshopt::Error),
-    /// A picture cannot be of this size.
-    #[error("a picture has from 1 to {greatest} pixels along each edge, not {0}", greatest = crate::thumbnail::MAX_SIZE)]
+    /// The picture size is not supported.
+    #[error("the picture size must be from 1 to {max} pixels, not {0}", max = crate::thumbnail::MAX_SIZE)]
     PictureSize(u32),
     /// The picture cannot be encoded.
     #[error("the picture cannot be encoded")]
     Png(#[source] png::EncodingError),
-    /// The bytes could not be written.
+    /// The output cannot be written.
     #[error("the scene cannot be written")]
     Write(#[source] std::io::Error),
 }
 
-/// What is wrong with a primitive.
+/// A defect of a primitive.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum MeshProblem {
-    /// It has no triangle.
-    #[error("has no triangle")]
+    /// It has no triangles.
+    #[error("has no triangles")]
     Empty,
-    /// The number of indices is no multiple of three.
+    /// The number of indices is not a multiple of three.
     #[error("has a number of indices that is not a multiple of 3")]
     NotTriangles,
-    /// An index is beyond the positions.
-    #[error("has an index beyond its positions")]
+    /// An index is out of range.
+    #[error("has an index that is out of range")]
     IndexOutOfRange,
-    /// There are not as many normals as positions, or more than indices can tell apart.
+    /// The numbers of normals and positions differ, or exceed the range of the indices.
     #[error("does not have as many normals as positions")]
     Counts,
-    /// A coordinate is infinite or not a number.
+    /// A coordinate is not finite.
     #[error("has a coordinate that is not finite")]
     NotFinite,
-    /// A normal is not of length one.
+    /// A normal does not have length 1.
     #[error("has a normal that is not of length 1")]
     NormalNotUnit,
 }

@@ -1,4 +1,5 @@
-//! Which material each part and occurrence gets: manual override → part material → STEP colour.
+//! Determines the material of each part and occurrence: manual override → part material → STEP
+//! colour.
 
 mod sources;
 
@@ -9,71 +10,73 @@ use cadmill_domain::{MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, Speci
 pub use self::sources::{MaterialSource, MaterialSources};
 use crate::{Material, MaterialIndex, OccurrenceIndex, PartIndex, Scene};
 
-/// The materials that maps give to a scene, on top of its own.
+/// The materials that maps assign to a scene, in addition to its own.
 ///
-/// A material index counts the scene's own materials first, then those of the overlay.
+/// Material indices count the materials of the scene first, then those of the overlay.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Overlay {
-    /// Added materials.
+    /// The additional materials.
     pub materials: Vec<Material>,
-    /// One per part: the material of its whole mesh, in every occurrence that has none of its own.
+    /// For each part, the material of its whole mesh, unless an occurrence has its own.
     pub parts: Vec<Option<MaterialIndex>>,
-    /// One per occurrence: the material it alone has.
+    /// For each occurrence, its own material.
     pub occurrences: Vec<Option<MaterialIndex>>,
-    /// Keys that name nothing in this scene, in their order, each once.
+    /// Keys that match nothing in this scene, sorted and without duplicates.
     pub unmatched: Vec<MaterialKey>,
 }
 
 impl Overlay {
-    /// No map says anything: every colour is the STEP file's.
+    /// An overlay without materials: all colours are those of the STEP file.
     #[must_use]
     pub fn none(scene: &Scene) -> Self {
         Self::resolve(scene, &MaterialMaps::default())
     }
 
-    /// Resolves `maps` on `scene`.
+    /// Resolves `maps` for `scene`.
     ///
-    /// A key that begins with `/` is for the occurrences that it names and everything below them,
-    /// up to the next that another such key names as specifically. Any other is for the parts whose
-    /// key or name it is. Among keys for one thing the exact one wins, then the glob with most
-    /// literal characters, then the one for a part's key, then the first in the order of their text.
-    /// An occurrence's key wins over its part's, unless it is a glob and the part's is exact. A manual override, of whatever kind, wins over every
-    /// part material.
+    /// - A key that begins with `/` applies to the occurrences it matches and their descendants, up to
+    /// descendants matched by an equally or more specific key. Other keys apply to the parts whose
+    /// key or name they match.
+    /// - Among keys for the same item, an exact key has priority, then the glob with the most literal
+    ///   characters, then a match of the part's key over one of its name, then text order.
+    /// - A key for an occurrence has priority over one for its part, unless it is a glob and the other
+    ///   is exact.
+    /// - Manual overrides always have priority over part materials.
     #[must_use]
     pub fn resolve(scene: &Scene, maps: &MaterialMaps) -> Self {
-        let mut manual = Rules::of(&maps.manual_overrides);
-        let mut catalogue = Rules::of(&maps.part_materials);
-        // The stronger map first.
-        let choices = [manual.choose(scene), catalogue.choose(scene)];
+        let mut manual_rules = Rules::of(&maps.manual_overrides);
+        let mut part_rules = Rules::of(&maps.part_materials);
+        // In order of priority.
+        let choices = [manual_rules.choose(scene), part_rules.choose(scene)];
 
         let mut overlay = Self::default();
-        let [strong, weak] = &choices;
-        for (strong, weak) in strong.parts.iter().zip(&weak.parts) {
-            let material = strong
-                .or(*weak)
+        let [manual, part_materials] = &choices;
+        for (manual, part_material) in manual.parts.iter().zip(&part_materials.parts) {
+            let material = manual
+                .or(*part_material)
                 .map(|choice| overlay.add(scene, choice.spec));
             overlay.parts.push(material);
         }
         for (index, occurrence) in scene.occurrences.iter().enumerate() {
             let own = occurrence.part.and_then(|part| {
-                let verdict = choices
+                let choice = choices
                     .iter()
-                    .find_map(|choices| choices.judge(index, part))?;
-                let Verdict::Own(own) = verdict else {
+                    .find_map(|choices| choices.choice_for(index, part))?;
+                let OccurrenceChoice::Own(own) = choice else {
                     return None;
                 };
                 let material = overlay.add(scene, own.spec);
-                // What the part has anyway needs no variant of its own.
+                // An occurrence with the same material as its part needs no entry.
                 (overlay.parts[part.0] != Some(material)).then_some(material)
             });
             overlay.occurrences.push(own);
         }
-        let unmatched: BTreeSet<_> = manual.unmatched().chain(catalogue.unmatched()).collect();
+        let unmatched: BTreeSet<_> = manual_rules.unmatched().chain(part_rules.unmatched()).collect();
         overlay.unmatched = unmatched.into_iter().collect();
         overlay
     }
 
-    /// The material that `occurrence` has instead of those of its part, if any.
+    /// Returns the material of `occurrence` if it replaces those of the part.
     #[must_use]
     pub fn occurrence_material(
         &self,
@@ -86,7 +89,7 @@ impl Overlay {
         self.occurrences[occurrence.0].or(from_file)
     }
 
-    /// The material of the primitive at `primitive` of `part`, where no occurrence has its own.
+    /// Returns the material of a primitive of `part` for occurrences without their own material.
     #[must_use]
     pub fn primitive_material(
         &self,
@@ -97,7 +100,7 @@ impl Overlay {
         self.parts[part.0].unwrap_or(scene.parts[part.0].primitives[primitive].material)
     }
 
-    /// The material at `index`, the scene's own first.
+    /// Returns the material at `index`, counting the materials of the scene first.
     #[must_use]
     pub fn material<'a>(&'a self, scene: &'a Scene, index: MaterialIndex) -> &'a Material {
         scene
@@ -118,7 +121,7 @@ impl Overlay {
     }
 }
 
-/// The entry of a map that is for something, and how specifically its key says so.
+/// An entry of a map that matches an item, and the specificity of the match.
 #[derive(Clone, Copy)]
 struct Choice<'a> {
     specificity: Specificity,
@@ -126,34 +129,34 @@ struct Choice<'a> {
     spec: &'a MaterialSpec,
 }
 
-/// What one map chooses for each part and occurrence.
+/// The entries that one map chooses for each part and occurrence.
 struct Choices<'a> {
     parts: Vec<Option<Choice<'a>>>,
     occurrences: Vec<Option<Choice<'a>>>,
 }
 
 impl<'a> Choices<'a> {
-    /// What this map says of the occurrence of `part`, if anything.
-    fn judge(&self, occurrence: usize, part: PartIndex) -> Option<Verdict<'a>> {
+    /// Returns what this map assigns to the occurrence of `part`, if anything.
+    fn choice_for(&self, occurrence: usize, part: PartIndex) -> Option<OccurrenceChoice<'a>> {
         use Specificity::{Exact, Glob};
         let (own, of_part) = (self.occurrences[occurrence], self.parts[part.0]);
         let specificity = |choice: Option<Choice<'_>>| choice.map(|choice| choice.specificity);
         match (specificity(own), specificity(of_part)) {
-            (Some(Glob { .. }), Some(Exact)) | (None, Some(_)) => Some(Verdict::AsPart),
-            _ => own.map(Verdict::Own),
+            (Some(Glob { .. }), Some(Exact)) | (None, Some(_)) => Some(OccurrenceChoice::AsPart),
+            _ => own.map(OccurrenceChoice::Own),
         }
     }
 }
 
-/// What a map says of an occurrence.
-enum Verdict<'a> {
-    /// It alone has this material.
+/// What a map assigns to an occurrence.
+enum OccurrenceChoice<'a> {
+    /// Its own material.
     Own(Choice<'a>),
-    /// It has what the map gives to its part.
+    /// The material of its part.
     AsPart,
 }
 
-/// One map, with its globs apart: exact keys are looked up, only globs are tried one by one.
+/// A map with its globs listed separately: exact keys are looked up, only globs are tried in turn.
 struct Rules<'a> {
     map: &'a MaterialMap,
     part_globs: Vec<&'a MaterialKey>,
@@ -203,7 +206,7 @@ impl<'a> Rules<'a> {
     }
 }
 
-/// The entry whose key names one of `names` most specifically; adds every key that names one to
+/// Returns the entry whose key matches one of `names` most specifically. Adds all matching keys to
 /// `used`.
 fn most_specific<'a>(
     map: &'a MaterialMap,
@@ -221,7 +224,7 @@ fn most_specific<'a>(
                 continue;
             };
             used.insert(key);
-            // The key of a part is tried before its name, so among equals it wins.
+            // The key of a part is tried before its name, so it is preferred among equals.
             if best.is_none_or(|(other, _)| specificity > other) {
                 best = Some((specificity, key));
             }

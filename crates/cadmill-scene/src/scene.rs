@@ -1,4 +1,4 @@
-//! The model: what a canonical scene consists of.
+//! The scene model.
 
 use std::fmt;
 
@@ -6,25 +6,25 @@ use cadmill_domain::{ContentHash, RecipeFingerprint};
 use glam::DAffine3;
 use serde::{Deserialize, Serialize};
 
-/// A whole CAD file as a scene. Metres; the axes of the file, +Z up.
+/// The scene of a CAD file, in metres and with the axes of the file (+Z up).
 #[derive(Debug, Clone, PartialEq)]
 pub struct Scene {
-    /// Where it comes from.
+    /// The origin of the scene.
     pub provenance: Provenance,
-    /// The distinct parts, each shown by one or more occurrences.
+    /// The distinct parts, each with at least one occurrence.
     pub parts: Vec<Part>,
     /// The materials that primitives and occurrences refer to.
     pub materials: Vec<Material>,
-    /// The tree, every parent before its children.
+    /// The occurrence tree; parents precede their children.
     pub occurrences: Vec<Occurrence>,
 }
 
-/// What a scene was made of, and by what. Same provenance, same bytes.
+/// The input and settings from which a scene was made. Equal provenance means equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provenance {
     /// SHA-256 of the STEP file.
     pub source_hash: ContentHash,
-    /// The recipe by which it was meshed: after a coarser retry, that of the retry.
+    /// The recipe of the mesh; after a coarser retry, the recipe of the retry.
     pub recipe: RecipeFingerprint,
     /// Name and version of the converter and its kernel.
     pub converter: String,
@@ -39,15 +39,15 @@ macro_rules! index {
 }
 
 index! {
-    /// Position of a part in [`Scene::parts`].
+    /// The index of a part in [`Scene::parts`].
     PartIndex
 }
 index! {
-    /// Position of a material in [`Scene::materials`].
+    /// The index of a material in [`Scene::materials`].
     MaterialIndex
 }
 index! {
-    /// Position of an occurrence in [`Scene::occurrences`].
+    /// The index of an occurrence in [`Scene::occurrences`].
     OccurrenceIndex
 }
 
@@ -59,12 +59,12 @@ macro_rules! key {
         pub struct $name(String);
 
         impl $name {
-            /// A key from its text.
+            /// Creates a key.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
 
-            /// The text of the key.
+            /// Returns the key as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -80,37 +80,37 @@ macro_rules! key {
 }
 
 key! {
-    /// Names a distinct part across revisions of a file: the id of its product; bodies of one
-    /// product that have the same name are told apart by `~2`, `~3` in the order of the file.
+    /// Identifies a distinct part across revisions of a file. It is the id of the product; bodies
+    /// of one product with the same name are distinguished by `~2`, `~3` in file order.
     PartKey
 }
 key! {
-    /// Names an occurrence across revisions of a file: the path of designators from the root,
-    /// each after a `/`.
+    /// Identifies an occurrence across revisions of a file: the path of designators from the root,
+    /// each preceded by `/`.
     OccurrenceKey
 }
 
-/// A distinct part and its mesh, in its own axes.
+/// A distinct part and its mesh, in the axes of the part.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Part {
     /// Its stable key, unique in the scene.
     pub key: PartKey,
-    /// The name of its product, as the file has it.
+    /// The name of its product in the file.
     pub name: String,
-    /// What it is made of, if the file says so.
+    /// The engineering material, if the file states one.
     pub physical: Option<PhysicalMaterial>,
-    /// The names of the layers it lies on.
+    /// The names of its layers.
     pub layers: Vec<String>,
     /// The mesh, one primitive per material; empty if no face could be meshed.
     pub primitives: Vec<Primitive>,
 }
 
-/// An engineering material.
+/// An engineering material, such as steel.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PhysicalMaterial {
     /// Its name, for example `Steel`.
     pub name: String,
-    /// Its density, in kg/m³, if given.
+    /// Its density in kg/m³, if the file states it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub density_kg_m3: Option<f64>,
 }
@@ -120,47 +120,47 @@ pub struct PhysicalMaterial {
 pub struct Primitive {
     /// Its material.
     pub material: MaterialIndex,
-    /// Corners, in metres.
+    /// Vertex positions in metres.
     pub positions: Vec<[f32; 3]>,
-    /// Unit normals of the exact surface, as many as positions.
+    /// Unit normals of the exact surface, one per position.
     pub normals: Vec<[f32; 3]>,
-    /// Three per triangle, each below `positions.len()`.
+    /// Three indices per triangle, each less than `positions.len()`.
     pub indices: Vec<u32>,
 }
 
-/// How a surface looks, by the metallic-roughness model.
+/// The appearance of a surface in the metallic-roughness model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Material {
     /// Its name.
     pub name: String,
-    /// Red, green, blue in linear light and opacity, each 0 to 1.
+    /// Linear red, green and blue, and opacity, each from 0 to 1.
     pub base_color: [f32; 4],
     /// From 0 (paint, plastic) to 1 (bare metal).
     pub metallic: f32,
-    /// From 0 (a mirror) to 1 (chalk).
+    /// From 0 (mirror) to 1 (chalk).
     pub roughness: f32,
 }
 
-/// One place in the tree: a group of others, a part, or (rarely) both.
+/// A node of the occurrence tree: an assembly, a part, or (rarely) both.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Occurrence {
-    /// The occurrence above, or none for a root.
+    /// The parent, or `None` for a root.
     pub parent: Option<OccurrenceIndex>,
     /// Its stable key, unique in the scene.
     pub key: OccurrenceKey,
-    /// The name of the product that it is an occurrence of.
+    /// The name of its product.
     pub name: String,
-    /// The id of that product.
+    /// The id of its product.
     pub product_id: String,
-    /// Its own designator or name within its parent, if the file gives one.
+    /// Its designator or name within the parent, if the file states one.
     pub designator: Option<String>,
-    /// From its own axes to those of its parent; a translation in metres. A mirrored occurrence has
-    /// a negative determinant.
+    /// The transform to the axes of the parent, with the translation in metres. Mirrored
+    /// occurrences have a negative determinant.
     pub transform: DAffine3,
-    /// The part that it shows.
+    /// The part, if the occurrence has one.
     pub part: Option<PartIndex>,
-    /// A colour that the file gives to this occurrence alone, instead of those of its part.
+    /// A colour that the file assigns to this occurrence only; it replaces those of the part.
     pub material: Option<MaterialIndex>,
-    /// The names of the layers it lies on.
+    /// The names of its layers.
     pub layers: Vec<String>,
 }

@@ -1,28 +1,28 @@
-//! Makes the mesh that a kernel gives fit to be kept.
+//! Cleans up meshes of a kernel.
 
 use glam::Vec3;
 
 use crate::Primitive;
 
 impl Primitive {
-    /// Drops triangles with two corners in one place, drops positions that no triangle uses, and
-    /// makes every normal one of length 1: where the surface gave none, the mean of the triangles
-    /// around it. May leave a primitive without triangles, which a part must not keep.
+    /// Removes degenerate triangles and unused positions, and normalises all normals. Missing
+    /// normals are computed from the adjacent triangles. May leave a primitive without triangles,
+    /// which must then be removed from its part.
     ///
-    /// Indices beyond the positions, and a number of normals other than that of the positions, are
-    /// left as they are; [`Scene::check`](crate::Scene::check) reports them.
+    /// Invalid indices and a wrong number of normals are left unchanged;
+    /// [`Scene::check`](crate::Scene::check) reports them.
     pub fn tidy(&mut self) {
         let count = self.positions.len();
         let in_range = self.indices.iter().all(|&index| (index as usize) < count);
         if !in_range || self.normals.len() != count || !self.indices.len().is_multiple_of(3) {
             return;
         }
-        self.drop_collapsed();
-        self.drop_unused();
-        self.straighten_normals();
+        self.remove_degenerate();
+        self.remove_unused();
+        self.normalise_normals();
     }
 
-    fn drop_collapsed(&mut self) {
+    fn remove_degenerate(&mut self) {
         let positions = &self.positions;
         let mut kept = 0;
         for triangle in 0..self.indices.len() / 3 {
@@ -36,7 +36,7 @@ impl Primitive {
         self.indices.truncate(kept);
     }
 
-    fn drop_unused(&mut self) {
+    fn remove_unused(&mut self) {
         const UNUSED: u32 = u32::MAX;
         let mut renumbered = vec![UNUSED; self.positions.len()];
         for &index in &self.indices {
@@ -58,7 +58,7 @@ impl Primitive {
         }
     }
 
-    fn straighten_normals(&mut self) {
+    fn normalise_normals(&mut self) {
         let mut missing = Vec::new();
         for (index, normal) in self.normals.iter_mut().enumerate() {
             match Vec3::from_array(*normal).try_normalize() {
@@ -73,7 +73,7 @@ impl Primitive {
         for triangle in self.indices.chunks_exact(3) {
             let corners = [triangle[0], triangle[1], triangle[2]].map(|index| index as usize);
             let [a, b, c] = corners.map(|corner| Vec3::from_array(self.positions[corner]));
-            // The cross product is weighted by the triangle's area.
+            // The length of the cross product weights the normal by the area of the triangle.
             let normal = (b - a).cross(c - a);
             for corner in corners {
                 sums[corner] += normal;
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn collapsed_triangles_and_unused_positions_go() {
+    fn degenerate_triangles_and_unused_positions_are_removed() {
         let mut primitive = square([[0.0, 0.0, 1.0]; 5], &[1, 1, 2, 1, 2, 3, 3, 4, 3, 1, 3, 4]);
         primitive.tidy();
         assert_eq!(primitive.indices, [0, 1, 2, 0, 2, 3]);
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn normals_become_units_and_missing_ones_come_from_the_triangles() {
+    fn normals_are_normalised_and_missing_ones_computed() {
         let normals = [
             [7.0; 3],
             [0.0, 0.0, 2.0],
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_broken_is_left_for_the_check() {
+    fn invalid_meshes_are_left_unchanged() {
         let mut primitive = square([[0.0; 3]; 5], &[1, 2, 30]);
         let before = primitive.clone();
         primitive.tidy();

@@ -1,4 +1,4 @@
-//! The canonical GLB: plain glTF 2.0 that any viewer reads, and that restores the whole scene.
+//! The canonical GLB: glTF 2.0 without extensions, from which the whole scene can be restored.
 
 mod outline;
 mod read;
@@ -10,5 +10,5 @@ pub use read::read;
 pub use recolor::{Overlaid, overlay};
 pub use write::{write, write_to};
 
-// The BIN chunk is little-endian; arrays are copied to and from it as they lie in memory.
+// The BIN chunk is little-endian, and arrays are copied to and from it without conversion.
 const _: () = assert!(cfg!(target_endian = "little"));

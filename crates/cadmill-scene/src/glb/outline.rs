@@ -1,4 +1,4 @@
-//! The canonical scene without its meshes, of the JSON chunk alone.
+//! Reads the structure of a canonical scene from the JSON chunk alone.
 
 use std::ops::Range;
 
@@ -8,23 +8,23 @@ use crate::{
     gltf::container::{json_length, parse_document},
 };
 
-/// How many bytes at the beginning of a GLB say where its JSON chunk lies.
+/// The number of leading bytes of a GLB that [`json_range`] needs.
 pub const HEAD_BYTES: usize = 20;
 
-/// Where the JSON chunk of a GLB lies that begins with `head`.
+/// Returns the byte range of the JSON chunk in a GLB that begins with `head`.
 ///
 /// # Errors
-/// If that is not the beginning of a GLB.
+/// If `head` is not the beginning of a GLB.
 pub fn json_range(head: &[u8; HEAD_BYTES]) -> Result<Range<u64>, SceneError> {
     let start = HEAD_BYTES as u64;
     Ok(start..start + u64::from(json_length(head)?))
 }
 
-/// Reads the scene of a canonical GLB from its JSON chunk: parts, materials and occurrences; the
-/// primitives have their materials, but no triangles.
+/// Reads a canonical scene without its meshes from the JSON chunk of its GLB: parts, materials and
+/// occurrences. Primitives have their material, but no triangles.
 ///
 /// # Errors
-/// If this is not the JSON chunk of a canonical scene, or damaged.
+/// If this is not the JSON chunk of a canonical scene, or is damaged.
 pub fn outline(json: &[u8]) -> Result<Scene, SceneError> {
     let document = parse_document(json)?;
     let scene = Skeleton::of(&document)?.scene;
@@ -32,7 +32,7 @@ pub fn outline(json: &[u8]) -> Result<Scene, SceneError> {
     Ok(scene)
 }
 
-/// Nothing refers to what is not there; the rest of the checks need meshes.
+/// Checks that all indices are in range. [`Scene::check`] would require the meshes.
 fn check_indices(scene: &Scene) -> Result<(), SceneError> {
     let parts = scene.parts.iter().flat_map(|part| {
         let materials = part.primitives.iter().map(|primitive| primitive.material);
@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_canonical_scene_is_refused() {
+    fn other_documents_are_refused() {
         assert!(matches!(
             json_range(&[0; HEAD_BYTES]),
             Err(SceneError::NotGlb(_))

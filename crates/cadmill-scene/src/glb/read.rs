@@ -1,4 +1,4 @@
-//! A canonical GLB to the scene it was written of, everything checked.
+//! Reads and checks the scene of a canonical GLB.
 
 use std::collections::BTreeMap;
 
@@ -18,11 +18,11 @@ use crate::{
     },
 };
 
-/// Reads the scene of a canonical GLB, with the materials of its STEP file: those of an overlay
-/// are not part of it.
+/// Reads the scene of a canonical GLB with the materials of the STEP file. Materials of an overlay
+/// are ignored.
 ///
 /// # Errors
-/// If this is no GLB, not a canonical scene, or damaged in any way.
+/// If this is not a GLB, not a canonical scene, or damaged.
 pub fn read(glb: &[u8]) -> Result<Scene, SceneError> {
     let Chunks { json, bin } = parse(glb)?;
     let document = parse_document(json)?;
@@ -39,10 +39,10 @@ pub fn read(glb: &[u8]) -> Result<Scene, SceneError> {
     Ok(scene)
 }
 
-/// A scene without the contents of its meshes.
+/// A scene without its mesh data.
 #[derive(Debug)]
 pub(crate) struct Skeleton {
-    /// Its primitives have materials, but neither positions, normals nor indices.
+    /// The scene, whose primitives have materials but no positions, normals or indices.
     pub scene: Scene,
     /// The accessors of each primitive of each part.
     pub parts: Vec<Vec<PrimitiveAccessors>>,
@@ -52,10 +52,10 @@ impl Skeleton {
     pub(crate) fn of(document: &Document) -> Result<Self, SceneError> {
         let info = &document.asset.extras.cadmill;
         if info.format != FORMAT {
-            return Err(SceneError::NotCanonical("its format is of another version"));
+            return Err(SceneError::NotCanonical("its format version is not supported"));
         }
         if !document.extensions_required.is_empty() {
-            return Err(SceneError::NotCanonical("it is a compressed copy of one"));
+            return Err(SceneError::NotCanonical("it is a compressed copy"));
         }
         let parents = parents(document)?;
         let mut found = BTreeMap::new();
@@ -78,7 +78,7 @@ impl Skeleton {
         };
         for (position, (index, (info, primitives))) in found.into_iter().enumerate() {
             if index != position {
-                return Err(damaged("the parts are not numbered without gaps"));
+                return Err(damaged("the part numbers have gaps"));
             }
             scene.parts.push(part(info, primitives));
             parts.push(primitives.iter().map(accessors).collect());
@@ -89,7 +89,7 @@ impl Skeleton {
 
 type FoundParts<'a> = BTreeMap<usize, (&'a PartInfo, &'a [GltfPrimitive])>;
 
-/// Every part: those with a mesh from the meshes, the others from the nodes.
+/// Collects all parts: those with a mesh from the meshes, the others from the nodes.
 fn collect_parts<'a>(document: &'a Document, found: &mut FoundParts<'a>) -> Result<(), SceneError> {
     let meshes = document
         .meshes
@@ -109,7 +109,7 @@ fn collect_parts<'a>(document: &'a Document, found: &mut FoundParts<'a>) -> Resu
                 .eq(primitives.iter().map(accessors))
         {
             return Err(damaged(
-                "two meshes of one part differ in more than materials",
+                "two meshes of one part differ in more than their materials",
             ));
         }
     }
@@ -181,12 +181,13 @@ fn shown_part(
     };
     let shown = mesh.or(info.meshless.as_ref());
     if shown.map(|part| &part.part) != info.part.as_ref() {
-        return Err(damaged("a node and its mesh disagree about the part"));
+        return Err(damaged("a node and its mesh belong to different parts"));
     }
     Ok(shown.map(|part| PartIndex(part.index)))
 }
 
-/// The parent of each node but the root; every node comes after its parent, which rules out cycles.
+/// Returns the parent of each node except the root. Parents must precede their children, which also
+/// rules out cycles.
 fn parents(document: &Document) -> Result<Vec<Option<OccurrenceIndex>>, SceneError> {
     let root = document.nodes.first();
     let sound = document.scene == 0
@@ -194,7 +195,7 @@ fn parents(document: &Document) -> Result<Vec<Option<OccurrenceIndex>>, SceneErr
         && root.is_some_and(|root| root.rotation == Some(Z_UP_TO_Y_UP) && root.extras.is_none());
     if !sound {
         return Err(SceneError::NotCanonical(
-            "it has no root that turns the axes",
+            "its root node does not convert the axes",
         ));
     }
     let mut parents: Vec<Option<usize>> = vec![None; document.nodes.len()];
@@ -203,7 +204,7 @@ fn parents(document: &Document) -> Result<Vec<Option<OccurrenceIndex>>, SceneErr
             let slot = parents.get_mut(child).filter(|_| child > parent);
             match slot {
                 Some(slot @ None) => *slot = Some(parent),
-                _ => return Err(damaged("the nodes are not a tree with parents first")),
+                _ => return Err(damaged("the nodes are not a tree in which parents precede children")),
             }
         }
     }
@@ -216,12 +217,12 @@ fn parents(document: &Document) -> Result<Vec<Option<OccurrenceIndex>>, SceneErr
         .collect()
 }
 
-/// Hands out the arrays in the BIN chunk.
+/// Reads the arrays in the BIN chunk.
 struct Bytes<'a> {
     document: &'a Document,
     bin: &'a [u8],
-    /// How many bytes may still be handed out. No byte belongs to two arrays, so more than the
-    /// chunk holds means that a small file tries to become a large scene.
+    /// The number of bytes that may still be read. Arrays do not overlap, so reading more than the
+    /// chunk holds means that a small file claims to be a large scene.
     left: usize,
 }
 
@@ -233,7 +234,7 @@ impl<'a> Bytes<'a> {
             _ => return Err(SceneError::NotCanonical("it has more than one buffer")),
         };
         if declared > bin.len() || bin.len() - declared >= 4 {
-            return Err(damaged("the buffer is not as long as the BIN chunk"));
+            return Err(damaged("the buffer and the BIN chunk differ in length"));
         }
         Ok(Self {
             document,
@@ -245,7 +246,7 @@ impl<'a> Bytes<'a> {
     fn vectors(&mut self, accessor: usize) -> Result<Vec<[f32; 3]>, SceneError> {
         let accessor = self.accessor(accessor, Shape::Vec3)?;
         if accessor.component_type != FLOAT {
-            return Err(damaged("a vertex array is not of floats"));
+            return Err(damaged("a vertex array does not consist of floats"));
         }
         self.array(accessor)
     }
@@ -255,10 +256,10 @@ impl<'a> Bytes<'a> {
         match accessor.component_type {
             UNSIGNED_INT => self.array(accessor),
             UNSIGNED_SHORT => {
-                let narrow: Vec<u16> = self.array(accessor)?;
-                Ok(narrow.into_iter().map(u32::from).collect())
+                let short: Vec<u16> = self.array(accessor)?;
+                Ok(short.into_iter().map(u32::from).collect())
             }
-            _ => Err(damaged("indices are neither of 16 nor of 32 bits")),
+            _ => Err(damaged("indices have neither 16 nor 32 bits")),
         }
     }
 
@@ -273,7 +274,7 @@ impl<'a> Bytes<'a> {
     fn array<T: Pod>(&mut self, accessor: &Accessor) -> Result<Vec<T>, SceneError> {
         let bytes = self
             .slice(accessor, size_of::<T>())
-            .ok_or_else(|| damaged("an array lies outside the BIN chunk"))?;
+            .ok_or_else(|| damaged("an array is outside the BIN chunk"))?;
         self.left = self
             .left
             .checked_sub(bytes.len())
@@ -296,6 +297,6 @@ impl<'a> Bytes<'a> {
     }
 }
 
-fn damaged(what: &str) -> SceneError {
-    SceneError::Damaged(what.to_owned())
+fn damaged(problem: &str) -> SceneError {
+    SceneError::Damaged(problem.to_owned())
 }

@@ -1,4 +1,4 @@
-//! New materials for a canonical GLB: only its JSON chunk is made anew.
+//! Replaces the materials of a canonical GLB by rewriting its JSON chunk.
 
 use cadmill_domain::{MaterialKey, MaterialMaps};
 
@@ -6,7 +6,7 @@ use crate::{
     Overlay, SceneError,
     glb::read::Skeleton,
     gltf::{
-        assemble::dress,
+        assemble::assign_materials,
         container::{Chunks, parse, parse_document, write_head},
     },
 };
@@ -14,19 +14,19 @@ use crate::{
 /// A GLB with the materials of an overlay.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Overlaid {
-    /// The GLB; its BIN chunk is that of the input, byte for byte.
+    /// The GLB. Its BIN chunk is identical to that of the input.
     pub glb: Vec<u8>,
-    /// Keys that name nothing in this scene.
+    /// Keys that match nothing in the scene.
     pub unmatched: Vec<MaterialKey>,
 }
 
-/// Gives a canonical GLB, overlaid before or not, the materials of `maps`.
+/// Applies `maps` to a canonical GLB, with or without an earlier overlay.
 ///
-/// The result is what writing the scene with this overlay would give. What an earlier overlay did
-/// is forgotten, so empty maps restore the canonical bytes.
+/// The result is the same as that of writing the scene with this overlay. Earlier overlays have no
+/// effect, so empty maps restore the canonical bytes.
 ///
 /// # Errors
-/// If this is not a canonical GLB, or a number of a material lies outside 0 to 1.
+/// If this is not a canonical GLB, or a number of a material is outside 0 to 1.
 pub fn overlay(glb: &[u8], maps: &MaterialMaps) -> Result<Overlaid, SceneError> {
     let Chunks { json, bin } = parse(glb)?;
     let mut document = parse_document(json)?;
@@ -34,7 +34,7 @@ pub fn overlay(glb: &[u8], maps: &MaterialMaps) -> Result<Overlaid, SceneError> 
     scene.check_structure()?;
     let overlay = Overlay::resolve(&scene, maps);
     overlay.check(&scene)?;
-    dress(&mut document, &scene, &overlay, &parts);
+    assign_materials(&mut document, &scene, &overlay, &parts);
     let mut overlaid = Vec::with_capacity(bin.len() + 2 * json.len());
     write_head(&document, bin.len() as u64, &mut overlaid)?;
     overlaid.extend_from_slice(bin);

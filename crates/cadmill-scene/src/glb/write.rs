@@ -1,5 +1,5 @@
-//! A scene to a canonical GLB. Each part has one view of vertices and one of indices, in the order
-//! of the parts, so the bytes of a part lie together.
+//! Writes a scene as a canonical GLB. Each part has one buffer view for vertices and one for
+//! indices, in the order of the parts, so the data of a part is contiguous.
 
 use std::io::Write;
 
@@ -17,11 +17,11 @@ use crate::{
 
 const VERTEX_BYTES: usize = size_of::<[f32; 3]>();
 
-/// Writes `scene`, with the materials of `overlay`, as a canonical GLB.
+/// Writes `scene` with the materials of `overlay` as a canonical GLB.
 ///
 /// # Errors
-/// If the scene is not sound, the overlay is not of this scene, or the result would not fit into
-/// the 4 GiB of a GLB.
+/// If the scene is invalid, the overlay was resolved for another scene, or the result exceeds the 4
+/// GiB limit of GLB.
 pub fn write(scene: &Scene, overlay: &Overlay) -> Result<Vec<u8>, SceneError> {
     let (document, bin_length) = prepare(scene, overlay)?;
     let mut glb = Vec::new();
@@ -31,11 +31,11 @@ pub fn write(scene: &Scene, overlay: &Overlay) -> Result<Vec<u8>, SceneError> {
     Ok(glb)
 }
 
-/// As [`write()`], to a file or anything else, without holding the bytes of the meshes twice. Writes
-/// in large pieces of the meshes' own memory, so `out` needs a buffer only for many small parts.
+/// Like [`write()`], but writes to `out` without a second copy of the mesh data. Mesh data is
+/// written in large slices, so `out` needs a buffer only if there are many small parts.
 ///
 /// # Errors
-/// Those of [`write()`], and those of `out`.
+/// Those of [`write()`], and errors of `out`.
 pub fn write_to(scene: &Scene, overlay: &Overlay, out: &mut impl Write) -> Result<(), SceneError> {
     let (document, bin_length) = prepare(scene, overlay)?;
     write_head(&document, bin_length as u64, out)?;
@@ -157,7 +157,7 @@ fn write_part(part: &Part, out: &mut impl Write) -> std::io::Result<()> {
     }
     for primitive in &part.primitives {
         if fits_16_bits(primitive.positions.len()) {
-            write_narrow(&primitive.indices, out)?;
+            write_short_indices(&primitive.indices, out)?;
         } else {
             out.write_all(bytemuck::cast_slice(&primitive.indices))?;
         }
@@ -165,14 +165,14 @@ fn write_part(part: &Part, out: &mut impl Write) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Indices as 16 bits each, padded to a multiple of four bytes.
-fn write_narrow(indices: &[u32], out: &mut impl Write) -> std::io::Result<()> {
-    let mut narrow = [0_u16; 4096];
-    for chunk in indices.chunks(narrow.len()) {
-        for (to, from) in narrow.iter_mut().zip(chunk) {
+/// Writes indices as `u16`, padded to a multiple of four bytes.
+fn write_short_indices(indices: &[u32], out: &mut impl Write) -> std::io::Result<()> {
+    let mut buffer = [0_u16; 4096];
+    for chunk in indices.chunks(buffer.len()) {
+        for (to, from) in buffer.iter_mut().zip(chunk) {
             *to = *from as u16;
         }
-        out.write_all(bytemuck::cast_slice(&narrow[..chunk.len()]))?;
+        out.write_all(bytemuck::cast_slice(&buffer[..chunk.len()]))?;
     }
     let padding = indices.len() % 2 * size_of::<u16>();
     out.write_all(&[0; 2][..padding])

@@ -1,5 +1,6 @@
-//! From a scene and an overlay to the nodes, meshes and materials of a document. Where the bytes
-//! of the meshes lie is told by a [`Layout`], so that the plain and the compressed GLB share this.
+//! Converts a scene and an overlay into the nodes, meshes and materials of a glTF document. A
+//! [`Layout`] describes where the mesh data is, so the canonical and the compressed GLB share this
+//! code.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +16,7 @@ use crate::{
     },
 };
 
-/// Where the bytes of the meshes lie.
+/// The buffers, views and accessors of the mesh data.
 #[derive(Debug, Default)]
 pub(crate) struct Layout {
     pub accessors: Vec<Accessor>,
@@ -31,7 +32,7 @@ pub(crate) struct PrimitiveAccessors {
     pub indices: usize,
 }
 
-/// The whole document. Node 0 is the root, node `i + 1` is occurrence `i`.
+/// Builds the document. Node 0 is the root; node `i + 1` is occurrence `i`.
 pub(crate) fn assemble(scene: &Scene, overlay: &Overlay, layout: Layout) -> Document {
     let mut document = Document {
         asset: Asset {
@@ -52,39 +53,39 @@ pub(crate) fn assemble(scene: &Scene, overlay: &Overlay, layout: Layout) -> Docu
         buffer_views: layout.views,
         buffers: layout.buffers,
     };
-    dress(&mut document, scene, overlay, &layout.parts);
+    assign_materials(&mut document, scene, overlay, &layout.parts);
     document
 }
 
-/// Gives the nodes their meshes and the meshes their materials; replaces those that were there.
-pub(crate) fn dress(
+/// Assigns meshes to nodes and materials to meshes, replacing existing ones.
+pub(crate) fn assign_materials(
     document: &mut Document,
     scene: &Scene,
     overlay: &Overlay,
     parts: &[Vec<PrimitiveAccessors>],
 ) {
-    let worn: Vec<Option<Costume>> = (0..scene.occurrences.len())
-        .map(|index| Costume::of(scene, overlay, OccurrenceIndex(index)))
+    let node_variants: Vec<Option<MeshVariant>> = (0..scene.occurrences.len())
+        .map(|index| MeshVariant::of(scene, overlay, OccurrenceIndex(index)))
         .collect();
-    // Sorted by part, then material: only what is in use, and in an order of its own.
-    let mut costumes: BTreeMap<Costume, usize> = worn.iter().flatten().map(|c| (*c, 0)).collect();
-    for (position, mesh) in costumes.values_mut().enumerate() {
+    // Only variants in use, sorted by part and then by material.
+    let mut variants: BTreeMap<MeshVariant, usize> = node_variants.iter().flatten().map(|c| (*c, 0)).collect();
+    for (position, mesh) in variants.values_mut().enumerate() {
         *mesh = position;
     }
-    for (node, costume) in document.nodes[1..].iter_mut().zip(&worn) {
-        node.mesh = costume.map(|costume| costumes[&costume]);
+    for (node, variant) in document.nodes[1..].iter_mut().zip(&node_variants) {
+        node.mesh = variant.map(|variant| variants[&variant]);
     }
 
-    let material_of = |costume: &Costume, primitive| {
-        costume
+    let material_of = |variant: &MeshVariant, primitive| {
+        variant
             .material
-            .unwrap_or_else(|| overlay.primitive_material(scene, costume.part, primitive))
+            .unwrap_or_else(|| overlay.primitive_material(scene, variant.part, primitive))
     };
-    let mut used: BTreeMap<MaterialIndex, usize> = costumes
+    let mut used: BTreeMap<MaterialIndex, usize> = variants
         .keys()
-        .flat_map(|costume| {
-            let primitives = 0..scene.parts[costume.part.0].primitives.len();
-            primitives.map(move |primitive| (material_of(costume, primitive), 0))
+        .flat_map(|variant| {
+            let primitives = 0..scene.parts[variant.part.0].primitives.len();
+            primitives.map(move |primitive| (material_of(variant, primitive), 0))
         })
         .collect();
     for (position, material) in used.values_mut().enumerate() {
@@ -94,11 +95,11 @@ pub(crate) fn dress(
         .keys()
         .map(|&index| gltf_material(overlay.material(scene, index)))
         .collect();
-    document.meshes = costumes
+    document.meshes = variants
         .keys()
-        .map(|costume| {
-            let part = &scene.parts[costume.part.0];
-            let primitives = part.primitives.iter().zip(&parts[costume.part.0]);
+        .map(|variant| {
+            let part = &scene.parts[variant.part.0];
+            let primitives = part.primitives.iter().zip(&parts[variant.part.0]);
             Mesh {
                 name: part.name.clone(),
                 primitives: primitives
@@ -106,7 +107,7 @@ pub(crate) fn dress(
                     .map(|(index, (primitive, accessors))| GltfPrimitive {
                         attributes: accessors.attributes,
                         indices: accessors.indices,
-                        material: used[&material_of(costume, index)],
+                        material: used[&material_of(variant, index)],
                         extras: Extras {
                             cadmill: PrimitiveInfo {
                                 material: primitive.material.0,
@@ -115,21 +116,21 @@ pub(crate) fn dress(
                     })
                     .collect(),
                 extras: Extras {
-                    cadmill: part_info(part, costume.part),
+                    cadmill: part_info(part, variant.part),
                 },
             }
         })
         .collect();
 }
 
-/// A part as one or more occurrences show it: as it is, or all in one material.
+/// The mesh of a part as occurrences use it: with its own materials, or entirely in one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Costume {
+struct MeshVariant {
     part: PartIndex,
     material: Option<MaterialIndex>,
 }
 
-impl Costume {
+impl MeshVariant {
     fn of(scene: &Scene, overlay: &Overlay, index: OccurrenceIndex) -> Option<Self> {
         let part = scene.occurrences[index.0].part?;
         let has_mesh = !scene.parts[part.0].primitives.is_empty();
@@ -214,8 +215,8 @@ fn part_info(part: &Part, index: PartIndex) -> PartInfo {
     }
 }
 
-/// Both sides are drawn. CAD files hold open surfaces, and a face that could not be meshed opens a
-/// solid; with their backs culled, such parts look broken in every viewer.
+/// Materials are double-sided: CAD files contain open surfaces, and a face that cannot be meshed
+/// opens a solid. With back faces culled, such parts look broken in every viewer.
 fn gltf_material(material: &Material) -> GltfMaterial {
     let transparent = material.base_color[3] < 1.0;
     GltfMaterial {

@@ -1,4 +1,4 @@
-//! The GLB container: a header, a chunk of JSON, a chunk of bytes.
+//! The GLB container: a header, a JSON chunk and a BIN chunk.
 
 use std::io::Write;
 
@@ -15,8 +15,8 @@ pub(crate) struct Chunks<'a> {
     pub bin: &'a [u8],
 }
 
-/// Writes everything up to the bytes of the BIN chunk, of which `bin_length` (a multiple of four)
-/// must follow.
+/// Writes everything before the data of the BIN chunk, which must follow with `bin_length` bytes (a
+/// multiple of four).
 pub(crate) fn write_head(
     document: &Document,
     bin_length: u64,
@@ -41,14 +41,14 @@ pub(crate) fn write_head(
     Ok(())
 }
 
-/// The length that the header states, of chunks that are multiples of four.
+/// Returns the total length for the header. Chunk lengths must be multiples of four.
 fn total_length(json: u64, bin: u64) -> Result<u32, SceneError> {
     let bin_chunk = if bin > 0 { 8 + bin } else { 0 };
     let bytes = 20 + json + bin_chunk;
     u32::try_from(bytes).map_err(|_| SceneError::TooLarge { bytes })
 }
 
-/// Takes a GLB apart.
+/// Splits a GLB into its chunks.
 pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
     let Some((header, chunks)) = glb.split_at_checked(12) else {
         return Err(SceneError::NotGlb("it is shorter than a header"));
@@ -60,7 +60,7 @@ pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
         return Err(SceneError::NotGlb("its version is not 2"));
     }
     if word(&header[8..]) as usize != glb.len() {
-        return Err(SceneError::NotGlb("its length is not what its header says"));
+        return Err(SceneError::NotGlb("its length differs from the length in its header"));
     }
     let (json, rest) = split_chunk(chunks, JSON)?;
     if rest.is_empty() {
@@ -74,19 +74,19 @@ pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
     }
 }
 
-/// How many bytes of the JSON chunk follow the first 20 of a GLB.
+/// Returns the length of the JSON chunk, which follows the first 20 bytes of a GLB.
 pub(crate) fn json_length(head: &[u8; 20]) -> Result<u32, SceneError> {
     if head[..4] != MAGIC || word(&head[4..]) != 2 || head[16..] != JSON {
-        return Err(SceneError::NotGlb("it does not begin as one of version 2"));
+        return Err(SceneError::NotGlb("it does not begin with a header of version 2"));
     }
     let length = word(&head[12..]);
     if u64::from(length) + 20 > u64::from(word(&head[8..])) {
-        return Err(SceneError::NotGlb("a chunk is cut off"));
+        return Err(SceneError::NotGlb("a chunk is truncated"));
     }
     Ok(length)
 }
 
-/// The document in the JSON chunk of a canonical scene.
+/// Parses the JSON chunk of a canonical scene.
 pub(crate) fn parse_document(json: &[u8]) -> Result<Document, SceneError> {
     serde_json::from_slice(json).map_err(|error| {
         let probe = serde_json::from_slice(json);
@@ -102,7 +102,7 @@ pub(crate) fn parse_document(json: &[u8]) -> Result<Document, SceneError> {
     })
 }
 
-/// Just enough of a document to see who wrote it.
+/// The part of a document that identifies the program that wrote it.
 #[derive(serde::Deserialize)]
 struct Probe {
     asset: ProbeAsset,
@@ -119,7 +119,7 @@ struct ProbeExtras {
 }
 
 fn split_chunk(bytes: &[u8], kind: [u8; 4]) -> Result<(&[u8], &[u8]), SceneError> {
-    let damaged = SceneError::NotGlb("a chunk is cut off");
+    let damaged = SceneError::NotGlb("a chunk is truncated");
     let Some((head, body)) = bytes.split_at_checked(8) else {
         return Err(damaged);
     };
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_glb_is_refused() {
+    fn other_formats_are_refused() {
         for bytes in [
             &b""[..],
             b"glTF",

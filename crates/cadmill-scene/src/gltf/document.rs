@@ -1,12 +1,12 @@
-//! The JSON document, typed and in a fixed order. What Cadmill itself needs to restore a scene lies
-//! in `extras`, everywhere under the one key `cadmill`.
+//! The glTF JSON document, typed and with a fixed order of fields. Data that only Cadmill reads is
+//! in `extras`, always under the key `cadmill`.
 
 use cadmill_domain::{ContentHash, RecipeFingerprint};
 use serde::{Deserialize, Serialize};
 
 use crate::{Material, OccurrenceKey, PartKey, PhysicalMaterial};
 
-/// Grows when the meaning of the `extras` changes.
+/// The version of the `extras`, incremented when their meaning changes.
 pub(crate) const FORMAT: u32 = 1;
 
 pub(crate) const FLOAT: u32 = 5126;
@@ -39,7 +39,7 @@ pub(crate) struct Document {
     pub buffers: Vec<Buffer>,
 }
 
-/// What Cadmill adds to an object of glTF.
+/// The `extras` that Cadmill adds to glTF objects.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Extras<T> {
     pub cadmill: T,
@@ -59,8 +59,8 @@ pub(crate) struct SceneInfo {
     pub source_hash: ContentHash,
     pub recipe: RecipeFingerprint,
     pub converter: String,
-    /// The scene's own materials. They are kept here, whole, because glTF's list holds only those
-    /// that are in use, and an overlay may have replaced some.
+    /// All materials of the scene. The glTF list holds only those in use, and an overlay may have
+    /// replaced some of them.
     pub materials: Vec<Material>,
 }
 
@@ -84,7 +84,7 @@ pub(crate) struct Node {
     pub mesh: Option<usize>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub children: Vec<usize>,
-    /// Absent only from the root, which turns the axes and is no occurrence.
+    /// `None` only for the root, which converts the axes and is not an occurrence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extras: Option<Extras<OccurrenceInfo>>,
 }
@@ -97,13 +97,13 @@ pub(crate) struct OccurrenceInfo {
     pub designator: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub layers: Vec<String>,
-    /// Also here, not only in the mesh: viewers merge the extras of a node and its mesh.
+    /// Also stored in the mesh, because viewers merge the extras of a node and its mesh.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub part: Option<PartKey>,
-    /// The colour that the STEP file gives to this occurrence alone.
+    /// The colour that the STEP file assigns to this occurrence only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub material: Option<usize>,
-    /// The part itself, if it has no mesh that could carry it.
+    /// The part, if it has no mesh that could store it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meshless: Option<PartInfo>,
 }
@@ -111,7 +111,7 @@ pub(crate) struct OccurrenceInfo {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct PartInfo {
     pub part: PartKey,
-    /// Its position among the parts; not stable across revisions, the key is.
+    /// The index of the part. Unlike the key, it is not stable across revisions.
     pub index: usize,
     pub name: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ pub(crate) struct Attributes {
     pub normal: usize,
 }
 
-/// The material that the STEP file gives to the primitive: survives an overlay.
+/// The material that the STEP file assigns to the primitive, unaffected by an overlay.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct PrimitiveInfo {
     pub material: usize,
@@ -183,7 +183,7 @@ pub(crate) struct Accessor {
     pub count: usize,
     #[serde(rename = "type")]
     pub shape: Shape,
-    /// `f64`, which holds every `f32` and `u32` exactly.
+    /// As `f64`, which represents every `f32` and `u32` exactly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub min: Option<[f64; 3]>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -220,14 +220,14 @@ pub(crate) struct Buffer {
     pub extensions: Option<Meshopt<Fallback>>,
 }
 
-/// What the extension `EXT_meshopt_compression` adds.
+/// The object that `EXT_meshopt_compression` adds.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Meshopt<T> {
     #[serde(rename = "EXT_meshopt_compression")]
     pub meshopt: T,
 }
 
-/// Where the compressed bytes of a view lie.
+/// The location of the compressed data of a view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Compression {
@@ -255,21 +255,21 @@ pub(crate) enum CompressionFilter {
     Octahedral,
 }
 
-/// A buffer without bytes, which only says how much room the decompressed views take.
+/// Marks a buffer without data, which only states the size of the decompressed views.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Fallback {
     pub fallback: bool,
 }
 
-/// Whether 16 bits do for the indices of so many vertices: none is 65535, which means something
-/// else to graphics interfaces.
+/// Whether `u16` indices suffice for this many vertices. 65535 is excluded, because graphics APIs
+/// use it to restart a primitive.
 pub(crate) const fn fits_16_bits(vertices: usize) -> bool {
     vertices <= u16::MAX as usize
 }
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
+    reason = "serde requires this signature"
 )]
 fn is_zero(n: &usize) -> bool {
     *n == 0
@@ -277,7 +277,7 @@ fn is_zero(n: &usize) -> bool {
 
 #[expect(
     clippy::trivially_copy_pass_by_ref,
-    reason = "the signature is serde's"
+    reason = "serde requires this signature"
 )]
 fn is_false(b: &bool) -> bool {
     !*b

@@ -1,5 +1,5 @@
-//! glTF 2.0 as Cadmill writes it: the JSON document, the GLB container, and how a scene becomes
-//! nodes, meshes and materials. The numbers are those of the specification
+//! Types and conversions for glTF 2.0: the JSON document, the GLB container, and the conversion of
+//! a scene to nodes, meshes and materials. Numeric constants are those of the specification
 //! (<https://registry.khronos.org/glTF/specs/2.0/glTF-2.0.html>).
 
 pub(crate) mod assemble;

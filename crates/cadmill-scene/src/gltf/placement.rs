@@ -1,11 +1,10 @@
-//! Transforms as glTF nodes hold them: translation, rotation, scale, each left out if it does
-//! nothing.
+//! Transforms of glTF nodes: translation, rotation and scale, each omitted if it is the identity.
 
 use glam::{DAffine3, DQuat, DVec3};
 
 use crate::gltf::document::Node;
 
-/// From the axes of CAD (+Z up) to those of glTF (+Y up): a quarter turn about X.
+/// Rotates the axes of CAD (+Z up) to those of glTF (+Y up), by a quarter turn about X.
 pub(crate) const Z_UP_TO_Y_UP: [f64; 4] = [
     -std::f64::consts::FRAC_1_SQRT_2,
     0.0,
@@ -13,7 +12,7 @@ pub(crate) const Z_UP_TO_Y_UP: [f64; 4] = [
     std::f64::consts::FRAC_1_SQRT_2,
 ];
 
-/// A scale this near to 1 is the rounding of a kernel's matrix.
+/// Scales this close to 1 are rounding errors of a kernel's matrix.
 const UNIT_SCALE_TOLERANCE: f64 = 1e-13;
 
 impl Default for Placement {
@@ -26,7 +25,7 @@ impl Default for Placement {
     }
 }
 
-/// Translation, rotation and scale; a mirrored transform has a negative scale along X.
+/// A translation, rotation and scale. Mirrored transforms have a negative X scale.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Placement {
     pub translation: DVec3,
@@ -35,7 +34,7 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// Takes apart a transform that has no shear.
+    /// Decomposes a transform without shear.
     pub(crate) fn of(transform: &DAffine3) -> Self {
         let (scale, rotation, translation) = transform.to_scale_rotation_translation();
         let snapped = scale.to_array().map(|s| {
@@ -52,7 +51,8 @@ impl Placement {
         }
     }
 
-    /// What a node says, or `None` if it is not finite or its rotation is not of length 1.
+    /// Reads the transform of a node. Returns `None` if it is not finite or its rotation is not a
+    /// unit quaternion.
     pub(crate) fn of_node(node: &Node) -> Option<Self> {
         let placement = Self {
             translation: node.translation.map_or(DVec3::ZERO, DVec3::from_array),
@@ -65,7 +65,7 @@ impl Placement {
         sound.then_some(placement)
     }
 
-    /// The same, of axes whose origin lies at `offset` and whose unit is `scale`.
+    /// Returns this transform for coordinates with their origin at `offset` and the unit `scale`.
     pub(crate) fn rebased(self, offset: DVec3, scale: f64) -> Self {
         Self {
             translation: self.to_transform().transform_point3(offset),
@@ -78,9 +78,9 @@ impl Placement {
         DAffine3::from_scale_rotation_translation(self.scale, self.rotation, self.translation)
     }
 
-    /// Writes it into `node`.
+    /// Writes the transform to `node`.
     pub(crate) fn place(self, node: &mut Node) {
-        // `+ 0.0` makes zeros positive, so that equal placements have equal bytes.
+        // `+ 0.0` turns -0.0 into 0.0, so that equal transforms have equal bytes.
         let translation = (self.translation + 0.0).to_array();
         let rotation = self.rotation.to_array().map(|x| x + 0.0);
         let scale = self.scale.to_array();

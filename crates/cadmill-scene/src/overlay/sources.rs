@@ -1,40 +1,40 @@
-//! Where the material of each part and occurrence comes from, for people who ask why.
+//! Determines the source of each material, so that it can be shown to users.
 
 use cadmill_domain::{MaterialKey, MaterialMaps};
 
-use super::{Choice, Choices, Rules, Verdict};
+use super::{Choice, Choices, Rules, OccurrenceChoice};
 use crate::{OccurrenceIndex, PartIndex, Scene};
 
-/// Where a material comes from.
+/// The source of a material.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MaterialSource {
-    /// From the manual override with this key.
+    /// The manual override with this key.
     ManualOverride(MaterialKey),
-    /// From the part material with this key.
+    /// The part material with this key.
     PartMaterial(MaterialKey),
-    /// From the canonical scene: the colours of the STEP file, or grey where it has none.
+    /// The canonical scene: colours of the STEP file, or grey if it has none.
     Scene,
 }
 
-/// Where the materials come from that [`Overlay::resolve`](super::Overlay::resolve) finds for the same
-/// scene and maps.
+/// The sources of the materials that [`Overlay::resolve`](super::Overlay::resolve) assigns for the
+/// same scene and maps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MaterialSources {
-    /// One per part.
+    /// The source for each part.
     pub parts: Vec<MaterialSource>,
-    /// One per occurrence; nothing where it looks as its part does, or shows none.
+    /// The source for each occurrence; `None` if it has the materials of its part, or no part.
     pub occurrences: Vec<Option<MaterialSource>>,
 }
 
 impl MaterialSources {
-    /// Tells the sources of `maps` on `scene`.
+    /// Returns the sources of the materials that `maps` assign to `scene`.
     #[must_use]
     pub fn of(scene: &Scene, maps: &MaterialMaps) -> Self {
-        let mut manual = Rules::of(&maps.manual_overrides);
-        let mut catalogue = Rules::of(&maps.part_materials);
+        let mut manual_rules = Rules::of(&maps.manual_overrides);
+        let mut part_rules = Rules::of(&maps.part_materials);
         let by_map = ByMap {
-            manual: manual.choose(scene),
-            catalogue: catalogue.choose(scene),
+            manual: manual_rules.choose(scene),
+            part_materials: part_rules.choose(scene),
         };
         let parts = (0..scene.parts.len()).map(|index| by_map.part(PartIndex(index)));
         let parts: Vec<_> = parts.collect();
@@ -43,9 +43,9 @@ impl MaterialSources {
             let part = occurrence.part?;
             let from_file = occurrence.material.is_some() && parts[part.0] == MaterialSource::Scene;
             match by_map.occurrence(OccurrenceIndex(index), part) {
-                Said::Own(source) => Some(source),
-                Said::AsPart => None,
-                Said::Nothing => from_file.then_some(MaterialSource::Scene),
+                OccurrenceSource::Own(source) => Some(source),
+                OccurrenceSource::AsPart => None,
+                OccurrenceSource::Nothing => from_file.then_some(MaterialSource::Scene),
             }
         });
         let occurrences = occurrences.collect();
@@ -53,47 +53,47 @@ impl MaterialSources {
     }
 }
 
-/// What the two maps choose.
+/// The entries that the two maps choose.
 struct ByMap<'a> {
     manual: Choices<'a>,
-    catalogue: Choices<'a>,
+    part_materials: Choices<'a>,
 }
 
 impl ByMap<'_> {
     fn part(&self, part: PartIndex) -> MaterialSource {
-        match (self.manual.parts[part.0], self.catalogue.parts[part.0]) {
-            (Some(choice), _) => manual(choice),
-            (None, Some(choice)) => catalogue(choice),
+        match (self.manual.parts[part.0], self.part_materials.parts[part.0]) {
+            (Some(choice), _) => manual_override(choice),
+            (None, Some(choice)) => part_material(choice),
             (None, None) => MaterialSource::Scene,
         }
     }
 
-    fn occurrence(&self, occurrence: OccurrenceIndex, part: PartIndex) -> Said {
-        let judge = |choices: &Choices<'_>, source: fn(Choice<'_>) -> MaterialSource| {
-            let verdict = choices.judge(occurrence.0, part)?;
-            Some(match verdict {
-                Verdict::Own(choice) => Said::Own(source(choice)),
-                Verdict::AsPart => Said::AsPart,
+    fn occurrence(&self, occurrence: OccurrenceIndex, part: PartIndex) -> OccurrenceSource {
+        let choice_for = |choices: &Choices<'_>, source: fn(Choice<'_>) -> MaterialSource| {
+            let choice = choices.choice_for(occurrence.0, part)?;
+            Some(match choice {
+                OccurrenceChoice::Own(choice) => OccurrenceSource::Own(source(choice)),
+                OccurrenceChoice::AsPart => OccurrenceSource::AsPart,
             })
         };
-        let said = judge(&self.manual, manual);
-        said.or_else(|| judge(&self.catalogue, catalogue))
-            .unwrap_or(Said::Nothing)
+        let source = choice_for(&self.manual, manual_override);
+        source.or_else(|| choice_for(&self.part_materials, part_material))
+            .unwrap_or(OccurrenceSource::Nothing)
     }
 }
 
-/// What the maps say of an occurrence.
-enum Said {
+/// What the maps assign to an occurrence.
+enum OccurrenceSource {
     Own(MaterialSource),
     AsPart,
     Nothing,
 }
 
-fn manual(choice: Choice<'_>) -> MaterialSource {
+fn manual_override(choice: Choice<'_>) -> MaterialSource {
     MaterialSource::ManualOverride(choice.key.clone())
 }
 
-fn catalogue(choice: Choice<'_>) -> MaterialSource {
+fn part_material(choice: Choice<'_>) -> MaterialSource {
     MaterialSource::PartMaterial(choice.key.clone())
 }
 

@@ -1,4 +1,4 @@
-//! Scenes for tests: small, made in code, with everything that real files hold.
+//! Small sample scenes for tests, which cover everything that real files contain.
 
 mod solid;
 
@@ -32,7 +32,7 @@ pub fn empty() -> Scene {
     }
 }
 
-/// One cube with edges of 100 mm, in one orange material.
+/// A cube with edges of 100 mm, in one orange material.
 #[must_use]
 pub fn cube() -> Scene {
     let mut scene = empty();
@@ -52,9 +52,9 @@ pub fn cube() -> Scene {
     scene
 }
 
-/// A gearbox, 160 mm wide: nested assemblies, bolts that share one part, a mirrored bracket, one
-/// gear with a colour of its own, a part in two colours with a name beyond ASCII, a transparent
-/// cover, a part of which no face was meshed, and a material that nothing uses.
+/// A gearbox, 160 mm wide. It has nested assemblies, bolts that share a part, a mirrored bracket, a
+/// gear occurrence with its own colour, a part in two colours with a non-ASCII name, a transparent
+/// cover, a part without a mesh, and an unused material.
 #[must_use]
 pub fn gearbox_like() -> Scene {
     let mut scene = empty();

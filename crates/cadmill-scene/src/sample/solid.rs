@@ -1,8 +1,8 @@
-//! Simple closed bodies for sample scenes.
+//! Simple closed solids for sample scenes.
 
 use crate::{MaterialIndex, Primitive};
 
-/// A closed body, counter-clockwise when seen from outside. Metres.
+/// A closed solid in metres, with triangles counter-clockwise when seen from outside.
 #[derive(Debug, Clone, Default)]
 pub struct Solid {
     positions: Vec<[f32; 3]>,
@@ -11,14 +11,14 @@ pub struct Solid {
 }
 
 impl Solid {
-    /// A box about the origin.
+    /// A box centred at the origin.
     #[must_use]
     pub fn cuboid([x, y, z]: [f32; 3]) -> Self {
         let (x, y) = (x / 2.0, y / 2.0);
         Self::prism(&[[-x, -y], [x, -y], [x, y], [-x, y]], [0.0; 2], z).moved([0.0, 0.0, -z / 2.0])
     }
 
-    /// A cylinder on the plane z = 0, with the normals of the exact surface.
+    /// A cylinder on the plane z = 0, with exact normals.
     #[must_use]
     pub fn cylinder(radius: f32, height: f32, segments: u16) -> Self {
         let mut solid = Self::prism(&super::circle(radius, segments), [0.0; 2], height);
@@ -29,8 +29,8 @@ impl Solid {
         solid
     }
 
-    /// A counter-clockwise outline in the plane z = 0, all of which can be seen from `centre`,
-    /// raised to `height`. The walls come first, four positions each.
+    /// A prism from z = 0 to `height`. `outline` is counter-clockwise, and star-shaped as seen from
+    /// `centre`. The walls come first, with four positions each.
     #[must_use]
     pub fn prism(outline: &[[f32; 2]], centre: [f32; 2], height: f32) -> Self {
         let mut solid = Self::default();
@@ -57,7 +57,7 @@ impl Solid {
         solid
     }
 
-    /// The same body elsewhere.
+    /// Translates the solid.
     #[must_use]
     pub fn moved(mut self, by: [f32; 3]) -> Self {
         for position in &mut self.positions {
@@ -68,7 +68,7 @@ impl Solid {
         self
     }
 
-    /// The same body turned by a quarter about X, so that +Y becomes +Z.
+    /// Rotates the solid by a quarter turn about X, so that +Y becomes +Z.
     #[must_use]
     pub fn turned_up(mut self) -> Self {
         for [_, y, z] in self.positions.iter_mut().chain(&mut self.normals) {
@@ -77,7 +77,7 @@ impl Solid {
         self
     }
 
-    /// Adds another body.
+    /// Adds another solid.
     pub fn extend(&mut self, other: &Self) {
         let base = self.positions.len() as u32;
         self.positions.extend_from_slice(&other.positions);
@@ -86,7 +86,7 @@ impl Solid {
             .extend(other.indices.iter().map(|index| base + index));
     }
 
-    /// The body as a primitive of a part.
+    /// Converts the solid to a primitive of a part.
     #[must_use]
     pub fn primitive(self, material: MaterialIndex) -> Primitive {
         Primitive {

@@ -1,25 +1,25 @@
-//! Where the picture is taken from: far away, from +X −Y +Z, with Z up.
+//! The camera: an orthographic view from +X −Y +Z, with Z up.
 
 use glam::{DAffine3, DMat3, DVec3, Vec3};
 
-use super::Shown;
+use super::PlacedPrimitive;
 
-/// How much of the picture stays free on each side.
+/// The margin on each side, as a fraction of the picture.
 const MARGIN: f64 = 0.03;
 
-/// From the axes of the scene to samples: x to the right, y down, z towards the eye, all in one
-/// unit.
+/// Maps the axes of the scene to samples: x to the right, y down, z towards the viewer, all in the
+/// same unit.
 #[derive(Debug)]
 pub(super) struct Camera {
-    /// Rows are the directions right, down and towards the eye.
+    /// The rows are the directions right, down and towards the viewer.
     axes: DMat3,
-    /// The middle of what is shown, in those directions.
+    /// The centre of the scene in these directions.
     middle: DVec3,
     samples_per_metre: f64,
     centre: f64,
 }
 
-/// From the axes of a part to samples.
+/// Maps the axes of a part to samples.
 #[derive(Debug)]
 pub(super) struct Projection {
     positions: DAffine3,
@@ -27,16 +27,16 @@ pub(super) struct Projection {
 }
 
 impl Camera {
-    /// The camera that shows everything, as large as `samples` × `samples` allow.
-    pub(super) fn fit(shown: &[Shown<'_>], samples: usize) -> Self {
+    /// Fits the camera to all primitives, in a picture of `samples` × `samples`.
+    pub(super) fn fit(primitives: &[PlacedPrimitive<'_>], samples: usize) -> Self {
         let axes = axes();
         let mut min = DVec3::INFINITY;
         let mut max = DVec3::NEG_INFINITY;
-        for shown in shown {
-            let (least, greatest) = bounds(shown, &axes);
-            if least.is_finite() && greatest.is_finite() {
-                min = min.min(least);
-                max = max.max(greatest);
+        for placed in primitives {
+            let (lower, upper) = bounds(placed, &axes);
+            if lower.is_finite() && upper.is_finite() {
+                min = min.min(lower);
+                max = max.max(upper);
             }
         }
         let size = (max - min).truncate().max_element();
@@ -53,7 +53,7 @@ impl Camera {
         }
     }
 
-    /// The projection of a part, or `None` if it is placed beyond all numbers.
+    /// Returns the projection of a part, or `None` if its position is not finite.
     pub(super) fn projection(&self, transform: &DAffine3) -> Option<Projection> {
         let scale = self.samples_per_metre;
         let positions = DAffine3 {
@@ -61,8 +61,8 @@ impl Camera {
             translation: (self.axes * transform.translation - self.middle) * scale
                 + DVec3::new(self.centre, self.centre, 0.0),
         };
-        // A matrix of cofactors turns normals rightly whatever the scale, and the sign of the
-        // determinant keeps them outside when it mirrors.
+        // The cofactor matrix transforms normals correctly for non-uniform scales, and the sign of
+        // the determinant keeps them pointing outwards if the transform mirrors.
         let [x, y, z] = [
             transform.matrix3.x_axis,
             transform.matrix3.y_axis,
@@ -76,7 +76,7 @@ impl Camera {
         finite.then_some(Projection { positions, normals })
     }
 
-    /// The direction of +Z in the picture.
+    /// Returns the direction of +Z in the picture.
     pub(super) fn up() -> Vec3 {
         (axes() * DVec3::Z).as_vec3()
     }
@@ -101,11 +101,11 @@ fn axes() -> DMat3 {
     DMat3::from_cols(right, down, eye).transpose()
 }
 
-fn bounds(shown: &Shown<'_>, axes: &DMat3) -> (DVec3, DVec3) {
-    let matrix = *axes * shown.transform.matrix3;
-    let translation = *axes * shown.transform.translation;
+fn bounds(placed: &PlacedPrimitive<'_>, axes: &DMat3) -> (DVec3, DVec3) {
+    let matrix = *axes * placed.transform.matrix3;
+    let translation = *axes * placed.transform.translation;
     let start = (DVec3::INFINITY, DVec3::NEG_INFINITY);
-    let positions = shown.primitive.positions.iter();
+    let positions = placed.primitive.positions.iter();
     positions.fold(start, |(min, max), position| {
         let place = matrix * DVec3::from_array(position.map(f64::from)) + translation;
         (min.min(place), max.max(place))
@@ -117,15 +117,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_eye_sees_plus_x_minus_y_and_plus_z() {
+    fn the_viewer_is_at_plus_x_minus_y_plus_z() {
         let axes = axes();
         assert!(
             (axes.determinant() + 1.0).abs() < 1e-12,
             "x right, y down, z nearer"
         );
         let [x, y, z] = [DVec3::X, DVec3::Y, DVec3::Z].map(|axis| axes * axis);
-        assert!(x.x > 0.0 && x.z > 0.0, "+X lies right and nearer");
-        assert!(y.x > 0.0 && y.z < 0.0, "+Y lies right and farther");
+        assert!(x.x > 0.0 && x.z > 0.0, "+X is right and nearer");
+        assert!(y.x > 0.0 && y.z < 0.0, "+Y is right and farther");
         assert!(z.x.abs() < 1e-12 && z.y < 0.0, "+Z is straight up");
     }
 }

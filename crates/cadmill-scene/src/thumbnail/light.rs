@@ -1,20 +1,20 @@
-//! How surfaces are lit: a key light from the upper left, a fill light from the right, the light of
-//! sky and ground, and a simple studio that metals mirror. Directions are those of the picture: x
-//! right, y down, z towards the eye.
+//! Lighting: a key light from the upper left, a fill light from the right, ambient light of sky and
+//! ground, and a simple studio environment that metals reflect. Directions are those of the
+//! picture: x right, y down, z towards the viewer.
 
 use glam::{Vec3, Vec4};
 
 use super::camera::Camera;
 use crate::Material;
 
-/// What a sample needs to know of the material it shows.
+/// The properties of a material that shading needs.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Surface {
     base: Vec3,
     opacity: f32,
     metallic: f32,
     roughness: f32,
-    /// Which occurrence it belongs to; between two of them an edge is drawn.
+    /// The index of its occurrence; edges are drawn between different occurrences.
     pub occurrence: u32,
 }
 
@@ -34,8 +34,8 @@ impl Surface {
         self.opacity < 1.0
     }
 
-    /// Colour in linear light, and opacity, of this surface where it has this unit normal. Both
-    /// sides look alike.
+    /// Returns the linear colour and opacity of the surface with this unit normal. Both sides are
+    /// lit equally.
     pub(super) fn lit(&self, normal: Vec3) -> Vec4 {
         let normal = if normal.z < 0.0 { -normal } else { normal };
         let key = normal.dot(Vec3::new(-0.55, -0.56, 0.62)).max(0.0);
@@ -43,7 +43,7 @@ impl Surface {
         let sky = 0.5 + 0.5 * normal.dot(Camera::up());
         let diffuse = 0.80 * key + 0.20 * fill + 0.09 + 0.24 * sky;
 
-        // The eye looks along −z.
+        // The view direction is −z.
         let mirrored = 2.0 * normal.z * normal - Vec3::Z;
         let grazing = (1.0 - normal.z).powi(5);
         let plain = Vec3::splat(0.04).lerp(self.base, self.metallic);
@@ -53,8 +53,8 @@ impl Surface {
         color.min(Vec3::ONE).extend(self.opacity)
     }
 
-    /// The light that comes from a direction of the studio: a large soft box above, a dim floor.
-    /// The rougher the surface, the less it tells directions apart.
+    /// Returns the light from a direction of the studio, which has a large soft box above and a dim
+    /// floor. Reflections are more blurred the rougher the surface is.
     fn studio(&self, direction: Vec3, diffuse: f32) -> f32 {
         let height = direction.dot(Camera::up());
         let floor_to_sky = smooth_step(-0.6, 0.9, height);

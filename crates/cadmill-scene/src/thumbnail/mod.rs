@@ -1,10 +1,10 @@
-//! A picture of a scene, drawn by the CPU: isometric, in the colours of the parts, on a transparent
+//! Draws a picture of a scene on the CPU: isometric, in the colours of the parts, on a transparent
 //! background.
 //!
-//! Each pixel is 3 × 3 samples. Opaque triangles first leave depth, normal and surface in each
-//! sample; transparent ones are then summed up in front of them, in no order; at last each sample is
-//! lit and the samples of a pixel are averaged. Only that last step runs on several threads, and no
-//! two of them touch one pixel, so the picture does not depend on their number.
+//! Each pixel consists of 3 × 3 samples. Opaque triangles are drawn first and leave a depth, a
+//! normal and a surface in each sample. Transparent triangles are then accumulated in any order.
+//! Finally, samples are lit and averaged to pixels. Only this last step is multi-threaded, and each
+//! pixel is computed by one thread, so the picture does not depend on the number of threads.
 
 mod camera;
 mod light;
@@ -16,21 +16,21 @@ use glam::DAffine3;
 use self::{camera::Camera, light::Surface, raster::Canvas};
 use crate::{OccurrenceIndex, Overlay, Primitive, Scene, SceneError};
 
-/// The greatest size, in pixels: it takes 110 MB while it is drawn, 300 MB with transparent parts.
+/// The maximum size in pixels. Drawing at this size takes 110 MB, or 300 MB with transparent parts.
 pub const MAX_SIZE: u32 = 1024;
 
 /// Samples along each edge of a pixel.
 const SAMPLES: usize = 3;
 
-/// Draws `scene`, with the materials of `overlay`, as a square PNG of `size` × `size` pixels, RGBA,
-/// 8 bits per channel, sRGB.
+/// Draws `scene` with the materials of `overlay` as a square PNG of `size` × `size` pixels (RGBA, 8
+/// bits per channel, sRGB).
 ///
-/// A scene that shows nothing gives an empty picture. An occurrence whose place is beyond all
-/// numbers is left out.
+/// A scene without geometry gives an empty picture. Occurrences whose transform overflows are
+/// omitted.
 ///
 /// # Errors
-/// If the scene is not sound, the overlay is not of this scene, or the size is 0 or more than
-/// [`MAX_SIZE`].
+/// If the scene is invalid, the overlay was resolved for another scene, or the size is 0 or more
+/// than [`MAX_SIZE`].
 pub fn render(scene: &Scene, overlay: &Overlay, size: u32) -> Result<Vec<u8>, SceneError> {
     scene.check()?;
     overlay.check(scene)?;
@@ -38,36 +38,36 @@ pub fn render(scene: &Scene, overlay: &Overlay, size: u32) -> Result<Vec<u8>, Sc
         return Err(SceneError::PictureSize(size));
     }
     let size = size as usize;
-    let shown = shown(scene, overlay);
-    let camera = Camera::fit(&shown, size * SAMPLES);
-    let surfaces: Vec<Surface> = shown.iter().map(|shown| shown.surface).collect();
+    let primitives = placed_primitives(scene, overlay);
+    let camera = Camera::fit(&primitives, size * SAMPLES);
+    let surfaces: Vec<Surface> = primitives.iter().map(|primitive| primitive.surface).collect();
     let mut canvas = Canvas::new(size * SAMPLES, &surfaces);
     let order = |transparent| {
-        shown
+        primitives
             .iter()
             .enumerate()
             .filter(move |(_, s)| s.surface.is_transparent() == transparent)
     };
-    for (index, shown) in order(false).chain(order(true)) {
-        if let Some(projection) = camera.projection(&shown.transform) {
-            canvas.draw(shown.primitive, &projection, index as u32);
+    for (index, placed) in order(false).chain(order(true)) {
+        if let Some(projection) = camera.projection(&placed.transform) {
+            canvas.draw(placed.primitive, &projection, index as u32);
         }
     }
     encode(&resolve::resolve(&canvas, size), size)
 }
 
-/// A primitive in one of its places.
+/// A primitive of an occurrence.
 #[derive(Debug)]
-struct Shown<'a> {
+struct PlacedPrimitive<'a> {
     primitive: &'a Primitive,
-    /// To the axes of the scene.
+    /// The transform to the axes of the scene.
     transform: DAffine3,
     surface: Surface,
 }
 
-fn shown<'a>(scene: &'a Scene, overlay: &Overlay) -> Vec<Shown<'a>> {
+fn placed_primitives<'a>(scene: &'a Scene, overlay: &Overlay) -> Vec<PlacedPrimitive<'a>> {
     let mut transforms: Vec<DAffine3> = Vec::with_capacity(scene.occurrences.len());
-    let mut shown = Vec::new();
+    let mut placed = Vec::new();
     for (index, occurrence) in scene.occurrences.iter().enumerate() {
         let above = occurrence
             .parent
@@ -80,14 +80,14 @@ fn shown<'a>(scene: &'a Scene, overlay: &Overlay) -> Vec<Shown<'a>> {
         let own = overlay.occurrence_material(scene, OccurrenceIndex(index));
         for (position, primitive) in scene.parts[part.0].primitives.iter().enumerate() {
             let material = own.unwrap_or_else(|| overlay.primitive_material(scene, part, position));
-            shown.push(Shown {
+            placed.push(PlacedPrimitive {
                 primitive,
                 transform,
                 surface: Surface::of(overlay.material(scene, material), index),
             });
         }
     }
-    shown
+    placed
 }
 
 fn encode(pixels: &[u8], size: usize) -> Result<Vec<u8>, SceneError> {

@@ -1,5 +1,5 @@
-//! Triangles to samples. Corners are snapped to 1/256 of a sample and edges follow the top-left
-//! rule, so neighbouring triangles leave no gap and cover no sample twice.
+//! Rasterises triangles to samples. Corners are snapped to 1/256 of a sample and the top-left rule
+//! applies, so adjacent triangles leave no gaps and cover no sample twice.
 
 use glam::{DVec3, I64Vec2, Vec3, Vec4};
 
@@ -8,47 +8,50 @@ use crate::Primitive;
 
 const SUBSAMPLES: i64 = 256;
 
-/// What the nearest opaque triangle left in a sample.
+/// The nearest opaque triangle in a sample.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Sample {
-    /// Towards the eye, in samples; negative infinity where nothing is.
+    /// The depth in samples, increasing towards the viewer; negative infinity if there is no
+    /// triangle.
     pub depth: f32,
-    /// Two coordinates of an octahedron, 16 bits each.
+    /// An octahedral encoding of the normal, 16 bits per coordinate.
     normal: u32,
-    /// Which surface.
+    /// The index of the surface.
     pub surface: u32,
 }
 
-/// What transparent triangles left in a sample, by weighted blending: the nearer, the heavier.
+/// The transparent triangles in a sample, combined by weighted blended order-independent
+/// transparency: nearer triangles have more weight.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Veil {
-    /// Sum of weighted colours, each times its opacity; and the sum of the weighted opacities.
+pub(super) struct Blend {
+    /// The sum of weighted colours, premultiplied by opacity, and the sum of the weighted
+    /// opacities.
     pub sum: Vec4,
-    /// How much of what is behind can be seen.
-    pub passed: f32,
+    /// The fraction of the light from behind that passes through.
+    pub transmittance: f32,
 }
 
 #[derive(Debug)]
 pub(super) struct Canvas<'a> {
     pub samples: Vec<Sample>,
     /// Empty if no surface is transparent.
-    pub veils: Vec<Veil>,
+    pub blends: Vec<Blend>,
     pub surfaces: &'a [Surface],
     size: usize,
-    /// The corners of the primitive that is being drawn.
+    /// The corners of the current primitive.
     corners: Vec<Corner>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Corner {
-    /// In parts of a sample.
+    /// In units of 1/256 sample.
     place: I64Vec2,
     depth: f32,
     normal: Vec3,
 }
 
 impl Sample {
-    pub(super) const NOTHING: Self = Self {
+    pub(super) const EMPTY: Self = Self {
         depth: f32::NEG_INFINITY,
         normal: 0,
         surface: 0,
@@ -58,7 +61,7 @@ impl Sample {
         self.depth > f32::NEG_INFINITY
     }
 
-    /// A unit vector.
+    /// Returns the unit normal.
     pub(super) fn normal(&self) -> Vec3 {
         let x = f32::from(self.normal as u16 as i16) / 32767.0;
         let y = f32::from((self.normal >> 16) as u16 as i16) / 32767.0;
@@ -68,7 +71,7 @@ impl Sample {
     }
 }
 
-fn packed(normal: Vec3) -> u32 {
+fn pack_normal(normal: Vec3) -> u32 {
     let n = normal / (normal.x.abs() + normal.y.abs() + normal.z.abs());
     let (x, y) = if n.z >= 0.0 {
         (n.x, n.y)
@@ -82,22 +85,22 @@ fn packed(normal: Vec3) -> u32 {
 
 impl<'a> Canvas<'a> {
     pub(super) fn new(size: usize, surfaces: &'a [Surface]) -> Self {
-        let veil = Veil {
+        let blend = Blend {
             sum: Vec4::ZERO,
-            passed: 1.0,
+            transmittance: 1.0,
         };
         let transparent = surfaces.iter().any(Surface::is_transparent);
         Self {
-            samples: vec![Sample::NOTHING; size * size],
-            veils: vec![veil; if transparent { size * size } else { 0 }],
+            samples: vec![Sample::EMPTY; size * size],
+            blends: vec![blend; if transparent { size * size } else { 0 }],
             surfaces,
             size,
             corners: Vec::new(),
         }
     }
 
-    /// Draws a primitive that shows the surface at `surface`. All transparent ones come after all
-    /// opaque ones.
+    /// Draws a primitive with the surface at index `surface`. Transparent primitives must be drawn
+    /// after all opaque ones.
     pub(super) fn draw(&mut self, primitive: &Primitive, projection: &Projection, surface: u32) {
         let vertices = primitive.positions.iter().zip(&primitive.normals);
         let mut corners = std::mem::take(&mut self.corners);
@@ -127,18 +130,18 @@ impl<'a> Canvas<'a> {
             area = -area;
         }
         let [a, b, c] = corners;
-        let least = a.place.min(b.place).min(c.place);
-        let greatest = a.place.max(b.place).max(c.place);
+        let min = a.place.min(b.place).min(c.place);
+        let max = a.place.max(b.place).max(c.place);
         let last = self.size as i64 - 1;
-        let first_row = first_centre(least.y).max(0);
-        let last_row = last_centre(greatest.y).min(last);
-        let first_column = first_centre(least.x).max(0);
-        let last_column = last_centre(greatest.x).min(last);
+        let first_row = first_centre(min.y).max(0);
+        let last_row = last_centre(max.y).min(last);
+        let first_column = first_centre(min.x).max(0);
+        let last_column = last_centre(max.x).min(last);
         if first_row > last_row || first_column > last_column {
             return;
         }
         let start = I64Vec2::new(first_column, first_row) * SUBSAMPLES + SUBSAMPLES / 2;
-        // The weight of a corner is the edge function of the side across from it.
+        // The weight of a corner is the edge function of the opposite side.
         let mut sides = [
             Side::new(b, c, start),
             Side::new(c, a, start),
@@ -174,31 +177,31 @@ impl<'a> Canvas<'a> {
         let normal = normal().try_normalize().unwrap_or(Vec3::Z);
         let material = &self.surfaces[surface as usize];
         if material.is_transparent() {
-            let veil = &mut self.veils[index];
+            let blend = &mut self.blends[index];
             let lit = material.lit(normal);
             let opacity = lit.w;
-            // From 1 at the back of the picture to 1000 at its front.
+            // From 1 at the back of the picture to 1000 at the front.
             let nearness = (depth / self.size as f32 + 0.5).clamp(0.0, 1.0);
             let weight = opacity * 1000.0_f32.powf(nearness);
-            veil.sum += lit.truncate().extend(1.0) * weight;
-            veil.passed *= 1.0 - opacity;
+            blend.sum += lit.truncate().extend(1.0) * weight;
+            blend.transmittance *= 1.0 - opacity;
         } else {
             *sample = Sample {
                 depth,
-                normal: packed(normal),
+                normal: pack_normal(normal),
                 surface,
             };
         }
     }
 }
 
-/// The edge function of one side: positive on its inner side, and by how much it grows.
+/// The edge function of a side, which is positive inside, and its increments.
 #[derive(Debug, Clone, Copy)]
 struct Side {
     value: i64,
     per_column: i64,
     per_row: i64,
-    /// What was taken off `value`, so that samples on the side itself belong to one triangle.
+    /// Subtracted from `value`, so that samples on a shared side belong to one triangle only.
     bias: i64,
 }
 
@@ -221,18 +224,19 @@ fn cross([a, b, _]: &[Corner; 3], c: I64Vec2) -> i64 {
 }
 
 fn snapped(place: DVec3) -> I64Vec2 {
-    // Everything lies in the picture; the clamp is for what rounding does to absurd numbers.
+    // All corners are within the picture; the clamp guards against rounding errors of extreme
+    // numbers.
     let limit = DVec3::splat(1e6);
     let parts = (place.clamp(-limit, limit) * SUBSAMPLES as f64).round();
     I64Vec2::new(parts.x as i64, parts.y as i64)
 }
 
-/// The first sample whose centre is not before this place.
+/// Returns the first sample whose centre is at or after `place`.
 fn first_centre(place: i64) -> i64 {
     (place + SUBSAMPLES / 2 - 1).div_euclid(SUBSAMPLES)
 }
 
-/// The last sample whose centre is not behind this place.
+/// Returns the last sample whose centre is at or before `place`.
 fn last_centre(place: i64) -> i64 {
     (place - SUBSAMPLES / 2).div_euclid(SUBSAMPLES)
 }
@@ -245,9 +249,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_normal_survives_packing(v in prop::array::uniform3(-1.0..1.0_f32)) {
+        fn packing_a_normal_round_trips(v in prop::array::uniform3(-1.0..1.0_f32)) {
             let normal = Vec3::from_array(v).try_normalize().unwrap_or(Vec3::X);
-            let sample = Sample { normal: packed(normal), ..Sample::NOTHING };
+            let sample = Sample { normal: pack_normal(normal), ..Sample::EMPTY };
             prop_assert!(sample.normal().abs_diff_eq(normal, 1e-4), "{} {normal}", sample.normal());
         }
     }

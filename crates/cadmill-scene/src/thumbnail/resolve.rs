@@ -1,19 +1,19 @@
-//! Samples to pixels: lights each sample, draws the edges, averages, and encodes as sRGB.
+//! Resolves samples to pixels: lights samples, draws edges, averages, and encodes as sRGB.
 
 use glam::{Vec3, Vec4};
 use rayon::prelude::*;
 
 use super::{
     SAMPLES,
-    raster::{Canvas, Sample, Veil},
+    raster::{Canvas, Sample, Blend},
 };
 
-/// An edge is this much of the colour it lies on.
+/// The factor by which edges darken the colour.
 const EDGE: f32 = 0.3;
-/// The cosine of the angle between two faces from which on their edge is drawn: 25°.
+/// The cosine of 25°, the minimum angle between two faces with an edge.
 const CREASE: f32 = 0.906;
 
-/// The picture as RGBA, 8 bits per channel.
+/// Returns the picture as RGBA, 8 bits per channel.
 pub(super) fn resolve(canvas: &Canvas<'_>, size: usize) -> Vec<u8> {
     let mut pixels = vec![0; size * size * 4];
     pixels
@@ -27,7 +27,7 @@ pub(super) fn resolve(canvas: &Canvas<'_>, size: usize) -> Vec<u8> {
     pixels
 }
 
-/// The mean of a pixel's samples, in linear light, its colour times its opacity.
+/// Returns the average of a pixel's samples, in linear light and premultiplied by opacity.
 fn average(canvas: &Canvas<'_>, size: usize, row: usize, column: usize) -> Vec4 {
     let stride = size * SAMPLES;
     let mut sum = Vec4::ZERO;
@@ -36,15 +36,15 @@ fn average(canvas: &Canvas<'_>, size: usize, row: usize, column: usize) -> Vec4 
             let index = y * stride + x;
             let solid = solid(canvas, stride, x, y);
             sum += canvas
-                .veils
+                .blends
                 .get(index)
-                .map_or(solid, |veil| veiled(solid, veil));
+                .map_or(solid, |blend| blended(solid, blend));
         }
     }
     sum / (SAMPLES * SAMPLES) as f32
 }
 
-/// What the opaque surface of a sample looks like.
+/// Returns the colour of the opaque surface of a sample.
 fn solid(canvas: &Canvas<'_>, stride: usize, x: usize, y: usize) -> Vec4 {
     let at = |x: usize, y: usize| canvas.samples[y * stride + x];
     let sample = at(x, y);
@@ -76,24 +76,24 @@ fn is_crease(normal: Vec3, other: Vec3) -> bool {
     normal.dot(other).abs() < CREASE
 }
 
-/// Whether the surface jumps between two samples by more than its slope explains.
+/// Whether the depth difference between two samples exceeds what the slope of the surface explains.
 fn is_step(sample: &Sample, normal: Vec3, other: &Sample, dx: f32, dy: f32) -> bool {
     let slope = -(normal.x * dx + normal.y * dy) / normal.z.abs().max(0.05) * normal.z.signum();
     let jump = other.depth - sample.depth - slope;
     jump.abs() > 6.0 + 2.0 * slope.abs()
 }
 
-/// What a sample looks like through the transparent surfaces before it.
-fn veiled(behind: Vec4, veil: &Veil) -> Vec4 {
-    if veil.sum.w <= 0.0 {
+/// Returns the colour of a sample behind transparent surfaces.
+fn blended(behind: Vec4, blend: &Blend) -> Vec4 {
+    if blend.sum.w <= 0.0 {
         return behind;
     }
-    let color = veil.sum.truncate() / veil.sum.w;
-    let stopped = 1.0 - veil.passed;
-    color.extend(1.0) * stopped + behind * veil.passed
+    let color = blend.sum.truncate() / blend.sum.w;
+    let opacity = 1.0 - blend.transmittance;
+    color.extend(1.0) * opacity + behind * blend.transmittance
 }
 
-/// RGBA with the colour no longer times the opacity, as PNG wants it.
+/// Converts premultiplied RGBA to straight alpha, as PNG requires.
 fn encoded(average: Vec4) -> [u8; 4] {
     if average.w <= 0.0 {
         return [0; 4];

@@ -1,8 +1,8 @@
-//! A copy of the scene for the web: a GLB compressed by `EXT_meshopt_compression`, its positions
-//! quantized (`KHR_mesh_quantization`) to 16 bits over the greatest extent of their part.
+//! The GLB for browsers: compressed with `EXT_meshopt_compression`, with positions quantized
+//! (`KHR_mesh_quantization`) to 16 bits over the largest extent of their part.
 //!
 //! Extensions: <https://github.com/KhronosGroup/glTF/tree/main/extensions/2.0>. All parts share one
-//! stream of positions, one of normals and one or two of indices.
+//! stream of positions, one of normals, and one or two of indices.
 
 mod pack;
 mod stream;
@@ -21,11 +21,11 @@ use crate::{
     },
 };
 
-/// Writes `scene`, with the materials of `overlay`, as a compressed GLB. Names and the `extras` of
+/// Writes `scene` with the materials of `overlay` as a compressed GLB. Names and the `extras` of
 /// nodes, meshes and primitives are those of the canonical GLB.
 ///
-/// A node that shows a part and has no children carries the part's quantization in its transform;
-/// one with children gets a child for it. A scene without any mesh is written plain.
+/// The transform of a leaf node includes the dequantization of its part; a node with children gets
+/// an additional child for it. A scene without meshes is written uncompressed.
 ///
 /// # Errors
 /// Those of [`glb::write`].
@@ -41,15 +41,15 @@ pub fn compress(scene: &Scene, overlay: &Overlay) -> Result<Vec<u8>, SceneError>
     let extensions = ["EXT_meshopt_compression", "KHR_mesh_quantization"].map(str::to_owned);
     document.extensions_used = extensions.to_vec();
     document.extensions_required = extensions.to_vec();
-    place(&mut document, scene, &parts);
+    add_dequantization(&mut document, scene, &parts);
     let mut compressed = Vec::new();
     write_head(&document, bin.len() as u64, &mut compressed)?;
     compressed.extend_from_slice(&bin);
     Ok(compressed)
 }
 
-/// Makes up for the quantization in the transforms.
-fn place(document: &mut Document, scene: &Scene, parts: &[PackedPart]) {
+/// Adds the dequantization to the transforms.
+fn add_dequantization(document: &mut Document, scene: &Scene, parts: &[PackedPart]) {
     for (index, occurrence) in scene.occurrences.iter().enumerate() {
         let Some(part) = occurrence.part else {
             continue;

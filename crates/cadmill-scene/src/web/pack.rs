@@ -1,4 +1,4 @@
-//! A part made small: quantized, welded, and in the order that graphics hardware likes.
+//! Quantizes and welds the vertices of a part, and orders them for graphics hardware.
 
 use bytemuck::{Pod, Zeroable};
 use meshopt::{
@@ -8,19 +8,19 @@ use meshopt::{
 
 use crate::{Part, Primitive};
 
-/// Bits of each of the two octahedral coordinates of a normal: about 0.2°. With 8 bits, which need
-/// half the memory of the graphics card, large polished faces show bands.
+/// Bits per octahedral coordinate of a normal, for a precision of about 0.2°. With 8 bits, which
+/// need half the graphics memory, large polished faces show bands.
 const NORMAL_BITS: i32 = 10;
 
-/// The greatest quantized coordinate.
-const GREATEST: f64 = u16::MAX as f64;
+/// The maximum quantized coordinate.
+const MAX_QUANTIZED: f64 = u16::MAX as f64;
 
-/// Three coordinates and a padding to a multiple of four bytes.
+/// Three coordinates, padded to a multiple of four bytes.
 pub(super) type PackedPosition = [u16; 4];
-/// As the octahedral filter wants it: two coordinates, the value of 1, and a padding.
+/// The input of the octahedral filter: two coordinates, the value of 1, and padding.
 pub(super) type PackedNormal = [i16; 4];
 
-/// A part whose positions are `offset + scale × quantized`.
+/// A part with positions `offset + scale × quantized`.
 #[derive(Debug)]
 pub(super) struct PackedPart {
     pub offset: [f64; 3],
@@ -53,8 +53,8 @@ impl PackedPart {
             }
         }
         let extent = (0..3).map(|axis| max[axis] - min[axis]).fold(0.0, f64::max);
-        // A part in a single point has no extent; any scale will do.
-        let scale = if extent > 0.0 { extent / GREATEST } else { 1.0 };
+        // If all positions are equal, the extent is 0 and any scale works.
+        let scale = if extent > 0.0 { extent / MAX_QUANTIZED } else { 1.0 };
         let pack = |primitive| PackedPrimitive::of(primitive, min, scale);
         Self {
             offset: min,
@@ -70,7 +70,7 @@ impl PackedPrimitive {
         let (count, remap) = generate_vertex_remap(&vertices, Some(&primitive.indices));
         let indices = remap_index_buffer(Some(&primitive.indices), vertices.len(), &remap);
         let vertices = remap_vertex_buffer(&vertices, count, &remap);
-        let indices = without_collapsed(indices, &vertices);
+        let indices = without_degenerate(indices, &vertices);
         let mut indices = optimize_vertex_cache(&indices, vertices.len());
         let vertices = optimize_vertex_fetch(&mut indices, &vertices);
         Self {
@@ -102,7 +102,7 @@ fn quantize(primitive: &Primitive, offset: [f64; 3], scale: f64) -> Vec<Vertex> 
     let normals: Vec<PackedNormal> = encode_filter_oct(&normals, NORMAL_BITS);
     let quantized = |position: &[f32; 3], axis: usize| {
         let steps = (f64::from(position[axis]) - offset[axis]) / scale;
-        steps.round().clamp(0.0, GREATEST) as u16
+        steps.round().clamp(0.0, MAX_QUANTIZED) as u16
     };
     let positions = primitive.positions.iter();
     positions
@@ -114,8 +114,8 @@ fn quantize(primitive: &Primitive, offset: [f64; 3], scale: f64) -> Vec<Vertex> 
         .collect()
 }
 
-/// Quantization lets the corners of the smallest triangles meet; those go, unless none would stay.
-fn without_collapsed(indices: Vec<u32>, vertices: &[Vertex]) -> Vec<u32> {
+/// Removes triangles that quantization made degenerate, unless none would remain.
+fn without_degenerate(indices: Vec<u32>, vertices: &[Vertex]) -> Vec<u32> {
     let kept: Vec<u32> = indices
         .chunks_exact(3)
         .filter(|triangle| {

@@ -1,4 +1,4 @@
-//! The compressed views: all positions in one, all normals in one, indices of 16 and of 32 bits.
+//! The compressed buffer views: positions, normals, and indices of 16 and of 32 bits.
 
 use meshopt::{encode_index_buffer, encode_vertex_buffer_level};
 
@@ -15,27 +15,27 @@ use crate::{
     },
 };
 
-/// The codec that the extension means; the library writes a newer one unless it is told.
+/// The codec version that the extension specifies; the library's default is newer.
 const VERTEX_CODEC: i32 = 0;
-/// Has no effect on this codec.
+/// Has no effect with this codec version.
 const VERTEX_LEVEL: i32 = 2;
 
-/// The buffer of the BIN chunk, and the one that has no bytes.
+/// Indices of the buffer with the BIN chunk, and of the one without data.
 const COMPRESSED: usize = 0;
 const FALLBACK: usize = 1;
 
 const POSITIONS: usize = 0;
 const NORMALS: usize = 1;
-const NARROW_INDICES: usize = 2;
+const SHORT_INDICES: usize = 2;
 
 #[derive(Debug, Default)]
 pub(super) struct Streams {
     positions: Vec<PackedPosition>,
     normals: Vec<PackedNormal>,
-    narrow_indices: Vec<u32>,
-    wide_indices: Vec<u32>,
-    /// The view of the wide indices, which follows the narrow ones if there are any.
-    wide_view: usize,
+    short_indices: Vec<u32>,
+    long_indices: Vec<u32>,
+    /// The view of 32-bit indices, which follows the 16-bit ones if there are any.
+    long_view: usize,
     accessors: Vec<Accessor>,
     parts: Vec<Vec<PrimitiveAccessors>>,
 }
@@ -43,9 +43,9 @@ pub(super) struct Streams {
 impl Streams {
     pub(super) fn of(parts: &[PackedPart]) -> Self {
         let mut primitives = parts.iter().flat_map(|part| &part.primitives);
-        let any_narrow = primitives.any(|p| fits_16_bits(p.positions.len()));
+        let any_short = primitives.any(|p| fits_16_bits(p.positions.len()));
         let mut streams = Self {
-            wide_view: NARROW_INDICES + usize::from(any_narrow),
+            long_view: SHORT_INDICES + usize::from(any_short),
             ..Self::default()
         };
         for part in parts {
@@ -78,9 +78,9 @@ impl Streams {
             ..position.clone()
         };
         let (indices, view, component_type, width) = if fits_16_bits(position.count) {
-            (&mut self.narrow_indices, NARROW_INDICES, UNSIGNED_SHORT, 2)
+            (&mut self.short_indices, SHORT_INDICES, UNSIGNED_SHORT, 2)
         } else {
-            (&mut self.wide_indices, self.wide_view, UNSIGNED_INT, 4)
+            (&mut self.long_indices, self.long_view, UNSIGNED_INT, 4)
         };
         let index = Accessor {
             buffer_view: view,
@@ -105,13 +105,13 @@ impl Streams {
         }
     }
 
-    /// The layout, and the bytes of the BIN chunk.
+    /// Returns the layout and the contents of the BIN chunk.
     pub(super) fn encode(self) -> Result<(Layout, Vec<u8>), SceneError> {
         let mut views = Views::default();
         views.add_vertices(&self.positions, None)?;
         views.add_vertices(&self.normals, Some(CompressionFilter::Octahedral))?;
         let vertices = self.positions.len();
-        for (indices, width) in [(&self.narrow_indices, 2), (&self.wide_indices, 4)] {
+        for (indices, width) in [(&self.short_indices, 2), (&self.long_indices, 4)] {
             if !indices.is_empty() {
                 views.add_indices(indices, vertices, width)?;
             }
@@ -141,7 +141,7 @@ impl Streams {
 struct Views {
     list: Vec<BufferView>,
     bin: Vec<u8>,
-    /// Bytes that the views take when they are decompressed.
+    /// The total size of the decompressed views in bytes.
     decompressed: usize,
 }
 

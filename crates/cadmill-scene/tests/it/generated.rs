@@ -1,4 +1,4 @@
-//! Scenes and maps as proptest makes them.
+//! Strategies that generate random scenes and material maps.
 
 use cadmill_domain::{MaterialKey, MaterialMaps, MaterialSpec};
 use cadmill_scene::{
@@ -8,7 +8,7 @@ use cadmill_scene::{
 use glam::{DAffine3, DQuat, DVec3, EulerRot, Vec3};
 use proptest::{prelude::*, sample::Index};
 
-/// A sound scene of up to 6 parts and 20 occurrences.
+/// Generates a valid scene with up to 6 parts and 20 occurrences.
 pub(crate) fn scene() -> impl Strategy<Value = Scene> {
     let materials = prop::collection::vec(material(), 1..5);
     let parts = prop::collection::vec(part(), 0..6);
@@ -24,7 +24,7 @@ pub(crate) fn scene() -> impl Strategy<Value = Scene> {
             for primitive in &mut part.primitives {
                 primitive.material.0 %= count;
             }
-            // Every part is shown at least once.
+            // Every part needs an occurrence.
             let mut shows = plain_occurrence();
             shows.part = Some(PartIndex(index));
             scene.occurrences.push(shows);
@@ -45,7 +45,7 @@ pub(crate) fn scene() -> impl Strategy<Value = Scene> {
     })
 }
 
-/// Maps whose keys name some of what [`scene`] makes, and some that name nothing.
+/// Generates maps with keys that match parts of [`scene`], and keys that match nothing.
 pub(crate) fn maps() -> impl Strategy<Value = MaterialMaps> {
     let key = prop_oneof![
         Just("*".to_owned()),

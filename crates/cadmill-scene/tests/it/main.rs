@@ -1,4 +1,4 @@
-//! The crate from outside: scenes go into media and come back.
+//! Tests of the public API: writing scenes as media and reading them back.
 
 mod generated;
 mod glb;

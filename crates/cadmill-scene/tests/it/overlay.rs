@@ -1,9 +1,9 @@
-//! Which material wins.
+//! The priority of material keys.
 
 use cadmill_domain::{MaterialKey, MaterialMaps};
 use cadmill_scene::{OccurrenceIndex, Overlay, PartIndex, Scene, glb, sample};
 
-/// The names of the materials in which the occurrence with this key is shown, in the order of the
+/// Returns the names of the materials of the occurrence with this key, in the order of the
 /// primitives of its part.
 fn shown<'a>(scene: &'a Scene, overlay: &'a Overlay, key: &str) -> Vec<&'a str> {
     let index = scene.occurrences.iter().position(|o| o.key.as_str() == key);
@@ -19,7 +19,7 @@ fn shown<'a>(scene: &'a Scene, overlay: &'a Overlay, key: &str) -> Vec<&'a str> 
         .collect()
 }
 
-/// Maps of `key → colour`; a material without a name is called by its colour.
+/// Maps of `key → colour`. Materials without a name are named after their colour.
 fn maps(part_materials: &[(&str, &str)], manual_overrides: &[(&str, &str)]) -> MaterialMaps {
     let map = |entries: &[(&str, &str)]| -> serde_json::Map<_, _> {
         entries
@@ -66,7 +66,7 @@ const BOLT_1: &str = "/gearbox/bolts/bolt:1";
 const BOLT_2: &str = "/gearbox/bolts/bolt:2";
 
 #[test]
-fn without_maps_the_colours_are_those_of_the_file() {
+fn without_maps_the_file_determines_the_colours() {
     check(
         &[],
         &[],
@@ -79,7 +79,7 @@ fn without_maps_the_colours_are_those_of_the_file() {
 }
 
 #[test]
-fn a_manual_override_beats_a_part_material_beats_the_file() {
+fn manual_overrides_precede_part_materials_and_colours_of_the_file() {
     check(
         &[("gear", RED)],
         &[],
@@ -104,7 +104,7 @@ fn a_manual_override_beats_a_part_material_beats_the_file() {
 }
 
 #[test]
-fn what_is_said_of_a_part_beats_the_files_colour_of_an_occurrence() {
+fn a_part_key_precedes_the_occurrence_colour_of_the_file() {
     check(
         &[("gear", LIME)],
         &[],
@@ -113,8 +113,8 @@ fn what_is_said_of_a_part_beats_the_files_colour_of_an_occurrence() {
 }
 
 #[test]
-fn what_is_said_of_an_assembly_gives_way_only_to_what_is_as_specific() {
-    // `*` matches `/`, too, so the first glob names every occurrence below the gearbox.
+fn an_assembly_key_yields_only_to_equally_specific_keys() {
+    // `*` also matches `/`, so the first glob matches every occurrence below the gearbox.
     let drive = "/gearbox/drive";
     let everything = "/gearbox/*";
     check(
@@ -135,7 +135,7 @@ fn what_is_said_of_an_assembly_gives_way_only_to_what_is_as_specific() {
 }
 
 #[test]
-fn a_part_is_named_by_its_key_its_name_or_a_glob() {
+fn a_part_is_matched_by_its_key_its_name_or_a_glob() {
     check(&[("bolt-m6", RED)], &[], &[(BOLT_1, &[RED])]);
     check(&[("Bolt M6", RED)], &[], &[(BOLT_1, &[RED])]);
     check(&[("bolt-m?", RED)], &[], &[(BOLT_1, &[RED])]);
@@ -152,7 +152,7 @@ fn a_part_is_named_by_its_key_its_name_or_a_glob() {
 }
 
 #[test]
-fn the_most_specific_key_wins() {
+fn the_most_specific_key_has_priority() {
     check(
         &[("bolt-m6", RED), ("*", LIME)],
         &[],
@@ -171,7 +171,7 @@ fn the_most_specific_key_wins() {
 }
 
 #[test]
-fn an_occurrence_wins_over_its_part_unless_by_a_glob_over_an_exact_key() {
+fn an_occurrence_key_precedes_a_part_key_unless_only_the_latter_is_exact() {
     check(
         &[("bolt-m6", RED), (BOLT_1, LIME)],
         &[],
@@ -194,7 +194,7 @@ fn an_occurrence_wins_over_its_part_unless_by_a_glob_over_an_exact_key() {
 }
 
 #[test]
-fn an_occurrence_key_is_for_everything_below_up_to_the_next() {
+fn an_occurrence_key_applies_to_descendants_up_to_the_next_key() {
     check(
         &[("/gearbox/drive", RED), (DRIVE_SHAFT, GOLD)],
         &[],
@@ -207,7 +207,7 @@ fn an_occurrence_key_is_for_everything_below_up_to_the_next() {
 }
 
 #[test]
-fn keys_that_name_nothing_are_reported_once_and_in_order() {
+fn unmatched_keys_are_sorted_and_unique() {
     let scene = sample::gearbox_like();
     let maps = maps(
         &[("nut", RED), ("gear", RED), ("bolt", RED)],
@@ -228,7 +228,7 @@ fn keys_that_name_nothing_are_reported_once_and_in_order() {
 }
 
 #[test]
-fn an_occurrence_that_looks_like_its_part_keeps_sharing_it() {
+fn an_occurrence_with_the_material_of_its_part_has_no_entry() {
     let scene = sample::gearbox_like();
     let maps = maps(
         &[],

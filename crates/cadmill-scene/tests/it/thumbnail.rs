@@ -1,4 +1,4 @@
-//! The picture.
+//! The thumbnail.
 
 use cadmill_scene::{Material, MaterialIndex, Overlay, Primitive, Scene, sample, thumbnail};
 use glam::{DAffine3, DVec3};
@@ -33,7 +33,7 @@ impl Picture {
         }
     }
 
-    /// The pixel at these fractions of the width and height.
+    /// Returns the pixel at these fractions of the width and height.
     fn at(&self, x: f64, y: f64) -> [u8; 4] {
         let index = |fraction: f64| (fraction * self.size as f64) as usize;
         self.pixels[index(y) * self.size + index(x)]
@@ -73,7 +73,7 @@ fn a_cube_is_seen_from_above_its_nearest_corner() {
 }
 
 #[test]
-fn the_outline_fades_without_changing_its_colour() {
+fn edge_pixels_fade_without_changing_colour() {
     let picture = Picture::of(&sample::cube(), 128);
     let fading: Vec<_> = picture
         .pixels
@@ -87,7 +87,7 @@ fn the_outline_fades_without_changing_its_colour() {
 }
 
 #[test]
-fn the_number_of_threads_does_not_change_a_byte() {
+fn the_number_of_threads_does_not_change_the_picture() {
     let scene = sample::gearbox_like();
     let render = |threads| {
         let pool = rayon::ThreadPoolBuilder::new()
@@ -99,7 +99,7 @@ fn the_number_of_threads_does_not_change_a_byte() {
     assert!(render(1) == render(8));
 }
 
-/// A square sheet with edges of 1 m in the plane z = `height`, of two triangles.
+/// A square of 1 m × 1 m in the plane z = `height`, made of two triangles.
 fn sheet(height: f32, material: MaterialIndex) -> Primitive {
     Primitive {
         material,
@@ -136,7 +136,7 @@ const BLUE_GLASS: MaterialIndex = MaterialIndex(1);
 const LIME: MaterialIndex = MaterialIndex(2);
 
 #[test]
-fn neighbouring_triangles_leave_no_seam_and_do_not_overlap() {
+fn adjacent_triangles_leave_no_gap_and_do_not_overlap() {
     let picture = Picture::of(&scene_of(vec![sheet(0.0, RED_GLASS)]), 64);
     let mut seen = std::collections::BTreeSet::new();
     for y in 26..=38 {
@@ -149,7 +149,7 @@ fn neighbouring_triangles_leave_no_seam_and_do_not_overlap() {
 }
 
 #[test]
-fn what_lies_behind_shows_through_and_what_lies_before_hides() {
+fn transparent_surfaces_show_and_opaque_surfaces_hide_what_is_behind() {
     let center = |primitives| Picture::of(&scene_of(primitives), 64).at(0.5, 0.5);
     let through = center(vec![sheet(0.0, LIME), sheet(0.01, RED_GLASS)]);
     assert!(
@@ -177,7 +177,7 @@ fn a_mirrored_part_is_lit_like_any_other() {
 }
 
 #[test]
-fn what_cannot_be_seen_gives_an_empty_picture() {
+fn scenes_without_visible_geometry_give_an_empty_picture() {
     assert!(Picture::of(&sample::empty(), 16).is_empty());
     let mut point = sheet(0.0, LIME);
     point.positions = vec![[0.0; 3]; 4];
@@ -192,13 +192,13 @@ fn what_cannot_be_seen_gives_an_empty_picture() {
 }
 
 #[test]
-fn a_size_that_cannot_be_is_refused() {
+fn unsupported_sizes_are_refused() {
     let scene = sample::cube();
     for size in [0, thumbnail::MAX_SIZE + 1] {
         let error = thumbnail::render(&scene, &Overlay::none(&scene), size).unwrap_err();
         assert_eq!(
             error.to_string(),
-            format!("a picture has from 1 to 1024 pixels along each edge, not {size}")
+            format!("the picture size must be from 1 to 1024 pixels, not {size}")
         );
     }
 }

@@ -1,4 +1,4 @@
-//! The compressed copy, decompressed again.
+//! The compressed GLB, compared with the scene after decompression.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
     glb::{chunk, json},
 };
 
-/// A view as the extension's decoders give it.
+/// A decompressed buffer view.
 #[derive(Debug)]
 enum View {
     Positions(Vec<[u16; 4]>),
@@ -64,7 +64,7 @@ fn decompress(glb: &[u8]) -> Vec<View> {
         .collect()
 }
 
-/// The slice of its view that an accessor means.
+/// Returns the bytes of its view that an accessor refers to.
 fn accessor<'a>(
     document: &Value,
     views: &'a [View],
@@ -81,7 +81,7 @@ fn accessor<'a>(
 
 type Corner = ([u16; 3], DVec3);
 
-/// The triangles of a primitive, each turned so that its least corner is the first.
+/// Returns the triangles of a primitive, each rotated so that its smallest corner is first.
 fn triangles(document: &Value, views: &[View], primitive: &Value) -> Vec<[Corner; 3]> {
     let (View::Positions(positions), range) =
         accessor(document, views, &primitive["attributes"]["POSITION"])
@@ -106,20 +106,20 @@ fn triangles(document: &Value, views: &[View], primitive: &Value) -> Vec<[Corner
                 let [a, b, c, _] = normals[triangle[i] as usize].map(|n| f64::from(n) / 32767.0);
                 ([x, y, z], DVec3::new(a, b, c))
             };
-            turned([corner(0), corner(1), corner(2)])
+            rotated([corner(0), corner(1), corner(2)])
         })
         .collect()
 }
 
-fn turned([a, b, c]: [Corner; 3]) -> [Corner; 3] {
+fn rotated([a, b, c]: [Corner; 3]) -> [Corner; 3] {
     let turns = [[a, b, c], [b, c, a], [c, a, b]];
-    let least = turns
+    let smallest = turns
         .into_iter()
         .min_by_key(|turn| turn.map(|(place, _)| place));
-    least.unwrap()
+    smallest.unwrap()
 }
 
-/// The grid of a part, computed here anew: least corner and step.
+/// Computes the quantization grid of a part independently: smallest corner and step.
 fn grid(part: &Part) -> (DVec3, f64) {
     let positions = || {
         part.primitives
@@ -139,7 +139,7 @@ fn expected_triangles(part: &Part, primitive: usize) -> Vec<[Corner; 3]> {
         .indices
         .chunks_exact(3)
         .map(|triangle| {
-            turned([triangle[0], triangle[1], triangle[2]].map(|index| {
+            rotated([triangle[0], triangle[1], triangle[2]].map(|index| {
                 let position =
                     DVec3::from_array(primitive.positions[index as usize].map(f64::from));
                 let steps = ((position - min) / step)
@@ -218,7 +218,7 @@ fn check(scene: &Scene) {
 #[track_caller]
 fn check_primitive(found: &[[Corner; 3]], expected: &[[Corner; 3]]) {
     if expected.is_empty() {
-        // Every triangle collapsed; the primitive is kept all the same.
+        // All triangles are degenerate, in which case they are kept.
         assert!(!found.is_empty());
         return;
     }
@@ -232,7 +232,7 @@ fn check_primitive(found: &[[Corner; 3]], expected: &[[Corner; 3]]) {
     for (found, expected) in places(found).iter().zip(places(expected)) {
         assert_eq!(*found, expected);
     }
-    // Equal places may be in another order, so each normal is looked for among them.
+    // Corners with equal positions may be reordered, so the nearest normal is searched among them.
     let mut by_place: BTreeMap<[u16; 3], Vec<DVec3>> = BTreeMap::new();
     for (place, normal) in expected.as_flattened() {
         by_place.entry(*place).or_default().push(*normal);
@@ -246,7 +246,7 @@ fn check_primitive(found: &[[Corner; 3]], expected: &[[Corner; 3]]) {
     }
 }
 
-/// Each occurrence's quantized mesh lies where the plain one does.
+/// Checks that the transforms place each quantized mesh where the canonical one is.
 #[track_caller]
 fn check_nodes(scene: &Scene, document: &Value, plain: &Value) {
     let nodes = document["nodes"].as_array().unwrap();
@@ -300,7 +300,7 @@ fn the_samples_survive_compression() {
 }
 
 #[test]
-fn a_part_with_children_below_it_is_not_turned_into_a_giant() {
+fn dequantization_does_not_affect_children() {
     let mut scene = sample::gearbox_like();
     let above = scene
         .occurrences
@@ -317,7 +317,7 @@ fn a_part_with_children_below_it_is_not_turned_into_a_giant() {
 }
 
 #[test]
-fn wide_and_narrow_indices_go_side_by_side() {
+fn one_glb_holds_indices_of_16_and_32_bits() {
     let mut scene = sample::cube();
     let mut large = scene.parts[0].clone();
     large.key = cadmill_scene::PartKey::new("large");
@@ -336,7 +336,7 @@ fn wide_and_narrow_indices_go_side_by_side() {
     let plain = glb::write(&scene, &overlay).unwrap().len();
     let compressed = web::compress(&scene, &overlay).unwrap();
     let views = json(&compressed)["bufferViews"].as_array().unwrap().len();
-    assert_eq!(views, 3, "there are no narrow indices");
+    assert_eq!(views, 3, "there are no 16-bit indices");
     let compressed = compressed.len();
     assert!(compressed * 6 < plain, "{compressed} of {plain} bytes");
 }
@@ -365,12 +365,12 @@ fn wavy_sheet(steps: u32) -> cadmill_scene::Primitive {
 }
 
 #[test]
-fn the_compressed_copy_is_not_taken_for_the_canonical_scene() {
+fn the_compressed_glb_is_not_read_as_a_canonical_scene() {
     let scene = sample::cube();
     let compressed = web::compress(&scene, &Overlay::none(&scene)).unwrap();
     assert_eq!(
         glb::read(&compressed).unwrap_err().to_string(),
-        "this GLB is not a canonical scene of Cadmill: it is a compressed copy of one"
+        "this GLB is not a canonical Cadmill scene: it is a compressed copy"
     );
 }
 
