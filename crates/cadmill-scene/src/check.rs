@@ -68,13 +68,17 @@ impl Scene {
             }
             if let Some(PartIndex(part)) = occurrence.part {
                 let has_occurrence = has_occurrence.get_mut(part);
-                *has_occurrence.ok_or_else(|| SceneError::UnknownPart(occurrence.key.clone()))? = true;
+                *has_occurrence.ok_or_else(|| SceneError::UnknownPart(occurrence.key.clone()))? =
+                    true;
             }
             if let Some(material) = occurrence.material {
                 self.check_material_index(material, occurrence.key.as_str())?;
             }
         }
-        match has_occurrence.iter().position(|has_occurrence| !has_occurrence) {
+        match has_occurrence
+            .iter()
+            .position(|has_occurrence| !has_occurrence)
+        {
             Some(part) => Err(SceneError::PartNotShown(self.parts[part].key.clone())),
             None => Ok(()),
         }

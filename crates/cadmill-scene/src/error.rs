@@ -60,7 +60,9 @@ pub enum SceneError {
     #[error("the occurrence `{0}` does not come after its parent")]
     Tree(OccurrenceKey),
     /// A transform does not consist of a finite translation, rotation and scale.
-    #[error("the transform of the occurrence `{0}` does not consist of a translation, rotation and scale")]
+    #[error(
+        "the transform of the occurrence `{0}` does not consist of a translation, rotation and scale"
+    )]
     Transform(OccurrenceKey),
     /// An overlay was resolved for another scene.
     #[error("the overlay was resolved for another scene")]

@@ -71,7 +71,10 @@ impl Overlay {
             });
             overlay.occurrences.push(own);
         }
-        let unmatched: BTreeSet<_> = manual_rules.unmatched().chain(part_rules.unmatched()).collect();
+        let unmatched: BTreeSet<_> = manual_rules
+            .unmatched()
+            .chain(part_rules.unmatched())
+            .collect();
         overlay.unmatched = unmatched.into_iter().collect();
         overlay
     }

@@ -19,7 +19,9 @@ use memchr::memmem;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let path = arguments.next().ok_or("usage: throughput FILE [COPIES [RUNS]]")?;
+    let path = arguments
+        .next()
+        .ok_or("usage: throughput FILE [COPIES [RUNS]]")?;
     let copies: u64 = arguments.next().map_or(Ok(40), |text| text.parse())?;
     let runs: usize = arguments.next().map_or(Ok(7), |text| text.parse())?;
     let file = std::fs::read(&path)?;

@@ -1,5 +1,5 @@
-//! Writes USD masters of sample scenes into a folder, as packages and as loose layers, and says
-//! how long it took: `cargo run --release -p cadmill-usd --example sample_master -- DIR`.
+//! Writes USD masters of sample scenes to a folder, as packages and as separate layers, and prints
+//! the time taken: `cargo run --release -p cadmill-usd --example sample_master -- DIR`.
 
 use std::{env, error::Error, fs, path::Path, time::Instant};
 
@@ -12,7 +12,7 @@ use cadmill_usd::master;
 use glam::{DAffine3, DVec3};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = env::args().nth(1).ok_or("name a folder to write to")?;
+    let folder = env::args().nth(1).ok_or("usage: sample_master DIR")?;
     let folder = Path::new(&folder);
     let gearbox = sample::gearbox_like();
     let maps = overrides()?;
@@ -75,8 +75,8 @@ fn overrides() -> Result<MaterialMaps, Box<dyn Error>> {
     Ok(maps)
 }
 
-/// What is rare: an occurrence that has a part and children, in a colour of its own, and names
-/// that are no identifiers.
+/// A gearbox with unusual features: an occurrence with a part, children and its own colour, and
+/// names that are not identifiers.
 fn odd() -> Scene {
     let mut scene = sample::gearbox_like();
     let housing = scene
@@ -103,7 +103,7 @@ fn odd() -> Scene {
     scene
 }
 
-/// A sheet of 1 000 000 triangles.
+/// A sheet with 1 000 000 triangles.
 fn million() -> Scene {
     const SIDE: u32 = 1_000;
     const ROWS: u32 = 500;

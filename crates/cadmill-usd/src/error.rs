@@ -1,11 +1,13 @@
-//! What can go wrong between a scene and its bytes.
+//! The errors of writing USD.
 
-/// A layer, a package or a master cannot be written.
+/// The reason for which a layer, package or master cannot be written.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum UsdError {
-    /// The name of a prim or property is no identifier.
-    #[error("`{0}` is not a USD name: letters, digits and `_` are expected, and no digit first")]
+    /// The name of a prim or property is not an identifier.
+    #[error(
+        "`{0}` is not a USD name: only letters, digits and `_` are allowed, and the first character must not be a digit"
+    )]
     Name(String),
     /// The text is not an absolute path.
     #[error("`{0}` is not an absolute USD path")]
@@ -13,35 +15,39 @@ pub enum UsdError {
     /// Two prims or properties have the same path.
     #[error("there are two specs at `{0}`")]
     Duplicate(String),
-    /// The binary format ends every text at a NUL.
-    #[error("a text holds a NUL character, which USD cannot store")]
+    /// A text contains a NUL character, which terminates texts in the binary format.
+    #[error("a text contains a NUL character, which USD cannot store")]
     Nul,
-    /// There is more of something than the format can count.
-    #[error("{count} {what} are too many: the format allows {limit}")]
+    /// A limit of the format is exceeded.
+    #[error("{count} {items} are too many: the format allows {limit}")]
     TooLarge {
-        /// What there is too much of, in the plural.
-        what: &'static str,
-        /// How many there are.
+        /// The items counted, in the plural.
+        items: &'static str,
+        /// The number of items.
         count: u64,
-        /// How many there may be.
+        /// The maximum number of items.
         limit: u64,
     },
-    /// A package without files, or one whose first file is no layer.
+    /// A package has no files, or its first file is not a layer.
     #[error("the first file of a usdz package must be a USD layer")]
     PackageRoot,
-    /// The name of a file cannot stand in a package.
-    #[error("`{0}` cannot be the name of a file in a usdz package")]
+    /// A file name is not allowed in a package.
+    #[error("`{0}` is not allowed as a file name in a usdz package")]
     PackageName(String),
-    /// An index of the scene or of its overlay points at nothing, or a number is not finite.
-    #[error("the scene is not sound: {0}")]
+    /// An index in the scene or its overlay is out of range, or a number is not finite.
+    #[error("the scene is invalid: {0}")]
     Scene(String),
 }
 
 impl UsdError {
-    /// Refuses a `count` above `limit`.
-    pub(crate) fn check(what: &'static str, count: u64, limit: u64) -> Result<(), Self> {
+    /// Returns an error if `count` exceeds `limit`.
+    pub(crate) fn check_limit(items: &'static str, count: u64, limit: u64) -> Result<(), Self> {
         if count > limit {
-            return Err(Self::TooLarge { what, count, limit });
+            return Err(Self::TooLarge {
+                items,
+                count,
+                limit,
+            });
         }
         Ok(())
     }

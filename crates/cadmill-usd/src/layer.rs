@@ -1,4 +1,4 @@
-//! A layer in memory: a tree of prim specs, each with fields and properties.
+//! Layers in memory: a tree of prim specs with fields and properties.
 
 use std::collections::BTreeMap;
 
@@ -7,88 +7,89 @@ use crate::{
     value::{Dictionary, Payload},
 };
 
-/// A USD layer. Prims are kept in one list, each after its parent, so a tree may be as deep as it
-/// likes.
+/// A USD layer. Prims are stored in one list in which parents precede their children, so the depth
+/// of the tree is not limited.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Layer {
-    /// Metadata of the layer, such as `defaultPrim`, `upAxis`, `metersPerUnit`, `customLayerData`.
+    /// Metadata of the layer, such as `defaultPrim`, `upAxis`, `metersPerUnit` and
+    /// `customLayerData`.
     pub fields: BTreeMap<Token, Value>,
-    /// The layers below this one, the strongest first.
+    /// The sublayers, strongest first.
     pub sublayers: Vec<SubLayer>,
     prims: Vec<PrimSpec>,
 }
 
-/// A layer below another.
+/// A sublayer.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SubLayer {
-    /// The path of its file, relative to that of the layer if it begins with `./`.
+    /// The path of the file; relative to that of the layer if it begins with `./`.
     pub asset_path: String,
-    /// How its times are shifted and scaled.
+    /// The time offset and scale.
     pub offset: LayerOffset,
 }
 
-/// Names a prim within its layer.
+/// Identifies a prim within its layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PrimId(pub(crate) usize);
 
-/// What a layer says of one prim.
+/// The opinions of a layer about a prim.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PrimSpec {
     pub(crate) parent: Option<PrimId>,
     pub(crate) name: Token,
-    /// Whether the prim is defined here.
+    /// Whether the prim is defined in this layer.
     pub specifier: Specifier,
-    /// The schema of the prim, such as `Xform`; none for an over that leaves it as it is.
+    /// The schema of the prim, such as `Xform`, or `None` for an over that does not set it.
     pub type_name: Option<Token>,
-    /// Metadata, by its name; `specifier` and `typeName` are not among it.
+    /// Metadata by name, except for `specifier` and `typeName`.
     pub fields: BTreeMap<Token, Value>,
-    /// Attributes and relationships, in their order.
+    /// Attributes and relationships, in the order in which they were added.
     pub properties: Vec<Property>,
 }
 
-/// An attribute or a relationship.
+/// An attribute or a relationship of a prim.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Property {
-    /// Holds a value.
+    /// Has a value.
     Attribute(Attribute),
-    /// Points at prims or properties.
+    /// Targets prims or properties.
     Relationship(Relationship),
 }
 
-/// What a layer says of one attribute. Its value does not change over time.
+/// The opinions of a layer about an attribute, without time samples.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Attribute {
-    /// Its name, such as `points` or `xformOp:transform`.
+    /// The name, such as `points` or `xformOp:transform`.
     pub name: Token,
-    /// Its type, such as `point3f[]`.
+    /// The type, such as `point3f[]`.
     pub type_name: Token,
-    /// Whether it may change over time.
+    /// Whether the value may change over time.
     pub variability: Variability,
-    /// Whether it is outside of any schema.
+    /// Whether the attribute belongs to no schema.
     pub custom: bool,
-    /// Its value.
+    /// The default value.
     pub default: Option<Value>,
-    /// The attributes that it takes its value from.
+    /// The attributes to which this one is connected.
     pub connections: Vec<Path>,
     /// Other metadata, such as `interpolation`.
     pub fields: BTreeMap<Token, Value>,
 }
 
-/// What a layer says of one relationship.
+/// The opinions of a layer about a relationship.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Relationship {
-    /// Its name, such as `material:binding`.
+    /// The name, such as `material:binding`.
     pub name: Token,
-    /// Whether it is outside of any schema.
+    /// Whether the relationship belongs to no schema.
     pub custom: bool,
-    /// What it points at.
+    /// The target paths.
     pub targets: ListOp<Path>,
     /// Other metadata.
     pub fields: BTreeMap<Token, Value>,
 }
 
 impl Layer {
-    /// A layer that says nothing.
+    /// Creates an empty layer.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
@@ -100,7 +101,7 @@ impl Layer {
         self
     }
 
-    /// Puts a layer below this one, weaker than those before it.
+    /// Adds a sublayer, which is weaker than those added before.
     pub fn sublayer(&mut self, asset_path: impl Into<String>) -> &mut Self {
         self.sublayers.push(SubLayer {
             asset_path: asset_path.into(),
@@ -109,10 +110,10 @@ impl Layer {
         self
     }
 
-    /// Adds a prim below `parent`, or at the top. An empty `type_name` leaves the type open.
+    /// Adds a prim below `parent`, or at the root. An empty `type_name` leaves the type unset.
     ///
-    /// Names are checked when the layer is written: each must be an identifier that is not used
-    /// twice below one parent.
+    /// [`usdc::write`](crate::usdc::write) checks that names are identifiers and unique among
+    /// siblings.
     pub fn add_prim(
         &mut self,
         parent: Option<PrimId>,
@@ -132,27 +133,27 @@ impl Layer {
         PrimId(self.prims.len() - 1)
     }
 
-    /// All prims, each after its parent.
+    /// Returns all prims; parents precede their children.
     #[must_use]
     pub fn prims(&self) -> &[PrimSpec] {
         &self.prims
     }
 
-    /// The prim that `id` names.
+    /// Returns the prim `id`.
     ///
     /// # Panics
-    /// If `id` is of another layer with more prims.
+    /// If `id` belongs to another layer with more prims.
     pub fn prim_mut(&mut self, id: PrimId) -> &mut PrimSpec {
         &mut self.prims[id.0]
     }
 
-    /// The path of a prim of this layer.
+    /// Returns the path of a prim of this layer.
     ///
     /// # Errors
-    /// If a name on the way is no identifier.
+    /// If a name on the path is not an identifier.
     ///
     /// # Panics
-    /// If `id` is of another layer with more prims.
+    /// If `id` belongs to another layer with more prims.
     pub fn path(&self, id: PrimId) -> Result<Path, UsdError> {
         let mut names = Vec::new();
         let mut at = Some(id);
@@ -168,13 +169,13 @@ impl Layer {
 }
 
 impl PrimSpec {
-    /// The name of the prim.
+    /// Returns the name of the prim.
     #[must_use]
     pub fn name(&self) -> &Token {
         &self.name
     }
 
-    /// The prim above, or none for one at the top.
+    /// Returns the parent, or `None` for a root prim.
     #[must_use]
     pub fn parent(&self) -> Option<PrimId> {
         self.parent
@@ -186,48 +187,48 @@ impl PrimSpec {
         self
     }
 
-    /// The name that people see, any text.
+    /// Sets the name for user interfaces, which may be any text.
     pub fn display_name(&mut self, name: impl Into<String>) -> &mut Self {
         self.set("displayName", Value::String(name.into()))
     }
 
-    /// Its place in the model hierarchy: `assembly`, `group`, `component`, `subcomponent`.
+    /// Sets the kind in the model hierarchy: `assembly`, `group`, `component` or `subcomponent`.
     pub fn kind(&mut self, kind: &'static str) -> &mut Self {
         self.set("kind", Value::token(kind))
     }
 
-    /// All prims with the same references share one prototype.
+    /// Makes the prim share one prototype with all instances that have the same references.
     pub fn instanceable(&mut self) -> &mut Self {
         self.set("instanceable", Value::Bool(true))
     }
 
-    /// Data of one's own.
+    /// Sets application-specific data.
     pub fn custom_data(&mut self, data: Dictionary) -> &mut Self {
         self.set("customData", Value::Dictionary(data))
     }
 
-    /// Applies schemas, before those that weaker layers apply.
+    /// Applies API schemas, before those that weaker layers apply.
     pub fn prepend_api_schemas(&mut self, schemas: &[&'static str]) -> &mut Self {
         let items = schemas.iter().map(|&schema| Token::from(schema));
         self.set("apiSchemas", Value::TokenListOp(ListOp::prepend(items)))
     }
 
-    /// Brings in other prims.
+    /// Sets references to other prims.
     pub fn references(&mut self, references: ListOp<Reference>) -> &mut Self {
         self.set("references", Value::ReferenceListOp(references))
     }
 
-    /// Brings in other prims on demand.
+    /// Sets payloads, which are references loaded on demand.
     pub fn payloads(&mut self, payloads: ListOp<Payload>) -> &mut Self {
         self.set("payload", Value::PayloadListOp(payloads))
     }
 
-    /// Inherits from class prims.
+    /// Sets class prims to inherit from.
     pub fn inherits(&mut self, paths: ListOp<Path>) -> &mut Self {
         self.set("inheritPaths", Value::PathListOp(paths))
     }
 
-    /// Refines other prims, whose opinions stay weaker than all else.
+    /// Sets prims to specialize; their opinions are weaker than all others.
     pub fn specializes(&mut self, paths: ListOp<Path>) -> &mut Self {
         self.set("specializes", Value::PathListOp(paths))
     }
@@ -246,7 +247,7 @@ impl PrimSpec {
 }
 
 impl Property {
-    /// The name of the property.
+    /// Returns the name of the property.
     #[must_use]
     pub fn name(&self) -> &Token {
         match self {
@@ -257,7 +258,7 @@ impl Property {
 }
 
 impl Attribute {
-    /// An attribute with a value. The type of `default` must be the one that `type_name` names.
+    /// Creates an attribute with a value. The type of `default` must correspond to `type_name`.
     pub fn new(name: impl Into<Token>, type_name: impl Into<Token>, default: Value) -> Self {
         Self {
             default: Some(default),
@@ -265,7 +266,7 @@ impl Attribute {
         }
     }
 
-    /// An attribute without a value.
+    /// Creates an attribute without a value.
     pub fn declared(name: impl Into<Token>, type_name: impl Into<Token>) -> Self {
         Self {
             name: name.into(),
@@ -278,21 +279,21 @@ impl Attribute {
         }
     }
 
-    /// The same, not to change over time.
+    /// Makes the attribute uniform, so that it does not change over time.
     #[must_use]
     pub fn uniform(mut self) -> Self {
         self.variability = Variability::Uniform;
         self
     }
 
-    /// The same with metadata.
+    /// Adds metadata.
     #[must_use]
     pub fn with(mut self, field: impl Into<Token>, value: Value) -> Self {
         self.fields.insert(field.into(), value);
         self
     }
 
-    /// The same, taking its value from the attribute at `source`.
+    /// Connects the attribute to the attribute at `source`.
     #[must_use]
     pub fn connected_to(mut self, source: Path) -> Self {
         self.connections.push(source);
@@ -301,7 +302,7 @@ impl Attribute {
 }
 
 impl Relationship {
-    /// A relationship to exactly `targets`.
+    /// Creates a relationship with exactly these targets.
     pub fn new(name: impl Into<Token>, targets: impl IntoIterator<Item = Path>) -> Self {
         Self {
             name: name.into(),

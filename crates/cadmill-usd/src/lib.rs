@@ -1,27 +1,23 @@
-//! Universal Scene Description, written in plain Rust: layers, the binary `.usdc` format, `.usdz`
+//! Writes Universal Scene Description in pure Rust: layers, the binary `.usdc` format, `.usdz`
 //! packages, and the USD master of a scene.
 //!
-//! Three layers, each of use on its own:
+//! The crate has three levels, each usable on its own:
 //!
 //! 1. [`Layer`]: prims, attributes, relationships and metadata in memory.
-//! 2. [`usdc::write`] and [`usdz::package`]: from a layer to bytes, from files to a package. The
-//!    crate version is 0.8.0, which USD 20.11 and everything newer opens.
-//! 3. [`master::build`]: the layers of the USD master, from a [`cadmill_scene::Scene`].
+//! 2. [`usdc::write`] writes a layer as bytes, and [`usdz::package`] packs files. The crate format
+//! version is 0.8.0, which USD 20.11 and later can read. 3. [`master::build`] converts a
+//! [`cadmill_scene::Scene`] to the layers of its USD master. Lengths are in metres, and +Z is up.
 //!
 //! ```
-//! use cadmill_usd::{Attribute, Layer, Specifier, Value, usdc, usdz};
+//! use cadmill_scene::{Overlay, sample};
+//! use cadmill_usd::master;
 //!
-//! let mut layer = Layer::new();
-//! layer.set("defaultPrim", Value::token("World"));
-//! let world = layer.add_prim(None, Specifier::Def, "Xform", "World");
-//! let ball = layer.add_prim(Some(world), Specifier::Def, "Sphere", "Ball");
-//! layer
-//!     .prim_mut(ball)
-//!     .display_name("Ein Bällchen")
-//!     .attribute(Attribute::new("radius", "double", Value::Double(0.25)));
-//! let root = usdc::write(&layer)?;
-//! let package = usdz::package(&[("root.usdc", &root)])?;
-//! assert_eq!(&package[..4], b"PK\x03\x04");
+//! let scene = sample::cube();
+//! let master = master::build(&scene, &Overlay::none(&scene))?;
+//! for (name, bytes) in master.layers() {
+//!     println!("{name}: {} bytes", bytes.len());
+//! }
+//! assert!(master.to_usdz()?.starts_with(b"PK\x03\x04"));
 //! # Ok::<(), cadmill_usd::UsdError>(())
 //! ```
 

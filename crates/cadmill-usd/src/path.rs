@@ -4,21 +4,21 @@ use std::fmt;
 
 use crate::UsdError;
 
-/// An absolute path of a prim (`/A/B`), of a property (`/A/B.size`) or of the root (`/`).
+/// An absolute path of a prim (`/A/B`), a property (`/A/B.size`) or the root (`/`).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(String);
 
 impl Path {
-    /// The path of the layer itself, `/`.
+    /// Returns the path of the root, `/`.
     #[must_use]
     pub fn root() -> Self {
         Self("/".to_owned())
     }
 
-    /// A path from its text.
+    /// Parses a path.
     ///
     /// # Errors
-    /// If the text is not absolute or an element of it is no identifier.
+    /// If the text is not absolute, or an element is not an identifier.
     pub fn parse(text: &str) -> Result<Self, UsdError> {
         let error = || UsdError::Path(text.to_owned());
         let elements = text.strip_prefix('/').ok_or_else(error)?;
@@ -26,19 +26,19 @@ impl Path {
             Some((prims, property)) => (prims, Some(property)),
             None => (elements, None),
         };
-        let prims_are_sound = prims.split('/').all(is_identifier);
-        let property_is_sound = property.is_none_or(is_property_name);
-        if elements.is_empty() || (prims_are_sound && property_is_sound) {
+        let prims_are_valid = prims.split('/').all(is_identifier);
+        let property_is_valid = property.is_none_or(is_property_name);
+        if elements.is_empty() || (prims_are_valid && property_is_valid) {
             Ok(Self(text.to_owned()))
         } else {
             Err(error())
         }
     }
 
-    /// The path of the prim `name` below this prim.
+    /// Returns the path of the child prim `name`.
     ///
     /// # Errors
-    /// If `name` is no identifier or this is the path of a property.
+    /// If `name` is not an identifier, or this is the path of a property.
     pub fn child(&self, name: &str) -> Result<Self, UsdError> {
         if self.property_name().is_some() {
             return Err(UsdError::Path(format!("{self}/{name}")));
@@ -50,10 +50,10 @@ impl Path {
         Ok(Self(format!("{}{separator}{name}", self.0)))
     }
 
-    /// The path of the property `name` of this prim.
+    /// Returns the path of the property `name` of this prim.
     ///
     /// # Errors
-    /// If `name` is no name of a property or this is not the path of a prim.
+    /// If `name` is not a property name, or this is not the path of a prim.
     pub fn property(&self, name: &str) -> Result<Self, UsdError> {
         if self.0 == "/" || self.property_name().is_some() {
             return Err(UsdError::Path(format!("{self}.{name}")));
@@ -64,19 +64,19 @@ impl Path {
         Ok(Self(format!("{}.{name}", self.0)))
     }
 
-    /// The text of the path.
+    /// Returns the path as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The names of the prims from the root down.
+    /// Returns the names of the prims, starting at the root.
     pub(crate) fn prim_names(&self) -> impl Iterator<Item = &str> {
         let prims = self.0.split('.').next().unwrap_or_default();
         prims.split('/').filter(|name| !name.is_empty())
     }
 
-    /// The name of the property, if this is the path of one.
+    /// Returns the name of the property, if this is the path of one.
     pub(crate) fn property_name(&self) -> Option<&str> {
         self.0.split_once('.').map(|(_, property)| property)
     }
@@ -88,15 +88,16 @@ impl fmt::Display for Path {
     }
 }
 
-/// Whether `name` may name a prim in every version of USD: an ASCII letter or `_`, then letters,
-/// digits and `_`. (Newer versions allow more of Unicode; older ones do not open such layers.)
+/// Whether every version of USD accepts `name` as a prim name: an ASCII letter or `_`, followed by
+/// ASCII letters, digits and `_`. Newer versions accept more of Unicode, but older ones cannot read
+/// such layers.
 #[must_use]
 pub fn is_identifier(name: &str) -> bool {
     let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     starts_well && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
-/// Whether `name` is one or more identifiers with `:` between them.
+/// Whether `name` consists of identifiers separated by `:`.
 pub(crate) fn is_property_name(name: &str) -> bool {
     name.split(':').all(is_identifier)
 }
@@ -106,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sound_paths_are_taken_and_others_are_not() {
+    fn valid_paths_are_parsed_and_others_refused() {
         for text in ["/", "/A", "/A/_b2", "/A/B.x", "/A.xformOp:transform"] {
             assert_eq!(Path::parse(text).unwrap().as_str(), text);
         }
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_built_by_their_elements() {
+    fn paths_are_built_from_elements() {
         let path = Path::root().child("A").unwrap().child("B").unwrap();
         assert_eq!(path.property("c:d").unwrap().as_str(), "/A/B.c:d");
         assert!(path.child("no good").is_err());

@@ -1,31 +1,31 @@
-//! `.usdz` packages: a zip archive that is never compressed and whose files begin at multiples of
-//! 64 bytes, so that a reader may map them.
+//! `.usdz` packages: uncompressed zip archives whose files are aligned to 64 bytes, so that readers
+//! can map them.
 //!
-//! Written after the usdz file format specification of OpenUSD and PKWARE's APPNOTE 6.3. The times
-//! of all files are 1980-01-01 00:00, so equal files give equal packages.
+//! Source: the usdz file format specification of OpenUSD, and PKWARE's APPNOTE 6.3. The timestamps
+//! of all files are 1980-01-01 00:00, so equal files result in equal packages.
 
 use crate::UsdError;
 
 const ALIGNMENT: u64 = 64;
 const LOCAL_HEADER_BYTES: u64 = 30;
 const CENTRAL_HEADER_BYTES: u64 = 46;
-/// The padding is an extra field with this tag, as OpenUSD writes it.
+/// Padding is an extra field with this tag, as in OpenUSD.
 const PADDING_TAG: u16 = 0x1986;
-/// Tag and size.
+/// The tag and the size of the extra field.
 const EXTRA_HEADER_BYTES: u64 = 4;
 const VERSION_NEEDED: u16 = 10;
 const FLAG_UTF8: u16 = 1 << 11;
 /// 1980-01-01.
 const DOS_DATE: u16 = (1 << 5) | 1;
-/// The specification does not allow zip64, so sizes and places have 32 bits.
-const SIZE_LIMIT: u64 = u32::MAX as u64;
-const COUNT_LIMIT: u64 = u16::MAX as u64;
+/// The specification does not allow zip64, so sizes and offsets have 32 bits.
+const MAX_SIZE: u64 = u32::MAX as u64;
+const MAX_COUNT: u64 = u16::MAX as u64;
 
-/// Packs files, given as names and contents, in their order. The first is the root layer.
+/// Packs files, given as names and contents, in order. The first one is the root layer.
 ///
 /// # Errors
-/// If there is no file or the first is no layer (`.usd`, `.usda`, `.usdc`); if a name is empty,
-/// absolute, not normal or used twice; if the package would reach 4 GiB.
+/// If there are no files or the first is not a layer (`.usd`, `.usda`, `.usdc`); if a name is
+/// empty, absolute, not normalised or used twice; or if the package would reach 4 GiB.
 pub fn package<N: AsRef<str>, B: AsRef<[u8]>>(files: &[(N, B)]) -> Result<Vec<u8>, UsdError> {
     let sizes = files
         .iter()
@@ -69,8 +69,8 @@ pub fn package<N: AsRef<str>, B: AsRef<[u8]>>(files: &[(N, B)]) -> Result<Vec<u8
     Ok(output)
 }
 
-/// What the local header and the directory have in common: from the version needed to the length
-/// of the name.
+/// Returns the fields that the local header and the directory share, from the version needed to the
+/// length of the name.
 fn entry(name: &str, crc: u32, size: u32) -> Vec<u8> {
     let flags = if name.is_ascii() { 0 } else { FLAG_UTF8 };
     let stored = 0;
@@ -86,18 +86,18 @@ fn entry(name: &str, crc: u32, size: u32) -> Vec<u8> {
     bytes
 }
 
-/// Where each file goes, known before anything is written.
+/// The offset of each file, computed before anything is written.
 #[derive(Debug)]
 struct Layout {
     files: Vec<Place>,
-    /// Of the whole package.
+    /// The size of the package.
     size: u64,
 }
 
 #[derive(Debug)]
 struct Place {
     header_start: u64,
-    /// The extra field with its tag and size.
+    /// The size of the extra field, including its tag and size.
     extra_bytes: u64,
 }
 
@@ -110,11 +110,11 @@ impl Layout {
         if !files.first().is_some_and(|(name, _)| is_layer(name)) {
             return Err(UsdError::PackageRoot);
         }
-        UsdError::check("files in a package", files.len() as u64, COUNT_LIMIT)?;
+        UsdError::check_limit("files in a package", files.len() as u64, MAX_COUNT)?;
         let mut places = Vec::with_capacity(files.len());
         let (mut at, mut directory_bytes) = (0_u64, 0_u64);
         for (index, &(name, size)) in files.iter().enumerate() {
-            if !is_sound(name) || files[..index].iter().any(|&(other, _)| other == name) {
+            if !is_valid_name(name) || files[..index].iter().any(|&(other, _)| other == name) {
                 return Err(UsdError::PackageName(name.to_owned()));
             }
             let name_bytes = name.len() as u64;
@@ -126,10 +126,10 @@ impl Layout {
             });
             at = start.saturating_add(size);
             directory_bytes += CENTRAL_HEADER_BYTES + name_bytes;
-            UsdError::check("bytes in a package", at, SIZE_LIMIT)?;
+            UsdError::check_limit("bytes in a package", at, MAX_SIZE)?;
         }
         let size = at + directory_bytes + 22;
-        UsdError::check("bytes in a package", size, SIZE_LIMIT)?;
+        UsdError::check_limit("bytes in a package", size, MAX_SIZE)?;
         Ok(Self {
             files: places,
             size,
@@ -137,8 +137,8 @@ impl Layout {
     }
 }
 
-/// Whether `name` is a relative path that stays within the package.
-fn is_sound(name: &str) -> bool {
+/// Whether `name` is a relative path that does not leave the package.
+fn is_valid_name(name: &str) -> bool {
     let is_plain = |part: &str| !part.is_empty() && part != "." && part != "..";
     u16::try_from(name.len()).is_ok()
         && name.split('/').all(is_plain)
@@ -150,10 +150,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_package_of_4_gib_is_an_error_and_one_byte_less_is_not() {
+    fn packages_are_limited_to_less_than_4_gib() {
         let overhead = Layout::of(&[("a.usdc", 0)]).unwrap().size;
-        let most = u64::from(u32::MAX) - overhead;
-        let layout = Layout::of(&[("a.usdc", most)]).unwrap();
+        let max = u64::from(u32::MAX) - overhead;
+        let layout = Layout::of(&[("a.usdc", max)]).unwrap();
         assert_eq!(layout.size, u64::from(u32::MAX));
         for sizes in [vec![most + 1], vec![u64::MAX], vec![most, 1], vec![1, most]] {
             let names = ["a.usdc", "b.usdc"];
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_leave_the_package_or_come_twice_are_errors() {
+    fn invalid_and_duplicate_names_are_refused() {
         for name in [
             "", "/a", "../a", "a//b", "./a", "a\\b", "c:a", "a\0b", "r.usda",
         ] {
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_file_is_a_layer() {
+    fn the_first_file_must_be_a_layer() {
         assert_eq!(Layout::of(&[]).unwrap_err(), UsdError::PackageRoot);
         let error = Layout::of(&[("a.png", 1), ("r.usdc", 1)]).unwrap_err();
         assert_eq!(error, UsdError::PackageRoot);

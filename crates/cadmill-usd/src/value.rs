@@ -1,15 +1,15 @@
-//! The values of fields and attributes.
+//! Values of fields and attributes.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt};
 
 use crate::Path;
 
-/// An interned word, such as the name of a field or of a type.
+/// An interned string, such as the name of a field or type.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(Cow<'static, str>);
 
 impl Token {
-    /// The text of the token.
+    /// Returns the text of the token.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -34,14 +34,14 @@ impl fmt::Display for Token {
     }
 }
 
-/// Named values within one value, such as `customData`.
+/// A value that consists of named values, such as `customData`.
 pub type Dictionary = BTreeMap<String, Value>;
 
-/// A value of a field or attribute. Vectors and matrices are rows of numbers; a matrix transforms
-/// row vectors, so its last row is the translation.
+/// A value of a field or attribute. Matrices are stored row by row and transform row vectors, so
+/// the last row is the translation.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
-#[expect(missing_docs, reason = "each variant is the USD type of that name")]
+#[expect(missing_docs, reason = "each variant is the USD type of the same name")]
 pub enum Value {
     Bool(bool),
     Int(i32),
@@ -90,32 +90,32 @@ pub enum Value {
     LayerOffsetVector(Vec<LayerOffset>),
     Specifier(Specifier),
     Variability(Variability),
-    /// No value here, and none from weaker layers either.
+    /// Blocks values of weaker layers, so that there is no value.
     ValueBlock,
 }
 
 impl Value {
-    /// A token.
+    /// Creates a token.
     pub fn token(text: impl Into<Token>) -> Self {
         Self::Token(text.into())
     }
 
-    /// A string.
+    /// Creates a string.
     pub fn string(text: impl Into<String>) -> Self {
         Self::String(text.into())
     }
 }
 
-/// An edit of a list that a weaker layer may have begun.
+/// An edit of a list of weaker layers.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ListOp<T> {
-    /// If set, the list is exactly this, and the other items are not looked at.
+    /// If set, replaces the list, and the other edits are ignored.
     pub explicit: Option<Vec<T>>,
-    /// Put before the items of weaker layers.
+    /// Items added at the front.
     pub prepended: Vec<T>,
-    /// Put after them.
+    /// Items added at the end.
     pub appended: Vec<T>,
-    /// Taken out of them.
+    /// Items removed.
     pub deleted: Vec<T>,
 }
 
@@ -131,7 +131,7 @@ impl<T> Default for ListOp<T> {
 }
 
 impl<T> ListOp<T> {
-    /// The list is exactly `items`, whatever weaker layers say.
+    /// Replaces the list by `items`.
     pub fn explicit(items: impl IntoIterator<Item = T>) -> Self {
         Self {
             explicit: Some(items.into_iter().collect()),
@@ -139,7 +139,7 @@ impl<T> ListOp<T> {
         }
     }
 
-    /// `items` come first, then those of weaker layers.
+    /// Adds `items` at the front of the list.
     pub fn prepend(items: impl IntoIterator<Item = T>) -> Self {
         Self {
             prepended: items.into_iter().collect(),
@@ -148,21 +148,21 @@ impl<T> ListOp<T> {
     }
 }
 
-/// Brings in a prim of another layer, or another prim of this one.
+/// A reference to a prim of another layer, or to another prim of the same layer.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Reference {
-    /// The layer; empty for the layer stack that this stands in.
+    /// The layer; empty for the layer stack that contains the reference.
     pub asset_path: String,
-    /// The prim; none for the default prim of the layer.
+    /// The prim, or `None` for the default prim of the layer.
     pub prim_path: Option<Path>,
-    /// How its times are shifted and scaled.
+    /// The time offset and scale.
     pub layer_offset: LayerOffset,
-    /// Data of one's own.
+    /// Application-specific data.
     pub custom_data: Dictionary,
 }
 
 impl Reference {
-    /// The prim at `path` in the same layer stack.
+    /// Creates a reference to the prim at `path` in the same layer stack.
     #[must_use]
     pub fn internal(path: Path) -> Self {
         Self {
@@ -172,23 +172,23 @@ impl Reference {
     }
 }
 
-/// Like a [`Reference`], but loaded only on demand.
+/// A [`Reference`] that is loaded on demand.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Payload {
-    /// The layer; empty for the layer stack that this stands in.
+    /// The layer; empty for the layer stack that contains the payload.
     pub asset_path: String,
-    /// The prim; none for the default prim of the layer.
+    /// The prim, or `None` for the default prim of the layer.
     pub prim_path: Option<Path>,
-    /// How its times are shifted and scaled.
+    /// The time offset and scale.
     pub layer_offset: LayerOffset,
 }
 
-/// How the times of a layer are mapped to those of the layer that brings it in.
+/// Maps the times of a layer to those of the layer that includes it.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct LayerOffset {
-    /// Added to each time, after scaling, in time codes.
+    /// The offset in time codes, added after scaling.
     pub offset: f64,
-    /// Each time is multiplied by it.
+    /// The scale factor.
     pub scale: f64,
 }
 
@@ -201,23 +201,23 @@ impl Default for LayerOffset {
     }
 }
 
-/// What a prim spec does at its path.
+/// The role of a prim spec.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Specifier {
-    /// Defines a prim.
+    /// Defines the prim.
     Def,
-    /// Says something about a prim that another layer may define.
+    /// Adds opinions to a prim that another layer may define.
     Over,
-    /// Defines a prim that only others refer to; it is not shown itself.
+    /// Defines a class, to which other prims refer and which is not shown itself.
     Class,
 }
 
 /// Whether an attribute may change over time.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Variability {
-    /// It may.
+    /// The value may change.
     #[default]
     Varying,
-    /// It may not.
+    /// The value does not change.
     Uniform,
 }

@@ -52,7 +52,9 @@ impl Skeleton {
     pub(crate) fn of(document: &Document) -> Result<Self, SceneError> {
         let info = &document.asset.extras.cadmill;
         if info.format != FORMAT {
-            return Err(SceneError::NotCanonical("its format version is not supported"));
+            return Err(SceneError::NotCanonical(
+                "its format version is not supported",
+            ));
         }
         if !document.extensions_required.is_empty() {
             return Err(SceneError::NotCanonical("it is a compressed copy"));
@@ -204,7 +206,11 @@ fn parents(document: &Document) -> Result<Vec<Option<OccurrenceIndex>>, SceneErr
             let slot = parents.get_mut(child).filter(|_| child > parent);
             match slot {
                 Some(slot @ None) => *slot = Some(parent),
-                _ => return Err(damaged("the nodes are not a tree in which parents precede children")),
+                _ => {
+                    return Err(damaged(
+                        "the nodes are not a tree in which parents precede children",
+                    ));
+                }
             }
         }
     }

@@ -68,7 +68,8 @@ pub(crate) fn assign_materials(
         .map(|index| MeshVariant::of(scene, overlay, OccurrenceIndex(index)))
         .collect();
     // Only variants in use, sorted by part and then by material.
-    let mut variants: BTreeMap<MeshVariant, usize> = node_variants.iter().flatten().map(|c| (*c, 0)).collect();
+    let mut variants: BTreeMap<MeshVariant, usize> =
+        node_variants.iter().flatten().map(|c| (*c, 0)).collect();
     for (position, mesh) in variants.values_mut().enumerate() {
         *mesh = position;
     }

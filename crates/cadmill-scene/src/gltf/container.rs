@@ -60,7 +60,9 @@ pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
         return Err(SceneError::NotGlb("its version is not 2"));
     }
     if word(&header[8..]) as usize != glb.len() {
-        return Err(SceneError::NotGlb("its length differs from the length in its header"));
+        return Err(SceneError::NotGlb(
+            "its length differs from the length in its header",
+        ));
     }
     let (json, rest) = split_chunk(chunks, JSON)?;
     if rest.is_empty() {
@@ -77,7 +79,9 @@ pub(crate) fn parse(glb: &[u8]) -> Result<Chunks<'_>, SceneError> {
 /// Returns the length of the JSON chunk, which follows the first 20 bytes of a GLB.
 pub(crate) fn json_length(head: &[u8; 20]) -> Result<u32, SceneError> {
     if head[..4] != MAGIC || word(&head[4..]) != 2 || head[16..] != JSON {
-        return Err(SceneError::NotGlb("it does not begin with a header of version 2"));
+        return Err(SceneError::NotGlb(
+            "it does not begin with a header of version 2",
+        ));
     }
     let length = word(&head[12..]);
     if u64::from(length) + 20 > u64::from(word(&head[8..])) {

@@ -2,7 +2,7 @@
 
 use cadmill_domain::{MaterialKey, MaterialMaps};
 
-use super::{Choice, Choices, Rules, OccurrenceChoice};
+use super::{Choice, Choices, OccurrenceChoice, Rules};
 use crate::{OccurrenceIndex, PartIndex, Scene};
 
 /// The source of a material.
@@ -77,7 +77,8 @@ impl ByMap<'_> {
             })
         };
         let source = choice_for(&self.manual, manual_override);
-        source.or_else(|| choice_for(&self.part_materials, part_material))
+        source
+            .or_else(|| choice_for(&self.part_materials, part_material))
             .unwrap_or(OccurrenceSource::Nothing)
     }
 }

@@ -40,7 +40,10 @@ pub fn render(scene: &Scene, overlay: &Overlay, size: u32) -> Result<Vec<u8>, Sc
     let size = size as usize;
     let primitives = placed_primitives(scene, overlay);
     let camera = Camera::fit(&primitives, size * SAMPLES);
-    let surfaces: Vec<Surface> = primitives.iter().map(|primitive| primitive.surface).collect();
+    let surfaces: Vec<Surface> = primitives
+        .iter()
+        .map(|primitive| primitive.surface)
+        .collect();
     let mut canvas = Canvas::new(size * SAMPLES, &surfaces);
     let order = |transparent| {
         primitives

@@ -5,7 +5,7 @@ use rayon::prelude::*;
 
 use super::{
     SAMPLES,
-    raster::{Canvas, Sample, Blend},
+    raster::{Blend, Canvas, Sample},
 };
 
 /// The factor by which edges darken the colour.

@@ -54,7 +54,11 @@ impl PackedPart {
         }
         let extent = (0..3).map(|axis| max[axis] - min[axis]).fold(0.0, f64::max);
         // If all positions are equal, the extent is 0 and any scale works.
-        let scale = if extent > 0.0 { extent / MAX_QUANTIZED } else { 1.0 };
+        let scale = if extent > 0.0 {
+            extent / MAX_QUANTIZED
+        } else {
+            1.0
+        };
         let pack = |primitive| PackedPrimitive::of(primitive, min, scale);
         Self {
             offset: min,

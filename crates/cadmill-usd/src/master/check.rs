@@ -1,31 +1,31 @@
-//! Whether a scene and its overlay can be trusted: a scene is data of others.
+//! Validates the scene and its overlay, which may come from other code.
 
 use cadmill_scene::{Material, MaterialIndex, Occurrence, Overlay, Part, Primitive, Scene};
 
 use crate::UsdError;
 
-/// Checks that every index points at something and every number that is drawn is finite.
+/// Checks that indices are in range and that numbers are finite.
 pub(super) fn check(scene: &Scene, overlay: &Overlay) -> Result<(), UsdError> {
     let materials = scene.materials.len() + overlay.materials.len();
     for (index, part) in scene.parts.iter().enumerate() {
         check_part(part, scene.materials.len())
-            .map_err(|what| UsdError::Scene(format!("part {index}: {what}")))?;
+            .map_err(|problem| UsdError::Scene(format!("part {index}: {problem}")))?;
     }
     for (index, occurrence) in scene.occurrences.iter().enumerate() {
         check_occurrence(index, occurrence, scene)
-            .map_err(|what| UsdError::Scene(format!("occurrence {index}: {what}")))?;
+            .map_err(|problem| UsdError::Scene(format!("occurrence {index}: {problem}")))?;
     }
     for (index, material) in scene.materials.iter().chain(&overlay.materials).enumerate() {
         check_material(material)
-            .map_err(|what| UsdError::Scene(format!("material {index}: {what}")))?;
+            .map_err(|problem| UsdError::Scene(format!("material {index}: {problem}")))?;
     }
     let of_overlay = overlay.parts.iter().chain(&overlay.occurrences);
-    let is_sound = |given: &Option<MaterialIndex>| given.is_none_or(|m| m.0 < materials);
+    let is_in_range = |given: &Option<MaterialIndex>| given.is_none_or(|m| m.0 < materials);
     let is_for_scene = overlay.parts.len() == scene.parts.len()
         && overlay.occurrences.len() == scene.occurrences.len();
-    if !is_for_scene || !of_overlay.into_iter().all(is_sound) {
+    if !is_for_scene || !of_overlay.into_iter().all(is_in_range) {
         return Err(UsdError::Scene(
-            "the overlay is of another scene".to_owned(),
+            "the overlay was resolved for another scene".to_owned(),
         ));
     }
     Ok(())
@@ -41,13 +41,13 @@ fn check_primitive(primitive: &Primitive, materials: usize) -> Result<(), &'stat
     let points = primitive.positions.len();
     let vectors = primitive.positions.iter().chain(&primitive.normals);
     if primitive.material.0 >= materials {
-        Err("there is no such material")
+        Err("a material does not exist")
     } else if primitive.normals.len() != points {
-        Err("there are not as many normals as positions")
+        Err("the numbers of normals and positions differ")
     } else if !primitive.indices.len().is_multiple_of(3) {
-        Err("the indices are not three per triangle")
+        Err("the number of indices is not a multiple of three")
     } else if primitive.indices.iter().any(|&i| i as usize >= points) {
-        Err("an index points at no position")
+        Err("an index is out of range")
     } else if vectors.flatten().any(|number| !number.is_finite()) {
         Err("a position or normal is not finite")
     } else {
@@ -61,14 +61,14 @@ fn check_occurrence(
     scene: &Scene,
 ) -> Result<(), &'static str> {
     if occurrence.parent.is_some_and(|parent| parent.0 >= index) {
-        Err("it does not come after its parent")
+        Err("it precedes its parent")
     } else if occurrence.part.is_some_and(|p| p.0 >= scene.parts.len()) {
-        Err("there is no such part")
+        Err("its part does not exist")
     } else if occurrence
         .material
         .is_some_and(|m| m.0 >= scene.materials.len())
     {
-        Err("there is no such material")
+        Err("its material does not exist")
     } else if !occurrence.transform.is_finite() {
         Err("its transform is not finite")
     } else {

@@ -1,4 +1,4 @@
-//! The layer that no material changes: prototypes, occurrences, meshes.
+//! The geometry layer: prototypes, occurrences and meshes. It does not depend on materials.
 
 use cadmill_scene::{Occurrence, OccurrenceIndex, Part, Scene};
 use glam::DAffine3;
@@ -78,7 +78,7 @@ fn add_mesh_attributes(prim: &mut crate::PrimSpec, mesh: Mesh) {
     let normals = Attribute::new("normals", "normal3f[]", Value::Vec3fArray(mesh.normals));
     let points = Value::Vec3fArray(mesh.points);
     prim.attribute(Attribute::new("extent", "float3[]", extent))
-        // Shells may be open, and then their back is seen too.
+        // Shells may be open, so that back faces are visible.
         .attribute(Attribute::new("doubleSided", "bool", Value::Bool(true)).uniform())
         .attribute(uniform_token("orientation", "rightHanded"))
         .attribute(uniform_token("subdivisionScheme", "none"))
@@ -151,7 +151,7 @@ fn uniform_token(name: &'static str, value: &'static str) -> Attribute {
     Attribute::new(name, "token", Value::token(value)).uniform()
 }
 
-/// What is known of the part beyond its shape; instances have it from their prototype.
+/// Returns the custom data of a part, which instances inherit from their prototype.
 fn part_data(part: &Part) -> Dictionary {
     let mut data = Dictionary::new();
     data.insert("partKey".to_owned(), Value::string(text(part.key.as_str())));
@@ -164,7 +164,7 @@ fn part_data(part: &Part) -> Dictionary {
         data.insert("physicalMaterial".to_owned(), Value::Dictionary(material));
     }
     insert_layers(&mut data, "partLayers", &part.layers);
-    super::own(data)
+    super::namespaced(data)
 }
 
 fn occurrence_data(occurrence: &Occurrence) -> Dictionary {
@@ -178,7 +178,7 @@ fn occurrence_data(occurrence: &Occurrence) -> Dictionary {
         insert("designator", designator);
     }
     insert_layers(&mut data, "layers", &occurrence.layers);
-    super::own(data)
+    super::namespaced(data)
 }
 
 fn insert_layers(data: &mut Dictionary, key: &str, layers: &[String]) {

@@ -1,5 +1,5 @@
-//! The layer that a change of materials rewrites, and it alone: materials, what they are bound to,
-//! and a prototype for each part that some occurrence shows in a material of its own.
+//! The material layer, the only one that depends on materials: materials, their bindings, and
+//! additional prototypes for parts that some occurrences show in their own material.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -34,7 +34,7 @@ pub(super) fn layer(plan: &Plan, scene: &Scene, overlay: &Overlay) -> Result<Lay
     Ok(writer.layer)
 }
 
-/// What was asked for in vain is not forgotten: the next revision may have such a part.
+/// Stores unmatched material keys, since a later revision of the file may contain their parts.
 fn keep_unmatched(layer: &mut Layer, overlay: &Overlay) {
     if overlay.unmatched.is_empty() {
         return;
@@ -42,10 +42,13 @@ fn keep_unmatched(layer: &mut Layer, overlay: &Overlay) {
     let keys = overlay.unmatched.iter().map(|key| text(key.as_str()));
     let keys = Value::StringArray(keys.collect());
     let data = Dictionary::from([("unmatchedMaterialKeys".to_owned(), keys)]);
-    layer.set("customLayerData", Value::Dictionary(super::own(data)));
+    layer.set(
+        "customLayerData",
+        Value::Dictionary(super::namespaced(data)),
+    );
 }
 
-/// A part in a material of its own.
+/// A part in the material of an occurrence.
 type Variant = (PartIndex, MaterialIndex);
 
 struct Writer<'a> {
@@ -54,12 +57,12 @@ struct Writer<'a> {
     overlay: &'a Overlay,
     layer: Layer,
     root: PrimId,
-    /// Where each material that is used is.
+    /// The paths of the materials in use.
     materials: BTreeMap<MaterialIndex, Path>,
 }
 
 impl Writer<'_> {
-    /// The occurrences that look different from their part.
+    /// Returns the occurrences whose material differs from that of their part.
     fn overrides(&self) -> Vec<(OccurrenceIndex, Variant)> {
         let occurrences = self.scene.occurrences.iter().enumerate();
         occurrences
@@ -112,7 +115,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Binds the materials of all prototypes, and adds those that overrides need.
+    /// Binds the materials of all prototypes, and adds the prototypes for `overrides`.
     fn bind_prototypes(
         &mut self,
         overrides: &[(OccurrenceIndex, Variant)],
@@ -151,7 +154,7 @@ impl Writer<'_> {
         Ok(prototypes)
     }
 
-    /// Binds the mesh below `prototype`, or each of its subsets.
+    /// Binds materials to the mesh below `prototype`, or to each of its subsets.
     fn bind(
         &mut self,
         prototype: PrimId,
@@ -178,7 +181,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Lets each occurrence with a material of its own be an instance of the prototype that has it.
+    /// Makes each occurrence with its own material an instance of the corresponding prototype.
     fn reference_prototypes(
         &mut self,
         overrides: &[(OccurrenceIndex, Variant)],
@@ -191,14 +194,14 @@ impl Writer<'_> {
                 let name = name.clone();
                 prim = self.layer.add_prim(Some(prim), Specifier::Over, "", name);
             }
-            // Explicit, as it takes the place of the first prototype.
+            // An explicit list replaces the reference to the original prototype.
             let prototype = Reference::internal(prototypes[variant].clone());
             let references = ListOp::explicit([prototype]);
             self.layer.prim_mut(prim).references(references);
         }
     }
 
-    /// The over of an occurrence, and of all above it.
+    /// Returns the over of an occurrence. Adds it and those of its ancestors if they do not exist.
     fn over(
         &mut self,
         occurrence: OccurrenceIndex,

@@ -1,31 +1,31 @@
-//! One mesh of all primitives of a part.
+//! Joins the primitives of a part into one mesh.
 
 use cadmill_scene::{Part, Primitive};
 
 use crate::UsdError;
 
-/// Indices are `int` in USD.
-const INDEX_LIMIT: u64 = i32::MAX as u64;
+/// USD stores indices as `int`.
+const MAX_INDEX: u64 = i32::MAX as u64;
 
-/// The triangles of several primitives, one after the other.
+/// The triangles of several primitives, concatenated.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Mesh {
     pub(super) points: Vec<[f32; 3]>,
     pub(super) normals: Vec<[f32; 3]>,
     pub(super) indices: Vec<i32>,
-    /// For each primitive the number of its triangles.
+    /// The number of triangles of each primitive.
     pub(super) triangles: Vec<usize>,
 }
 
 impl Mesh {
-    /// Joins the primitives of `part` at these positions. Points that no triangle uses are left
-    /// out, as validators call them a fault.
+    /// Joins the primitives of `part` with these indices. Unused points are omitted, because
+    /// validators report them.
     pub(super) fn of(part: &Part, primitives: &[usize]) -> Result<Self, UsdError> {
         let primitives = || primitives.iter().map(|&index| &part.primitives[index]);
         let points = primitives().map(|p| p.positions.len()).sum::<usize>();
         let indices = primitives().map(|p| p.indices.len()).sum::<usize>();
-        UsdError::check("points in a mesh", points as u64, INDEX_LIMIT)?;
-        UsdError::check("corners of faces in a mesh", indices as u64, INDEX_LIMIT)?;
+        UsdError::check_limit("points in a mesh", points as u64, MAX_INDEX)?;
+        UsdError::check_limit("face vertices in a mesh", indices as u64, MAX_INDEX)?;
         let mut mesh = Self {
             points: Vec::with_capacity(points),
             normals: Vec::with_capacity(points),
@@ -56,7 +56,7 @@ impl Mesh {
         self.triangles.push(primitive.indices.len() / 3);
     }
 
-    /// The least and the greatest corner of its bounding box.
+    /// Returns the minimum and maximum corner of the bounding box.
     pub(super) fn extent(&self) -> [[f32; 3]; 2] {
         let first = self.points.first().copied().unwrap_or_default();
         let mut extent = [first, first];
@@ -69,7 +69,7 @@ impl Mesh {
         extent
     }
 
-    /// The faces of each primitive.
+    /// Returns the face indices of each primitive.
     pub(super) fn subsets(&self) -> impl Iterator<Item = Vec<i32>> {
         self.triangles.iter().scan(0, |start, &triangles| {
             let end = *start + triangles as i32;

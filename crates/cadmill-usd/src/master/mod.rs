@@ -1,25 +1,26 @@
-//! The USD master: a scene as four layers, of which a change of materials rewrites one.
+//! The USD master: a scene as four layers, only one of which depends on materials.
 //!
 //! ```text
-//! root.usdc       the default prim (kind assembly, assetInfo, hash of the source) and its payload
-//! └ payload.usdc  sublayers, the stronger first
-//!   ├ materials.usdc  materials, bindings on the prototypes, prototypes of single occurrences
-//!   └ geometry.usdc   prototypes with their meshes below one class prim, and the occurrences
+//! root.usdc       the default prim (kind assembly, assetInfo, source hash) and its payload
+//! └ payload.usdc  sublayers, strongest first
+//!   ├ materials.usdc  materials, bindings on prototypes, prototypes of individual occurrences
+//!   └ geometry.usdc   prototypes with meshes below one class prim, and the occurrences
 //! ```
 //!
-//! Z is up, lengths are metres. Every name of the CAD file is the `displayName` of a prim, unchanged;
-//! prim names are ASCII, and unique below their parent. An occurrence that shows a part is an
-//! instance of the part's prototype; one that has children as well shows its part through a child.
-//! An occurrence with a material of its own is an instance of a prototype of its own, which
-//! references the first and rebinds: clients that do not look for bindings on instances show it too.
+//! Z is up, and lengths are in metres. The names of the CAD file are the unchanged `displayName` of
+//! the prims; prim names are ASCII and unique below their parent. An occurrence of a part is an
+//! instance of the part's prototype; if it also has children, the instance is an additional child.
+//! An occurrence with its own material is an instance of an additional prototype, which references
+//! the original one and binds the other material. Clients that ignore bindings on instances thus
+//! show the right material.
 //!
-//! `customData` of the prims has a dictionary `cadmill`, with `sourceHash`, `recipe` and
-//! `converter` on the default prim; `occurrenceKey`, `productId`, `designator` and `layers` on
-//! occurrences; `partKey`, `partLayers` and `physicalMaterial` (`name`, `densityKgPerM3`) on
-//! prototypes, and thereby on their instances.
+//! The `customData` of prims contains a dictionary `cadmill`. On the default prim it has the keys
+//! `sourceHash`, `recipe` and `converter`; on occurrences `occurrenceKey`, `productId`,
+//! `designator` and `layers`; on prototypes, and therefore on their instances, `partKey`,
+//! `partLayers` and `physicalMaterial` (`name`, `densityKgPerM3`).
 //!
-//! Meshes are double-sided, since shells may be open. A mirrored occurrence has a transform with a
-//! negative determinant and no other mark, as USD asks for.
+//! Meshes are double-sided, since shells may be open. The transform of a mirrored occurrence has a
+//! negative determinant and no other mark, as USD requires.
 
 mod check;
 mod geometry;
@@ -33,25 +34,26 @@ use cadmill_scene::{Overlay, Scene};
 use crate::{Dictionary, Layer, ListOp, Payload, Specifier, UsdError, Value, usdc, usdz};
 use plan::Plan;
 
-/// The layer to open.
+/// The name of the layer to open.
 pub const ROOT: &str = "root.usdc";
-/// What the root layer loads on demand.
+/// The name of the layer that the root layer loads on demand.
 pub const PAYLOAD: &str = "payload.usdc";
-/// Shapes and places.
+/// The name of the layer with meshes and transforms.
 pub const GEOMETRY: &str = "geometry.usdc";
-/// Looks; last in the package, and the only one that a change of materials rewrites.
+/// The name of the layer with materials. It is the last in the package, and the only one that
+/// depends on materials.
 pub const MATERIALS: &str = "materials.usdc";
 
-/// The bytes of all layers of a master.
+/// The contents of all layers of a master.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsdMaster {
     layers: [(&'static str, Vec<u8>); 4],
 }
 
-/// Builds the master of a scene. Equal scenes and overlays give equal bytes.
+/// Builds the master of a scene. Equal scenes and overlays result in equal bytes.
 ///
 /// # Errors
-/// If the scene is not sound, or too large for the format.
+/// If the scene is invalid or exceeds the limits of the format.
 pub fn build(scene: &Scene, overlay: &Overlay) -> Result<UsdMaster, UsdError> {
     check::check(scene, overlay)?;
     let plan = Plan::new(scene)?;
@@ -69,8 +71,8 @@ pub fn build(scene: &Scene, overlay: &Overlay) -> Result<UsdMaster, UsdError> {
 }
 
 impl UsdMaster {
-    /// Name and bytes of each layer, in the order of the package. Beside one another under these
-    /// names they are the master as loose files.
+    /// Returns the name and contents of each layer, in the order of the package. Stored in one
+    /// folder under these names, the layers can also be used without a package.
     #[must_use]
     pub fn layers(&self) -> impl ExactSizeIterator<Item = (&str, &[u8])> + DoubleEndedIterator {
         self.layers
@@ -78,10 +80,10 @@ impl UsdMaster {
             .map(|(name, bytes)| (*name, bytes.as_slice()))
     }
 
-    /// The layers as one package.
+    /// Packs the layers.
     ///
     /// # Errors
-    /// If it would reach 4 GiB, which a package must not.
+    /// If the package would reach 4 GiB, which the format does not allow.
     pub fn to_usdz(&self) -> Result<Vec<u8>, UsdError> {
         usdz::package(&self.layers)
     }
@@ -99,7 +101,7 @@ fn root(plan: &Plan, scene: &Scene) -> Layer {
         ("name".to_owned(), Value::string(name.clone())),
         ("version".to_owned(), Value::string(hash.clone())),
     ]);
-    let own_data = Dictionary::from([
+    let data = Dictionary::from([
         ("sourceHash".to_owned(), Value::string(hash)),
         (
             "recipe".to_owned(),
@@ -117,7 +119,7 @@ fn root(plan: &Plan, scene: &Scene) -> Layer {
         .kind("assembly")
         .display_name(name)
         .set("assetInfo", Value::Dictionary(asset))
-        .custom_data(own(own_data))
+        .custom_data(namespaced(data))
         .payloads(ListOp::prepend([Payload {
             asset_path: format!("./{PAYLOAD}"),
             ..Payload::default()
@@ -133,12 +135,12 @@ fn payload(plan: &Plan) -> Layer {
     layer
 }
 
-/// `data` under the name of this program, apart from that of others.
-fn own(data: Dictionary) -> Dictionary {
+/// Puts `data` into a dictionary for this program.
+fn namespaced(data: Dictionary) -> Dictionary {
     Dictionary::from([("cadmill".to_owned(), Value::Dictionary(data))])
 }
 
-/// `text` as USD can store it: without NUL, at which its texts end.
+/// Removes NUL characters, which terminate texts in USD.
 fn text(text: &str) -> String {
     text.replace('\0', "")
 }

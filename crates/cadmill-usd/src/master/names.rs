@@ -1,12 +1,13 @@
-//! Prim names out of names that people gave.
+//! Derives prim names from the names in the CAD file.
 
 use std::collections::{HashMap, HashSet};
 
-/// Longer names are cut; the whole name is kept as `displayName`.
-const LONGEST: usize = 64;
+/// Longer names are truncated; `displayName` holds the full name.
+const MAX_NAME_BYTES: usize = 64;
 
-/// The identifier that is closest to `text`: runs of what is no ASCII letter or digit become one
-/// `_`. Text without any becomes `fallback`, which must be an identifier.
+/// Returns an identifier similar to `text`: each run of characters other than ASCII letters and
+/// digits becomes one `_`. If there are no such letters or digits, the result is `fallback`, which
+/// must be an identifier.
 pub(super) fn identifier(text: &str, fallback: &str) -> String {
     let mut name = String::new();
     for c in text.chars() {
@@ -15,7 +16,7 @@ pub(super) fn identifier(text: &str, fallback: &str) -> String {
         } else if !name.is_empty() && !name.ends_with('_') {
             name.push('_');
         }
-        if name.len() == LONGEST {
+        if name.len() == MAX_NAME_BYTES {
             break;
         }
     }
@@ -29,16 +30,16 @@ pub(super) fn identifier(text: &str, fallback: &str) -> String {
     name
 }
 
-/// The names that are taken below one prim.
+/// The names in use below one prim.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Names {
     taken: HashSet<String>,
-    /// Where to go on counting for each name that was asked for.
+    /// The next number to try for each identifier.
     next: HashMap<String, usize>,
 }
 
 impl Names {
-    /// Below this prim, `reserved` are taken already.
+    /// Creates a set in which `reserved` are in use.
     pub(super) fn with_reserved(reserved: &[&str]) -> Self {
         Self {
             taken: reserved.iter().map(|&name| name.to_owned()).collect(),
@@ -46,15 +47,15 @@ impl Names {
         }
     }
 
-    /// A name that is like `text` and was not given before: the second `Bolt` is `Bolt_2`.
+    /// Returns an unused name similar to `text`: the second `Bolt` becomes `Bolt_2`.
     pub(super) fn unique(&mut self, text: &str, fallback: &str) -> String {
-        let wanted = identifier(text, fallback);
-        if self.taken.insert(wanted.clone()) {
-            return wanted;
+        let identifier = identifier(text, fallback);
+        if self.taken.insert(identifier.clone()) {
+            return identifier;
         }
-        let number = self.next.entry(wanted.clone()).or_insert(2);
+        let number = self.next.entry(identifier.clone()).or_insert(2);
         loop {
-            let name = format!("{wanted}_{number}");
+            let name = format!("{identifier}_{number}");
             *number += 1;
             if self.taken.insert(name.clone()) {
                 return name;
@@ -71,7 +72,7 @@ mod tests {
     use crate::is_identifier;
 
     #[test]
-    fn identifiers_stay_close_to_the_name() {
+    fn identifiers_are_similar_to_the_name() {
         for (text, expected) in [
             ("Bolt", "Bolt"),
             ("Gehäuse 零件", "Geh_use"),
@@ -83,11 +84,14 @@ mod tests {
         ] {
             assert_eq!(identifier(text, "Part"), expected, "{text}");
         }
-        assert_eq!(identifier(&"x".repeat(1 << 20), "Part").len(), LONGEST);
+        assert_eq!(
+            identifier(&"x".repeat(1 << 20), "Part").len(),
+            MAX_NAME_BYTES
+        );
     }
 
     #[test]
-    fn equal_names_are_numbered_around_those_that_look_numbered() {
+    fn numbered_names_do_not_collide_with_existing_ones() {
         let mut names = Names::with_reserved(&["Prototypes"]);
         let given = ["Bolt", "Bolt_2", "Bolt", "Bolt", "Prototypes"].map(|n| names.unique(n, "P"));
         assert_eq!(
@@ -98,16 +102,16 @@ mod tests {
 
     proptest! {
         #[test]
-        fn names_are_sound_unique_and_always_the_same(
+        fn names_are_valid_unique_and_deterministic(
             texts in prop::collection::vec("[aB_ 2ä\\PC]{0,3}", 0..60),
         ) {
-            let give = || {
+            let generate = || {
                 let mut names = Names::default();
                 texts.iter().map(|text| names.unique(text, "Part")).collect::<Vec<_>>()
             };
-            let given = give();
-            prop_assert!(given.iter().all(|name| is_identifier(name)));
-            prop_assert_eq!(given.iter().collect::<HashSet<_>>().len(), texts.len());
+            let names = generate();
+            prop_assert!(names.iter().all(|name| is_identifier(name)));
+            prop_assert_eq!(names.iter().collect::<HashSet<_>>().len(), texts.len());
             prop_assert_eq!(give(), given);
         }
     }

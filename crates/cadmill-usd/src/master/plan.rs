@@ -1,6 +1,6 @@
-//! What every prim of the master is called, decided once for all its layers.
+//! Assigns the names of all prims of the master, for all layers.
 //!
-//! The plan is made of the scene alone, so that no material changes it.
+//! The plan is derived from the scene alone, so that it does not depend on materials.
 
 use std::collections::HashMap;
 
@@ -9,19 +9,19 @@ use cadmill_scene::{OccurrenceIndex, Scene};
 use super::names::{Names, identifier};
 use crate::{Layer, Path, Token, UsdError, Value};
 
-/// The scope of the prototypes, below the root.
+/// The scope of the prototypes, a child of the root.
 pub(super) const PROTOTYPES: &str = "Prototypes";
-/// The scope of the materials, below the root.
+/// The scope of the materials, a child of the root.
 pub(super) const MATERIALS: &str = "Materials";
 
-/// The names and places of all prims that come from the scene.
+/// The names and paths of all prims that represent the scene.
 #[derive(Debug)]
 pub(super) struct Plan {
     /// The default prim.
     pub(super) root: Path,
     pub(super) parts: Vec<PartPlan>,
     pub(super) occurrences: Vec<OccurrencePlan>,
-    /// The names below [`PROTOTYPES`].
+    /// The names in use below [`PROTOTYPES`].
     pub(super) prototype_names: Names,
 }
 
@@ -29,29 +29,29 @@ pub(super) struct Plan {
 pub(super) struct PartPlan {
     pub(super) name: Token,
     pub(super) path: Path,
-    /// The primitives that have triangles, as positions in the part; the prototype has a mesh if
-    /// there are any.
+    /// The indices of the primitives that have triangles. If there are none, the prototype has no
+    /// mesh.
     pub(super) primitives: Vec<usize>,
-    /// The mesh below the prototype.
+    /// The name of the mesh below the prototype.
     pub(super) mesh: Token,
-    /// A subset of the mesh for each of `primitives`, if there are several.
+    /// The name of the subset for each of `primitives`, if there are several.
     pub(super) subsets: Vec<Token>,
 }
 
 #[derive(Debug)]
 pub(super) struct OccurrencePlan {
     pub(super) name: Token,
-    /// How it shows its part.
+    /// The prim that is the instance of the part.
     pub(super) instance: Instance,
 }
 
 #[derive(Debug, PartialEq)]
 pub(super) enum Instance {
-    /// It shows none.
+    /// The occurrence has no part.
     None,
-    /// It is the instance.
+    /// The prim of the occurrence.
     Itself,
-    /// It has children, which an instance cannot have, so a child of this name is the instance.
+    /// A child with this name, because the occurrence has children and instances cannot have any.
     Child(Token),
 }
 
@@ -101,12 +101,12 @@ impl Plan {
         })
     }
 
-    /// The name of the default prim.
+    /// Returns the name of the default prim.
     pub(super) fn root_name(&self) -> Token {
         self.root.as_str()[1..].to_owned().into()
     }
 
-    /// A layer with the metadata that all of them have.
+    /// Creates a layer with the metadata that all layers share.
     pub(super) fn layer(&self) -> Layer {
         let mut layer = Layer::new();
         layer

@@ -1,14 +1,14 @@
-//! The coding of lists of integers: differences, a two-bit code each, then LZ4.
+//! Compresses lists of integers: differences with a two-bit code each, then LZ4.
 //!
-//! Learnt from OpenUSD's `pxr/usd/usd/integerCoding.cpp`. Each number is replaced by its difference
-//! to the one before. The most common difference is written first, then the codes (0: the common
-//! difference, 1, 2, 3: one of the three widths), four to a byte from the low bits up, then the
-//! differences that are not the common one, each in its width.
+//! Source: OpenUSD, `pxr/usd/usd/integerCoding.cpp`. Each number is replaced by its difference from
+//! the previous one. The most common difference is written first, then the codes (0: the most
+//! common difference; 1, 2, 3: one of the three widths), four per byte from the low bits up, then
+//! all other differences in their widths.
 
 use super::lz4;
 use crate::UsdError;
 
-/// Bytes of a small, a medium and a large difference.
+/// The sizes of a small, a medium and a large difference, in bytes.
 type Widths = [usize; 3];
 const WIDTHS_32: Widths = [1, 2, 4];
 const WIDTHS_64: Widths = [2, 4, 8];
@@ -62,7 +62,7 @@ fn fits(value: i64, bytes: usize) -> bool {
     (value << unused_bits) >> unused_bits == value
 }
 
-/// The value that is there most often; among equals the greatest, which saves the most.
+/// Returns the most common value, and the largest of several, which saves the most bytes.
 fn most_common(values: &[i64]) -> i64 {
     let mut sorted = values.to_vec();
     sorted.sort_unstable();
@@ -111,7 +111,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn all_32_bit_integers_come_back(values: Vec<i32>) {
+        fn all_32_bit_integers_round_trip(values: Vec<i32>) {
             let compressed = compress_i32(values.iter().copied()).unwrap();
             let encoded = lz4::decompress(&compressed, 8 + values.len() * 5);
             let decoded = decode(&encoded, values.len(), WIDTHS_32);
@@ -120,14 +120,14 @@ mod tests {
         }
 
         #[test]
-        fn all_64_bit_integers_come_back(values: Vec<i64>) {
+        fn all_64_bit_integers_round_trip(values: Vec<i64>) {
             let compressed = compress_i64(values.iter().copied()).unwrap();
             let encoded = lz4::decompress(&compressed, 16 + values.len() * 9);
             prop_assert_eq!(decode(&encoded, values.len(), WIDTHS_64), values);
         }
 
         #[test]
-        fn triangle_like_indices_come_back(steps in prop::collection::vec(-3_i32..4, 0..500)) {
+        fn triangle_like_indices_round_trip(steps in prop::collection::vec(-3_i32..4, 0..500)) {
             let values: Vec<i32> = steps.iter().scan(0, |at, step| { *at += step; Some(*at) }).collect();
             let compressed = compress_i32(values.iter().copied()).unwrap();
             let encoded = lz4::decompress(&compressed, 8 + values.len() * 5);
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_lie_four_to_a_byte_from_the_low_bits_up() {
+    fn four_codes_are_packed_per_byte_from_the_low_bits_up() {
         let encoded = encode(&[123, 1, 1, 100_000, 0, 1, 0], WIDTHS_32);
         let codes = [0b11_00_00_01, 0b01_00_01];
         let mut expected = vec![1, 0, 0, 0];

@@ -1,23 +1,23 @@
-//! LZ4 blocks as USD frames them.
+//! LZ4 blocks with the framing of USD.
 //!
-//! Learnt from OpenUSD's `pxr/base/tf/fastCompression.cpp`: a leading byte 0, then one block; or
-//! the number of chunks, then each chunk as its compressed size (`i32`) and its block.
+//! Source: OpenUSD, `pxr/base/tf/fastCompression.cpp`. The data is a zero byte and one block, or
+//! the number of chunks and then each chunk as its compressed size (`i32`) and its block.
 
 use crate::UsdError;
 
-/// The most that one LZ4 block may hold, in bytes.
-const CHUNK_BYTES: usize = 0x7E00_0000;
+/// The maximum input of one LZ4 block, in bytes.
+const MAX_CHUNK_BYTES: usize = 0x7E00_0000;
 /// The number of chunks is read as a signed byte.
-const CHUNKS: usize = 127;
+const MAX_CHUNKS: usize = 127;
 
 /// Compresses `input`.
 pub(super) fn compress(input: &[u8]) -> Result<Vec<u8>, UsdError> {
-    compress_in_chunks(input, CHUNK_BYTES)
+    compress_in_chunks(input, MAX_CHUNK_BYTES)
 }
 
 fn compress_in_chunks(input: &[u8], chunk_bytes: usize) -> Result<Vec<u8>, UsdError> {
-    let limit = (CHUNKS * chunk_bytes) as u64;
-    UsdError::check("bytes to compress", input.len() as u64, limit)?;
+    let limit = (MAX_CHUNKS * chunk_bytes) as u64;
+    UsdError::check_limit("bytes to compress", input.len() as u64, limit)?;
     if input.len() <= chunk_bytes {
         let mut output = vec![0];
         output.extend(lz4_flex::block::compress(input));
@@ -27,7 +27,7 @@ fn compress_in_chunks(input: &[u8], chunk_bytes: usize) -> Result<Vec<u8>, UsdEr
     for chunk in input.chunks(chunk_bytes) {
         let block = lz4_flex::block::compress(chunk);
         let size = i32::try_from(block.len()).map_err(|_| UsdError::TooLarge {
-            what: "bytes of a compressed chunk",
+            items: "bytes of a compressed chunk",
             count: block.len() as u64,
             limit: i32::MAX as u64,
         })?;
@@ -37,7 +37,7 @@ fn compress_in_chunks(input: &[u8], chunk_bytes: usize) -> Result<Vec<u8>, UsdEr
     Ok(output)
 }
 
-/// Reverses [`compress`]; `size` is how many bytes come out at most.
+/// The inverse of [`compress`]. `size` is the maximum size of the output in bytes.
 #[cfg(test)]
 pub(super) fn decompress(input: &[u8], size: usize) -> Vec<u8> {
     let (&chunks, mut rest) = input.split_first().unwrap();
@@ -63,7 +63,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_goes_in_comes_out(input: Vec<u8>, chunk_bytes in 8_usize..200) {
+        fn compression_round_trips(input: Vec<u8>, chunk_bytes in 8_usize..200) {
             let whole = compress(&input).unwrap();
             prop_assert_eq!(whole[0], 0);
             prop_assert_eq!(decompress(&whole, input.len()), input.clone());
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn more_chunks_than_the_format_counts_are_an_error() {
+    fn too_many_chunks_are_refused() {
         assert_eq!(compress_in_chunks(&[7; 254], 2).unwrap()[0], 127);
         let error = compress_in_chunks(&[7; 255], 2).unwrap_err();
         assert_eq!(

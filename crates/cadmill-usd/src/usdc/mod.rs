@@ -1,20 +1,20 @@
-//! The binary layer format, also called crate, version 0.8.0.
+//! The binary layer format, also called crate, in version 0.8.0.
 //!
-//! Learnt from OpenUSD's `pxr/usd/usd/crateFile.{h,cpp}`, `crateDataTypes.h` and
-//! `crateValueInliners.h`. A file is a bootstrap of 88 bytes (`PXR-USDC`, the version, where the
-//! table of contents is), the values, and six sections that the table of contents names:
+//! Source: OpenUSD, `pxr/usd/usd/crateFile.{h,cpp}`, `crateDataTypes.h` and `crateValueInliners.h`.
+//! A file consists of a bootstrap header of 88 bytes (`PXR-USDC`, the version, the offset of the
+//! table of contents), the values, and six sections that the table of contents lists:
 //!
-//! | section | holds |
+//! | section | contents |
 //! |---|---|
-//! | `TOKENS` | every distinct text, each ended by a NUL, as one LZ4 block |
-//! | `STRINGS` | for each string the index of its token |
+//! | `TOKENS` | all distinct texts, each terminated by a NUL, as one LZ4 block |
+//! | `STRINGS` | the index of the token of each string |
 //! | `FIELDS` | pairs of a token (the name) and a value representation |
-//! | `FIELDSETS` | runs of field indices, each ended by `0xFFFF_FFFF` |
+//! | `FIELDSETS` | runs of field indices, each terminated by `0xFFFF_FFFF` |
 //! | `PATHS` | the tree of all paths, depth first |
-//! | `SPECS` | for each spec its path, its run of fields and its type |
+//! | `SPECS` | the path, the run of fields and the type of each spec |
 //!
-//! A value representation is 64 bits: whether the value is an array, is inlined, is compressed; its
-//! type; and 48 bits that hold the value itself or its place in the file.
+//! A value representation has 64 bits: flags for arrays, inlined and compressed values, the type,
+//! and 48 bits with the value itself or its offset in the file.
 
 mod integers;
 mod lz4;
@@ -30,20 +30,20 @@ use crate::{
 };
 use tables::{Paths, Strings, Tokens};
 
-/// The version that is written: the oldest that has everything this crate uses.
+/// The version written, which is the oldest that supports everything this crate writes.
 pub const VERSION: [u8; 3] = [0, 8, 0];
 
 const BOOTSTRAP_BYTES: usize = 88;
-/// A place in the file has 48 bits.
-const FILE_LIMIT: u64 = 1 << 48;
-/// Ends a run of fields.
+/// Offsets have 48 bits.
+const MAX_FILE_BYTES: u64 = 1 << 48;
+/// Terminates a run of fields.
 const END_OF_RUN: u32 = u32::MAX;
 
-/// The bytes of a `.usdc` file. Equal layers give equal bytes.
+/// Returns the contents of a `.usdc` file. Equal layers result in equal bytes.
 ///
 /// # Errors
-/// If a name is no identifier, two specs have one path, a text holds a NUL, or there is more of
-/// something than the format can count.
+/// If a name is not an identifier, two specs have the same path, a text contains a NUL, or a limit
+/// of the format is exceeded.
 pub fn write(layer: &Layer) -> Result<Vec<u8>, UsdError> {
     let mut writer = Writer::default();
     writer.output.resize(BOOTSTRAP_BYTES, 0);
@@ -51,7 +51,7 @@ pub fn write(layer: &Layer) -> Result<Vec<u8>, UsdError> {
     writer.finish()
 }
 
-/// What a spec is of, as `SdfSpecType` numbers it.
+/// The type of a spec, with the numbers of `SdfSpecType`.
 #[derive(Clone, Copy)]
 enum SpecType {
     Attribute = 1,
@@ -72,7 +72,7 @@ struct Writer {
     tokens: Tokens,
     strings: Strings,
     paths: Paths,
-    /// Where equal values were written before.
+    /// The representations of values already written.
     written: HashMap<(u8, Vec<u8>), u64>,
     fields: Vec<(u32, u64)>,
     field_indices: HashMap<(u32, u64), u32>,
@@ -100,7 +100,7 @@ impl Writer {
                 fields.push(self.field(name, value)?);
             }
         }
-        // A layer that has the one list without the other makes USD read past its end.
+        // USD reads out of bounds if a layer has only one of the two lists.
         if !layer.sublayers.is_empty() {
             let paths = layer.sublayers.iter().map(|l| l.asset_path.clone());
             let paths = Value::StringVector(paths.collect());
@@ -213,7 +213,7 @@ impl Writer {
         Ok(())
     }
 
-    /// The index of the field of this name and value.
+    /// Returns the index of the field with this name and value.
     fn field(&mut self, name: &Token, value: &Value) -> Result<u32, UsdError> {
         let field = (self.tokens.index(name.as_str())?, self.value(value)?);
         let next = tables::index("fields", self.fields.len())?;
@@ -256,7 +256,7 @@ impl Writer {
         section(&mut self.output, "SPECS", specs_section(&self.specs)?);
 
         let contents_start = self.output.len() as u64;
-        UsdError::check("bytes in a layer", contents_start, FILE_LIMIT)?;
+        UsdError::check_limit("bytes in a layer", contents_start, MAX_FILE_BYTES)?;
         self.output.extend((sections.len() as u64).to_le_bytes());
         for (name, start, size) in sections {
             let mut name_bytes = [0; 16];
@@ -300,14 +300,14 @@ fn counted_integers(integers: &[u32]) -> Result<Vec<u8>, UsdError> {
     Ok(output)
 }
 
-/// Appends the size of `content` and `content`.
+/// Appends the size of `content`, then `content`.
 fn append_sized(output: &mut Vec<u8>, content: &[u8]) {
     output.extend((content.len() as u64).to_le_bytes());
     output.extend(content);
 }
 
 impl Specifier {
-    /// As `SdfSpecifier` numbers it.
+    /// The number in `SdfSpecifier`.
     fn code(self) -> u32 {
         match self {
             Self::Def => 0,
@@ -318,7 +318,7 @@ impl Specifier {
 }
 
 impl Variability {
-    /// As `SdfVariability` numbers it.
+    /// The number in `SdfVariability`.
     fn code(self) -> u32 {
         match self {
             Self::Varying => 0,

@@ -1,6 +1,6 @@
-//! Numbers as bytes, and which of them are small whole numbers.
+//! Serialises numbers, and detects small integers among floating-point numbers.
 
-/// Is stored as it lies in memory, the low byte first.
+/// A value that is stored in little-endian order.
 pub(super) trait Put {
     fn put(&self, bytes: &mut Vec<u8>);
 }
@@ -30,7 +30,7 @@ impl<T: Put, const N: usize> Put for [T; N] {
     }
 }
 
-/// A real that may be a whole number; -0 is none, as its sign would be lost.
+/// A floating-point number that may be an integer. -0 does not count, since its sign would be lost.
 pub(super) trait Number: Put {
     fn as_i8(&self) -> Option<i8>;
     fn as_i32(&self) -> Option<i32>;
@@ -40,15 +40,15 @@ macro_rules! number {
     ($($number:ty)*) => {$(
         impl Number for $number {
             fn as_i8(&self) -> Option<i8> {
-                let whole = *self as i8;
-                (<$number>::from(whole).to_bits() == self.to_bits()).then_some(whole)
+                let integer = *self as i8;
+                (<$number>::from(integer).to_bits() == self.to_bits()).then_some(integer)
             }
 
             fn as_i32(&self) -> Option<i32> {
-                let whole = *self as i32;
-                ((whole as $number).to_bits() == self.to_bits()
-                    && i64::from(whole) == *self as i64)
-                    .then_some(whole)
+                let integer = *self as i32;
+                ((integer as $number).to_bits() == self.to_bits()
+                    && i64::from(integer) == *self as i64)
+                    .then_some(integer)
             }
         }
     )*};

@@ -1,27 +1,28 @@
-//! The tables that everything else in a file points into: tokens, strings and paths.
+//! The tables to which the rest of the file refers: tokens, strings and paths.
 
 use std::{collections::HashMap, rc::Rc};
 
 use super::{append_sized, integers, lz4};
 use crate::{Path, UsdError};
 
-/// Indices are signed where the format negates them, so all tables stay below this.
-const LIMIT: u64 = i32::MAX as u64;
+/// Some indices are stored negated, so all tables are limited to the range of `i32`.
+const MAX_INDEX: u64 = i32::MAX as u64;
 
-/// `position` as an index.
-pub(super) fn index(what: &'static str, position: usize) -> Result<u32, UsdError> {
-    UsdError::check(what, position as u64, LIMIT)?;
+/// Converts a position to an index.
+pub(super) fn index(items: &'static str, position: usize) -> Result<u32, UsdError> {
+    UsdError::check_limit(items, position as u64, MAX_INDEX)?;
     Ok(position as u32)
 }
 
-/// Every distinct text once.
+/// The distinct texts.
 pub(super) struct Tokens {
     texts: Vec<Rc<str>>,
     indices: HashMap<Rc<str>, u32>,
 }
 
 impl Default for Tokens {
-    /// The name of a property is stored as its negated token, so the first token must not be one.
+    /// Properties store the negated index of their token, so token 0 must not be the name of a
+    /// property.
     fn default() -> Self {
         let root: Rc<str> = Rc::from("/");
         Self {
@@ -59,7 +60,7 @@ impl Tokens {
     }
 }
 
-/// Strings, each by its token.
+/// The strings, as indices of tokens.
 #[derive(Default)]
 pub(super) struct Strings {
     tokens: Vec<u32>,
@@ -84,11 +85,11 @@ impl Strings {
     }
 }
 
-/// Every path that a spec or a value names, and all above it, as a tree.
+/// The tree of all paths that specs and values refer to, including their ancestors.
 pub(super) struct Paths {
     nodes: Vec<Node>,
     indices: HashMap<Element, u32>,
-    /// The index of the path that names nothing, once a value needs it.
+    /// The index of the empty path, if a value needs it.
     empty: Option<u32>,
 }
 
@@ -98,7 +99,7 @@ struct Node {
     has_spec: bool,
 }
 
-/// One step down.
+/// An element of a path.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 struct Element {
     parent: u32,
@@ -132,10 +133,10 @@ impl Node {
 }
 
 impl Paths {
-    /// The index of `/`.
+    /// The index of the root.
     pub(super) const ROOT: u32 = 0;
 
-    /// The index of the prim or property `token` of `parent`.
+    /// Returns the index of the child prim or property `token` of `parent`.
     pub(super) fn child(
         &mut self,
         parent: u32,
@@ -157,7 +158,7 @@ impl Paths {
         Ok(index)
     }
 
-    /// The index of `path`.
+    /// Returns the index of `path`.
     pub(super) fn index(&mut self, path: &Path, tokens: &mut Tokens) -> Result<u32, UsdError> {
         let mut at = Self::ROOT;
         for name in path.prim_names() {
@@ -169,7 +170,7 @@ impl Paths {
         }
     }
 
-    /// The index of the path that names nothing: it is counted, but has no place in the tree.
+    /// Returns the index of the empty path, which is counted but not part of the tree.
     pub(super) fn empty_index(&mut self) -> Result<u32, UsdError> {
         if let Some(index) = self.empty {
             return Ok(index);
@@ -180,12 +181,12 @@ impl Paths {
         Ok(index)
     }
 
-    /// Whether no spec had this path before.
-    pub(super) fn take_for_spec(&mut self, path: u32) -> bool {
+    /// Reserves a path for a spec. Returns `false` if it already has one.
+    pub(super) fn reserve_for_spec(&mut self, path: u32) -> bool {
         !std::mem::replace(&mut self.nodes[path as usize].has_spec, true)
     }
 
-    /// The path as text, for messages.
+    /// Returns a path as text, for error messages.
     pub(super) fn text(&self, path: u32, tokens: &Tokens) -> String {
         let mut elements = Vec::new();
         let mut at = path;
@@ -201,9 +202,9 @@ impl Paths {
         elements.into_iter().rev().collect()
     }
 
-    /// Depth first: the index of each path, its element (negated for a property), and its jump: 0
-    /// if only a sibling follows, -1 if only a child, -2 if neither, else how far away the sibling
-    /// is, since the child comes first.
+    /// Encodes the tree depth first, as the index of each path, its element (negated for a
+    /// property), and its jump: 0 if only a sibling follows, -1 if only a child follows, -2 if
+    /// neither does, and otherwise the distance to the sibling, since the child comes first.
     pub(super) fn section(&self) -> Result<Vec<u8>, UsdError> {
         let count = self.nodes.len() - usize::from(self.empty.is_some());
         let mut order = Vec::with_capacity(count);

@@ -1,4 +1,4 @@
-//! How values are stored: within their representation if they fit, else once in the file.
+//! Encodes values: inlined in their representation if they fit, otherwise written once to the file.
 
 use super::{
     Writer, append_sized, integers,
@@ -10,10 +10,10 @@ const IS_ARRAY: u64 = 1 << 63;
 const IS_INLINED: u64 = 1 << 62;
 const IS_COMPRESSED: u64 = 1 << 61;
 
-/// Arrays shorter than this are stored as they are.
-const COMPRESSED_FROM: usize = 16;
+/// Shorter arrays are not compressed.
+const MIN_COMPRESSED_LENGTH: usize = 16;
 
-/// Types of values, as `crateDataTypes.h` numbers them.
+/// The types of values, with the numbers of `crateDataTypes.h`.
 #[derive(Clone, Copy)]
 enum Type {
     Bool = 1,
@@ -60,7 +60,7 @@ impl Type {
 }
 
 impl Writer {
-    /// The representation of `value`; what does not fit into it is written.
+    /// Returns the representation of `value`, and writes the value if it cannot be inlined.
     #[expect(clippy::too_many_lines, reason = "one line or two per type")]
     pub(super) fn value(&mut self, value: &Value) -> Result<u64, UsdError> {
         Ok(match value {
@@ -167,7 +167,7 @@ impl Writer {
         })
     }
 
-    /// Writes `bytes`, unless the same value was written before.
+    /// Writes `bytes` unless an equal value was written before.
     fn stored(&mut self, of: Type, bytes: Vec<u8>) -> u64 {
         let key = (of as u8, bytes);
         if let Some(&representation) = self.written.get(&key) {
@@ -183,7 +183,7 @@ impl Writer {
         self.strings.index(text, &mut self.tokens)
     }
 
-    /// Vectors of small whole numbers are inlined, a byte for each.
+    /// Inlines vectors of small integers, one byte per component.
     fn vector<T: Number, const N: usize>(&mut self, of: Type, vector: &[T; N]) -> u64 {
         let mut payload = [0; 4];
         for (byte, component) in payload.iter_mut().zip(vector) {
@@ -197,7 +197,7 @@ impl Writer {
         of.inlined(u32::from_le_bytes(payload))
     }
 
-    /// A matrix that is zero but for small whole numbers on its diagonal is inlined.
+    /// Inlines matrices that are zero except for small integers on the diagonal.
     fn matrix(&mut self, matrix: &[[f64; 4]; 4]) -> u64 {
         let mut payload = [0; 4];
         for (row, values) in matrix.iter().enumerate() {
@@ -216,7 +216,8 @@ impl Writer {
         Type::Matrix4d.inlined(u32::from_le_bytes(payload))
     }
 
-    /// Writes the items as they are, aligned so that a reader may map them. No items, no place.
+    /// Writes the items unchanged, aligned so that readers can map them. Empty arrays are not
+    /// written.
     fn array<T: Put>(&mut self, of: Type, items: &[T]) -> u64 {
         if items.is_empty() {
             return IS_ARRAY | of.bits();
@@ -236,7 +237,7 @@ impl Writer {
         items: &[T],
         compressed: impl FnOnce() -> Result<Vec<u8>, UsdError>,
     ) -> Result<u64, UsdError> {
-        if items.len() < COMPRESSED_FROM {
+        if items.len() < MIN_COMPRESSED_LENGTH {
             return Ok(self.array(of, items));
         }
         let start = self.align();
@@ -245,10 +246,10 @@ impl Writer {
         Ok(IS_ARRAY | IS_COMPRESSED | of.bits() | start)
     }
 
-    /// Reals that are all whole numbers are stored as compressed integers.
+    /// Stores floating-point arrays that contain only integers as compressed integers.
     fn real_array<T: Number>(&mut self, of: Type, items: &[T]) -> Result<u64, UsdError> {
         let integers = items.iter().map(Number::as_i32).collect::<Option<Vec<_>>>();
-        let Some(integers) = integers.filter(|_| items.len() >= COMPRESSED_FROM) else {
+        let Some(integers) = integers.filter(|_| items.len() >= MIN_COMPRESSED_LENGTH) else {
             return Ok(self.array(of, items));
         };
         let start = self.align();
@@ -277,7 +278,7 @@ impl Writer {
         Ok(self.stored(of, bytes))
     }
 
-    /// A byte that says which lists there are, then those lists.
+    /// Writes a byte that states which lists are present, then these lists.
     fn list_op<T>(
         &mut self,
         of: Type,
@@ -306,8 +307,9 @@ impl Writer {
         Ok(self.stored(of, bytes))
     }
 
-    /// Its size, then for each entry its key, how far away its representation is, and that. The
-    /// values themselves are written first, so it is always next to the distance.
+    /// Writes the number of entries, then for each entry its key, the distance to its
+    /// representation, and the representation. Values are written first, so the representation
+    /// always follows the distance directly.
     fn dictionary(&mut self, dictionary: &Dictionary) -> Result<Vec<u8>, UsdError> {
         let mut bytes = (dictionary.len() as u64).to_le_bytes().to_vec();
         for (key, value) in dictionary {

@@ -1,4 +1,4 @@
-//! Layers through `usdc::write`.
+//! Tests of layers written with `usdc::write`.
 
 use std::collections::BTreeSet;
 
@@ -20,13 +20,13 @@ fn an_empty_layer_has_only_its_root() {
 
 proptest! {
     #[test]
-    fn every_tree_comes_back(parents in prop::collection::vec((any::<prop::sample::Index>(), 0..4_usize), 0..80)) {
+    fn every_tree_round_trips(parents in prop::collection::vec((any::<prop::sample::Index>(), 0..4_usize), 0..80)) {
         let mut layer = Layer::new();
         let mut prims = Vec::new();
         let mut expected = BTreeSet::from(["/".to_owned()]);
         for (number, (parent, properties)) in parents.iter().enumerate() {
             let parent = (number > 0 && parent.index(4) > 0).then(|| *parent.get(&prims));
-            // Few names, so that tokens are shared, but none twice below one parent.
+            // Few distinct names, so that tokens are shared, but unique among siblings.
             let prim = layer.add_prim(parent, Specifier::Def, "Xform", format!("n{number}"));
             let path = layer.path(prim).unwrap();
             for property in 0..*properties {
@@ -68,7 +68,7 @@ fn sublayers_always_come_with_offsets() {
     assert_eq!(&offsets[..40], expected);
 }
 
-/// How `value` is represented, and the bytes that are stored for it.
+/// Checks the representation of `value` and the bytes stored for it.
 fn check(value: &Value, kind: u64, stored: &[u8]) {
     let mut layer = Layer::new();
     layer.set("value", value.clone());
@@ -136,7 +136,7 @@ fn small_values_are_inlined_and_others_stored() {
 }
 
 #[test]
-fn list_edits_say_which_lists_they_have() {
+fn list_edits_state_which_lists_are_present() {
     let words = |words: &[&'static str]| words.iter().map(|&w| Token::from(w)).collect::<Vec<_>>();
     let two = 2_u64.to_le_bytes();
     check(
@@ -212,7 +212,7 @@ fn equal_values_are_stored_once() {
 }
 
 #[test]
-fn arcs_and_targets_name_paths_that_need_no_spec() {
+fn arcs_and_targets_may_refer_to_paths_without_specs() {
     let mut layer = Layer::new();
     let target = Path::parse("/Other/Prim").unwrap();
     let prim = layer.add_prim(None, Specifier::Over, "", "A");
@@ -241,7 +241,7 @@ fn check_error(layer: &Layer, expected: UsdError) {
 }
 
 #[test]
-fn names_that_usd_cannot_read_are_errors() {
+fn names_that_usd_cannot_read_are_refused() {
     let named = |name: &'static str| {
         let mut layer = Layer::new();
         layer.add_prim(None, Specifier::Def, "", name);

@@ -1,4 +1,4 @@
-//! What is written is read back by the rules of the formats.
+//! Reads back what was written, according to the file formats.
 
 mod layers;
 mod master;

@@ -1,4 +1,4 @@
-//! The master of sample scenes.
+//! Tests of the masters of sample scenes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -36,7 +36,7 @@ fn layer<'a>(master: &'a UsdMaster, name: &str) -> &'a [u8] {
     master.layers().find(|(layer, _)| *layer == name).unwrap().1
 }
 
-/// The display names below a path, by prim path.
+/// Returns the display names below a path, by prim path.
 fn display_names(file: &CrateFile<'_>, below: &str) -> BTreeMap<String, String> {
     let prims = file
         .specs
@@ -75,7 +75,7 @@ fn the_layers_are_packed_with_the_materials_last() {
 }
 
 #[test]
-fn every_occurrence_of_a_part_is_an_instance_with_its_name() {
+fn occurrences_of_parts_are_instances_with_display_names() {
     let scene = sample::gearbox_like();
     let master = build(&scene, &MaterialMaps::default());
     let file = CrateFile::read(layer(&master, master::GEOMETRY));
@@ -100,7 +100,7 @@ fn every_occurrence_of_a_part_is_an_instance_with_its_name() {
         .count();
     assert_eq!(instances, of_parts);
     assert_eq!(prototype_count, scene.parts.len());
-    assert_eq!(meshes, scene.parts.len() - 1, "the seal has no face");
+    assert_eq!(meshes, scene.parts.len() - 1, "the seal has no mesh");
 
     let names = display_names(&file, "/Gearbox/Gearbox");
     assert_eq!(names.len(), scene.occurrences.len());
@@ -121,7 +121,7 @@ fn every_occurrence_of_a_part_is_an_instance_with_its_name() {
 }
 
 #[test]
-fn a_part_of_two_colours_has_a_subset_for_each() {
+fn a_part_in_two_colours_has_two_subsets() {
     let scene = sample::gearbox_like();
     let master = build(&scene, &MaterialMaps::default());
     let file = CrateFile::read(layer(&master, master::GEOMETRY));
@@ -142,7 +142,7 @@ fn a_part_of_two_colours_has_a_subset_for_each() {
 }
 
 #[test]
-fn a_change_of_materials_rewrites_one_layer() {
+fn changed_materials_affect_one_layer() {
     let scene = sample::gearbox_like();
     let plain = build(&scene, &MaterialMaps::default());
     for changed in [
@@ -162,7 +162,7 @@ fn a_change_of_materials_rewrites_one_layer() {
 }
 
 #[test]
-fn one_occurrence_in_a_material_of_its_own_gets_a_prototype_of_its_own() {
+fn an_occurrence_with_its_own_material_gets_an_additional_prototype() {
     let scene = sample::gearbox_like();
     let one = maps(&[
         ("/gearbox/bolts/bolt:3", "#ff0000"),
@@ -193,12 +193,12 @@ fn one_occurrence_in_a_material_of_its_own_gets_a_prototype_of_its_own() {
     assert_eq!(
         file.specs.keys().filter(variants).count(),
         2,
-        "equal variants share one"
+        "equal variants share a prototype"
     );
 }
 
 #[test]
-fn an_occurrence_that_looks_like_its_part_needs_no_prototype_of_its_own() {
+fn an_occurrence_with_the_material_of_its_part_uses_its_prototype() {
     let scene = sample::gearbox_like();
     let both = maps(&[("bolt-m6", "#ff0000"), ("/gearbox/bolts/*", "#ff0000")]);
     let master = build(&scene, &both);
@@ -213,7 +213,7 @@ fn an_occurrence_that_looks_like_its_part_needs_no_prototype_of_its_own() {
 }
 
 #[test]
-fn materials_are_written_if_something_shows_them() {
+fn only_materials_in_use_are_written() {
     let scene = sample::gearbox_like();
     let master = build(&scene, &maps(&[("gear", "#808080")]));
     let file = CrateFile::read(layer(&master, master::MATERIALS));
@@ -224,14 +224,14 @@ fn materials_are_written_if_something_shows_them() {
     assert_eq!(
         names,
         BTreeSet::from(expected),
-        "brass and red are hidden, one is never used"
+        "brass and red are replaced, and one is unused"
     );
     let opacity = &file.specs["/Gearbox/Materials/Glass/Surface.inputs:opacity"].fields["default"];
     assert_eq!(f32::from_bits(*opacity as u32), 0.35);
 }
 
 #[test]
-fn what_was_asked_for_in_vain_is_kept() {
+fn unmatched_material_keys_are_stored() {
     let master = build(&sample::cube(), &maps(&[("no such part", "#808080")]));
     let file = CrateFile::read(layer(&master, master::MATERIALS));
     assert!(file.tokens.iter().any(|token| token == "no such part"));
@@ -239,7 +239,7 @@ fn what_was_asked_for_in_vain_is_kept() {
 }
 
 #[test]
-fn an_occurrence_with_a_part_and_children_shows_the_part_through_a_child() {
+fn an_occurrence_with_a_part_and_children_has_a_child_instance() {
     let mut scene = sample::cube();
     scene.occurrences.push(Occurrence {
         parent: Some(OccurrenceIndex(0)),
@@ -262,7 +262,7 @@ fn an_occurrence_with_a_part_and_children_shows_the_part_through_a_child() {
 }
 
 #[test]
-fn points_that_no_triangle_uses_are_left_out() {
+fn unused_points_are_omitted() {
     let mut scene = sample::cube();
     let primitive = &mut scene.parts[0].primitives[0];
     let (points, corners) = (primitive.positions.len(), primitive.indices.clone());
@@ -280,7 +280,7 @@ fn points_that_no_triangle_uses_are_left_out() {
 }
 
 #[test]
-fn odd_names_and_deep_trees_are_written() {
+fn unusual_names_and_deep_trees_are_written() {
     let mut scene = sample::cube();
     for (index, name) in ["", "Prototypes", "Materials", "a\0b", "零件"]
         .iter()
@@ -329,7 +329,7 @@ fn an_empty_scene_has_a_master() {
 }
 
 #[test]
-fn a_scene_that_is_not_sound_is_an_error() {
+fn invalid_scenes_are_refused() {
     let break_scene: [fn(&mut Scene); 9] = [
         |scene| scene.occurrences[0].part = Some(PartIndex(1)),
         |scene| scene.occurrences[0].parent = Some(OccurrenceIndex(0)),
@@ -351,7 +351,7 @@ fn a_scene_that_is_not_sound_is_an_error() {
     let mut scene = sample::cube();
     scene.parts[0].primitives[0].indices.pop();
     let result = master::build(&scene, &Overlay::none(&scene));
-    let message = "the scene is not sound: part 0: the indices are not three per triangle";
+    let message = "the scene is invalid: part 0: the number of indices is not a multiple of three";
     assert_eq!(result.unwrap_err().to_string(), message);
     let other = Overlay::none(&sample::gearbox_like());
     assert!(master::build(&sample::cube(), &other).is_err());

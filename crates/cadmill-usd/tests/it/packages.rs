@@ -1,4 +1,4 @@
-//! Packages by `usdz::package`.
+//! Tests of packages written with `usdz::package`.
 
 use cadmill_usd::{UsdError, usdz};
 use proptest::prelude::*;
@@ -11,7 +11,8 @@ fn double_word(bytes: &[u8], at: usize) -> usize {
     u32::from_le_bytes(bytes[at..at + 4].try_into().unwrap()) as usize
 }
 
-/// Name and content of each file, in the order of the directory, after checking every header.
+/// Checks all headers, and returns the name and contents of each file in the order of the
+/// directory.
 fn read(package: &[u8]) -> Vec<(String, Vec<u8>)> {
     let end = package.len() - 22;
     assert_eq!(&package[end..end + 8], b"PK\x05\x06\0\0\0\0");
@@ -24,7 +25,7 @@ fn read(package: &[u8]) -> Vec<(String, Vec<u8>)> {
         .map(|_| {
             assert_eq!(&package[entry..entry + 4], b"PK\x01\x02");
             let start = double_word(package, entry + 42);
-            assert_eq!(start, expected_start, "no gap between the files");
+            assert_eq!(start, expected_start, "there is no gap between files");
             assert_eq!(&package[start..start + 4], b"PK\x03\x04");
             assert_eq!(
                 package[start + 4..start + 28],
@@ -55,7 +56,7 @@ fn read(package: &[u8]) -> Vec<(String, Vec<u8>)> {
 
 proptest! {
     #[test]
-    fn files_come_back_in_their_order(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..8), name in "[a-zä]{1,70}") {
+    fn files_round_trip_in_order(contents in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..200), 1..8), name in "[a-zä]{1,70}") {
         let file = |(index, bytes): (usize, &Vec<u8>)| (format!("{index}/{name}.usdc"), bytes.clone());
         let files: Vec<_> = contents.iter().enumerate().map(file).collect();
         let package = usdz::package(&files).unwrap();
@@ -65,7 +66,7 @@ proptest! {
 }
 
 #[test]
-fn a_package_begins_with_a_layer() {
+fn the_first_file_must_be_a_layer() {
     let files: [(&str, &[u8]); 2] = [("a.png", b"1"), ("b.usdc", b"2")];
     assert_eq!(usdz::package(&files), Err(UsdError::PackageRoot));
     assert_eq!(usdz::package(&files[..0]), Err(UsdError::PackageRoot));

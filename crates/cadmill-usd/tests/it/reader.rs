@@ -1,33 +1,33 @@
-//! A reader of the binary layer format for tests: strict, and only of what is written here.
+//! A strict reader of the binary layer format, limited to what this crate writes.
 
 use std::collections::BTreeMap;
 
-/// A layer as it is in its bytes.
+/// A parsed layer.
 #[derive(Debug)]
 pub(crate) struct CrateFile<'a> {
     bytes: &'a [u8],
-    /// Name, start and size of each section.
+    /// Name, offset and size of each section.
     pub(crate) sections: Vec<(String, usize, usize)>,
     pub(crate) tokens: Vec<String>,
     strings: Vec<u32>,
-    /// By path.
+    /// Specs by path.
     pub(crate) specs: BTreeMap<String, Spec>,
 }
 
 #[derive(Debug)]
 pub(crate) struct Spec {
-    /// 1 an attribute, 6 a prim, 7 the root, 8 a relationship.
+    /// The spec type: 1 attribute, 6 prim, 7 root, 8 relationship.
     pub(crate) of: i64,
-    /// Value representations.
+    /// Value representations by field name.
     pub(crate) fields: BTreeMap<String, u64>,
 }
 
-/// The place of a stored value, or an inlined value.
+/// Returns the offset of a stored value, or an inlined value.
 pub(crate) fn payload(representation: u64) -> u64 {
     representation & ((1 << 48) - 1)
 }
 
-/// The number of the type of a value.
+/// Returns the type number of a value.
 pub(crate) fn type_number(representation: u64) -> u64 {
     representation >> 48 & 0xFF
 }
@@ -61,24 +61,24 @@ impl<'a> CrateFile<'a> {
         file
     }
 
-    /// The bytes of the value at `representation`.
+    /// Returns the bytes of the value at `representation`.
     pub(crate) fn stored(&self, representation: u64) -> &'a [u8] {
         assert_eq!(representation & IS_INLINED, 0);
         &self.bytes[payload(representation) as usize..]
     }
 
-    /// The text of an inlined string or token.
+    /// Returns the text of an inlined string or token.
     pub(crate) fn text(&self, representation: u64) -> &str {
         assert_ne!(representation & IS_INLINED, 0);
         let index = payload(representation) as usize;
         match type_number(representation) {
             10 => &self.tokens[self.strings[index] as usize],
             11 => &self.tokens[index],
-            other => panic!("type {other} is no text"),
+            other => panic!("type {other} is not a text"),
         }
     }
 
-    /// The texts of a vector or array of tokens or strings.
+    /// Returns the texts of a vector or array of tokens or strings.
     pub(crate) fn texts(&self, representation: u64) -> Vec<&str> {
         let bytes = self.stored(representation);
         let count = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
@@ -97,7 +97,7 @@ impl<'a> CrateFile<'a> {
             .collect()
     }
 
-    /// The integers of an array, compressed or not.
+    /// Returns the integers of an array, compressed or not.
     pub(crate) fn integers(&self, representation: u64) -> Vec<i64> {
         assert_ne!(representation & IS_ARRAY, 0);
         let start = payload(representation) as usize;
@@ -181,7 +181,7 @@ impl<'a> CrateFile<'a> {
             assert!(self.specs.insert(path, Spec { of, fields }).is_none());
         }
         for (end, (start, size)) in ends.into_iter().zip(ranges) {
-            assert_eq!(end, start + size, "a section has no more than it needs");
+            assert_eq!(end, start + size, "sections have no trailing bytes");
         }
     }
 
@@ -219,7 +219,7 @@ impl<'a> CrateFile<'a> {
         texts
     }
 
-    /// Integers in 32 bits, with their size before them.
+    /// Reads compressed 32-bit integers, which are preceded by their size.
     fn compressed(&self, at: &mut usize, count: usize) -> Vec<i64> {
         let encoded = self.lz4(at, 4 + count.div_ceil(4) + 4 * count);
         let widths = [0, 1, 2, 4];
