@@ -34,13 +34,13 @@ impl Overlay {
 
     /// Resolves `maps` for `scene`.
     ///
-    /// - A key that begins with `/` applies to the occurrences it matches and their descendants, up to
-    /// descendants matched by an equally or more specific key. Other keys apply to the parts whose
-    /// key or name they match.
-    /// - Among keys for the same item, an exact key has priority, then the glob with the most literal
-    ///   characters, then a match of the part's key over one of its name, then text order.
-    /// - A key for an occurrence has priority over one for its part, unless it is a glob and the other
-    ///   is exact.
+    /// - A key that begins with `/` applies to the occurrences it matches and to their descendants,
+    ///   except those matched by an equally or more specific key. Other keys apply to the parts
+    ///   whose key or name they match.
+    /// - Among keys for the same item, an exact key has priority, then the glob with the most
+    ///   literal characters, then a match of the part's key over one of its name, then text order.
+    /// - A key for an occurrence has priority over one for its part, unless it is a glob and the
+    ///   other is exact.
     /// - Manual overrides always have priority over part materials.
     #[must_use]
     pub fn resolve(scene: &Scene, maps: &MaterialMaps) -> Self {

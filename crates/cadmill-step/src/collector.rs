@@ -260,7 +260,11 @@ impl SummaryCollector {
         if missing > 0 {
             let first: Vec<String> = first.iter().map(ToString::to_string).collect();
             let first = first.join(", ");
-            let dots = if missing > MAX_NAMED as u64 { ", …" } else { "" };
+            let dots = if missing > MAX_NAMED as u64 {
+                ", …"
+            } else {
+                ""
+            };
             warnings.push(format!(
                 "Instances that are referenced but not defined: {missing} ({first}{dots})."
             ));

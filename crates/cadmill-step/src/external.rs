@@ -222,12 +222,7 @@ impl ExternalReader {
     }
 
     /// Adds documents with a property that is represented by the shape of a product.
-    fn add_property_documents(
-        &self,
-        tree: &ProductTree,
-        resolved: &Shapes,
-        missing: &mut Missing,
-    ) {
+    fn add_property_documents(&self, tree: &ProductTree, resolved: &Shapes, missing: &mut Missing) {
         for (property, used) in &self.property_representations {
             let subject = self.properties.get(property);
             let document = subject.filter(|id| self.documents.contains_key(id));
@@ -276,9 +271,14 @@ impl ExternalReader {
         let location = identified.map(|identification| identification.file.as_str());
         // Some programs write an instance name here.
         let location = location.filter(|file| !file.starts_with('#'));
-        let source = identified.and_then(|identification| self.sources.get(&identification.source?));
+        let source =
+            identified.and_then(|identification| self.sources.get(&identification.source?));
         let own = self.documents.get(&document);
-        let names = [location, source.map(String::as_str), own.map(String::as_str)];
+        let names = [
+            location,
+            source.map(String::as_str),
+            own.map(String::as_str),
+        ];
         let mut named = names
             .into_iter()
             .flatten()

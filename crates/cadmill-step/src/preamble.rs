@@ -92,14 +92,8 @@ fn foreign(head: &[u8]) -> Option<&'static str> {
             b"ISO-10303-28",
             "it is STEP as XML (Part 28), which is not supported.",
         ),
-        (
-            b"\xFF\xFE",
-            "it is encoded in UTF-16; save it as UTF-8.",
-        ),
-        (
-            b"\xFE\xFF",
-            "it is encoded in UTF-16; save it as UTF-8.",
-        ),
+        (b"\xFF\xFE", "it is encoded in UTF-16; save it as UTF-8."),
+        (b"\xFE\xFF", "it is encoded in UTF-16; save it as UTF-8."),
         (
             b"<!DOCTYPE",
             "it is a web page; the download may have failed.",

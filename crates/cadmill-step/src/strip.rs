@@ -61,7 +61,9 @@ impl ExternalNames {
             let mut left = span.end - span.start;
             at += kept;
             while left > 0 {
-                let room = usize::try_from(left).unwrap_or(BUFFER_BYTES).min(BUFFER_BYTES);
+                let room = usize::try_from(left)
+                    .unwrap_or(BUFFER_BYTES)
+                    .min(BUFFER_BYTES);
                 let read = source.read(&mut buffer[..room])?;
                 if read == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
@@ -137,7 +139,9 @@ impl Visitor for Finder {
         let keyword = self.keyword.take();
         let remove_statement = std::mem::take(&mut self.remove_statement);
         match (keyword, self.removed_from) {
-            (Some(Section::Anchor | Section::Reference), None) => self.removed_from = Some(bytes.start),
+            (Some(Section::Anchor | Section::Reference), None) => {
+                self.removed_from = Some(bytes.start)
+            }
             (Some(Section::Anchor | Section::Reference) | None, Some(_)) => {}
             (Some(section), Some(start)) => {
                 self.removed_from = None;

@@ -5,8 +5,9 @@
 //!
 //! 1. [`Layer`]: prims, attributes, relationships and metadata in memory.
 //! 2. [`usdc::write`] writes a layer as bytes, and [`usdz::package`] packs files. The crate format
-//! version is 0.8.0, which USD 20.11 and later can read. 3. [`master::build`] converts a
-//! [`cadmill_scene::Scene`] to the layers of its USD master. Lengths are in metres, and +Z is up.
+//!    version is 0.8.0, which USD 20.11 and later can read.
+//! 3. [`master::build`] converts a [`cadmill_scene::Scene`] to the layers of its USD master. Lengths
+//!    are in metres, and +Z is up.
 //!
 //! ```
 //! use cadmill_scene::{Overlay, sample};

@@ -109,7 +109,11 @@ impl SummaryCollector {
         entities: &[(Vec<u8>, &[Token<'_>])],
     ) {
         let line = record.line;
-        if record.cut || entities.iter().any(|(_, tokens)| has_nonempty_string(tokens)) {
+        if record.cut
+            || entities
+                .iter()
+                .any(|(_, tokens)| has_nonempty_string(tokens))
+        {
             self.external.mark_present();
         }
         let of = |wanted: &[u8]| {

@@ -34,7 +34,9 @@ impl Lexer {
                     if self.depth > MAX_NESTING {
                         return Err(StepError::Nesting {
                             line: self.lines.line_at(chunk, at),
-                            message: format!("parentheses are nested deeper than {MAX_NESTING} here."),
+                            message: format!(
+                                "parentheses are nested deeper than {MAX_NESTING} here."
+                            ),
                         });
                     }
                 }
@@ -129,9 +131,9 @@ impl Lexer {
     ) -> Result<usize, StepError> {
         if self.depth > 0 {
             let open = self.depth;
-            let message = self.subject();
+            let subject = self.subject();
             return Err(StepError::Nesting {
-                let subject = self.subject();
+                line: self.lines.line_at(chunk, at),
                 message: format!("{subject} ends here with {open} parentheses still open."),
             });
         }

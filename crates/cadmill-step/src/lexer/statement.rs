@@ -207,7 +207,8 @@ impl Lexer {
         if !self.word.is_empty() || is_word(chunk[at]) {
             let (at, ended) = self.take_word(chunk, at);
             if ended {
-                self.capture.set_wanted(visitor.complex_instance(&self.word));
+                self.capture
+                    .set_wanted(visitor.complex_instance(&self.word));
                 self.open_text(at);
                 self.state = State::Body;
             }

@@ -112,7 +112,7 @@ mod tests {
             let names = generate();
             prop_assert!(names.iter().all(|name| is_identifier(name)));
             prop_assert_eq!(names.iter().collect::<HashSet<_>>().len(), texts.len());
-            prop_assert_eq!(give(), given);
+            prop_assert_eq!(generate(), names);
         }
     }
 }
