@@ -1,7 +1,6 @@
 //! Finds Open CASCADE and compiles the shim against it.
 //!
-//! `OCCT_ROOT` names an installation of one's own; otherwise the places where distributions put
-//! Open CASCADE are searched.
+//! `OCCT_ROOT` selects an installation; otherwise the locations used by distributions are searched.
 
 use std::{
     env, fs,
@@ -9,7 +8,7 @@ use std::{
     process::exit,
 };
 
-/// Toolkits needed by every version. The order is that of static linking: users first.
+/// Toolkits of all versions, in the order of static linking: dependents first.
 const TOOLKITS: &[&str] = &[
     "TKXCAF",
     "TKLCAF",
@@ -31,7 +30,7 @@ const TOOLKITS: &[&str] = &[
     "TKMath",
     "TKernel",
 ];
-/// The STEP toolkits up to 7.7.
+/// The STEP toolkits before 7.8.
 const STEP_BEFORE_7_8: &[&str] = &[
     "TKXDESTEP",
     "TKSTEP",
@@ -41,8 +40,8 @@ const STEP_BEFORE_7_8: &[&str] = &[
 ];
 /// The STEP toolkits since 7.8.
 const STEP_SINCE_7_8: &[&str] = &["TKDESTEP"];
-/// The oldest version that the shim is written for.
-const OLDEST: (u32, u32) = (7, 6);
+/// The oldest version that the shim supports.
+const MIN_VERSION: (u32, u32) = (7, 6);
 
 fn main() {
     println!("cargo::rerun-if-env-changed=OCCT_ROOT");
@@ -69,7 +68,7 @@ fn main() {
     cxx_build::bridges(&bridges)
         .files(&sources)
         .include("cpp")
-        // The kernel's own headers are not ours to mend: `isystem` silences their warnings.
+        // `isystem` silences warnings about the headers of the kernel.
         .flag(format!("-isystem{}", found.include.display()))
         .std("c++17")
         .warnings(true)
@@ -103,7 +102,7 @@ impl Installation {
         })
     }
 
-    /// The installation below `root`, an error if it is too old, or nothing.
+    /// Returns the installation below `root`, an error if it is too old, or `None`.
     fn below(root: &Path) -> Option<Result<Self, String>> {
         let include = ["include/opencascade", "inc", "include"]
             .map(|folder| root.join(folder))
@@ -119,15 +118,15 @@ impl Installation {
                     .iter()
                     .any(|ending| folder.join(format!("libTKernel.{ending}")).exists())
             })?;
-        if version < OLDEST {
+        if version < MIN_VERSION {
             return Some(Err(format!(
                 "Open CASCADE {}.{} in {} is too old: {}.{} or newer is needed. Set OCCT_ROOT to \
                  a newer installation.",
                 version.0,
                 version.1,
                 root.display(),
-                OLDEST.0,
-                OLDEST.1
+                MIN_VERSION.0,
+                MIN_VERSION.1
             )));
         }
         Some(Ok(Self {
@@ -144,7 +143,7 @@ impl Installation {
             STEP_SINCE_7_8
         };
         println!("cargo::rustc-link-search=native={}", self.lib.display());
-        // Each library that is loaded costs milliseconds at every start of the child.
+        // Loading each library delays every start of the child process by milliseconds.
         println!("cargo::rustc-link-arg=-Wl,--as-needed");
         for toolkit in step.iter().chain(TOOLKITS) {
             println!("cargo::rustc-link-lib=dylib={toolkit}");
@@ -155,7 +154,7 @@ impl Installation {
     }
 }
 
-/// Major and minor version, as its header defines them.
+/// Reads the major and minor version from the version header.
 fn version(header: &Path) -> Option<(u32, u32)> {
     let text = fs::read_to_string(header).ok()?;
     let number = |name: &str| {

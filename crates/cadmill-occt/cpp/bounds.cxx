@@ -23,9 +23,9 @@ namespace cadmill {
 
 namespace {
 
-// The exact box of a meshed shape. The mesh gives a box that is short of it by no more than the
-// deflection; cheap outer bounds then tell which edges and faces can reach beyond, and only in
-// these is the extreme searched for, from the node of the mesh that is nearest to it.
+// Computes the exact box of a meshed shape. The box of the mesh is too small by at most the
+// deflection. Cheap outer bounds determine which edges and faces can reach beyond it, and only on
+// these the extreme is searched for, starting at the nearest node of the mesh.
 class ExactBox {
 public:
   explicit ExactBox(const TopoDS_Shape &shape) {
@@ -50,7 +50,8 @@ public:
 private:
   static constexpr double TOLERANCE_MM = 1.0e-6;
 
-  // Whether `outer` reaches beyond the box on this side: 0 to 2 are the least x, y, z.
+  // Whether `outer` reaches beyond the box on this side: 0 to 2 are minimum x, y, z; 3 to 5 are
+  // maximum.
   bool reaches_beyond(const Bnd_Box &outer, int side) const {
     if (outer.IsVoid()) {
       return false;
@@ -86,7 +87,7 @@ private:
       return;
     }
     if (curve.GetType() > GeomAbs_Ellipse) {
-      // Its outer bound is that of its poles.
+      // The poles bound the curve.
       outer.SetVoid();
       BndLib_Add3dCurve::AddOptimal(curve, TOLERANCE_MM, outer);
       outer.SetGap(0.0);
@@ -102,7 +103,7 @@ private:
     }
     const BRepAdaptor_Surface surface(face);
     if (surface.GetType() == GeomAbs_Plane) {
-      return; // Its extremes lie on its edges.
+      return; // Its extremes are on its edges.
     }
     Bnd_Box outer;
     BRepBndLib::Add(face, outer, Standard_False);
@@ -114,7 +115,7 @@ private:
     }
   }
 
-  // Newton's method on the surface, for the point whose normal runs along the axis of `side`.
+  // Newton's method on the surface for the point whose normal is parallel to the axis of `side`.
   void search(const TopoDS_Face &face, const BRepAdaptor_Surface &surface,
               const Poly_Triangulation &mesh, const gp_Trsf &transform, int side) {
     constexpr int STEPS = 20;
@@ -145,8 +146,8 @@ private:
         break;
       }
     }
-    // A search that ran away must not reach the classifier, which would turn a far parameter back
-    // period by period.
+    // If the search diverged, the point must not be classified, since the classifier would reduce a
+    // distant parameter period by period.
     const bool in_bounds =
         uv.X() >= surface.FirstUParameter() && uv.X() <= surface.LastUParameter() &&
         uv.Y() >= surface.FirstVParameter() && uv.Y() <= surface.LastVParameter();
@@ -164,7 +165,7 @@ private:
 
 Bnd_Box exact_box(const TopoDS_Shape &shape) { return ExactBox(shape).box; }
 
-// A lower bound: the box of points on all edges. It is at hand before anything is meshed.
+// A lower bound of the diagonal from points on all edges, which needs no mesh.
 double Body::diagonal() const {
   constexpr int POINTS = 8;
   Bnd_Box box;

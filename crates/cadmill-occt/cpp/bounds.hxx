@@ -6,7 +6,7 @@
 
 namespace cadmill {
 
-// In millimetres, without a gap; void if nothing of the shape was meshed.
+// In millimetres, without a gap. Void if nothing of the shape was meshed.
 Bnd_Box exact_box(const TopoDS_Shape &shape);
 
 } // namespace cadmill

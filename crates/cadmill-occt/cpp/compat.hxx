@@ -1,4 +1,4 @@
-// What differs between the versions of Open CASCADE that the shim compiles against.
+// Differences between the supported versions of Open CASCADE.
 #pragma once
 
 #include <Standard_Version.hxx>
@@ -19,7 +19,7 @@
 
 namespace cadmill {
 
-// The kernel's reader, which can be asked for its materials once more.
+// The kernel's reader, extended so that materials can be read again.
 class CafReader : public STEPCAFControl_Reader {
 public:
   void read_materials(Handle(TDocStd_Document) & document,

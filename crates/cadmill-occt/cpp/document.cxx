@@ -35,7 +35,7 @@ namespace {
 
 enum Phase : std::uint8_t { Read = 0, Transfer = 1 };
 
-// Reads an open file by its descriptor.
+// Reads from an open file descriptor.
 class DescriptorBuffer : public std::streambuf {
 public:
   explicit DescriptorBuffer(int descriptor) : descriptor(descriptor) {}
@@ -63,9 +63,9 @@ private:
 void prepare_kernel(std::size_t threads) {
   report_faults();
   Message::DefaultMessenger()->ChangePrinters().Clear();
-  // The kernel's own pool can be limited, TBB's cannot.
+  // The kernel's thread pool can be limited, unlike TBB's.
   OSD_Parallel::SetUseOcctThreads(Standard_True);
-  // It counts the thread that asks.
+  // The number includes the calling thread.
   OSD_ThreadPool::DefaultPool(static_cast<int>(threads));
 }
 
@@ -80,7 +80,7 @@ Document::Document() {
   reader.SetLayerMode(Standard_True);
   reader.SetMatMode(Standard_True);
   reader.SetSHUOMode(Standard_True);
-  // Product and manufacturing information makes no geometry, and can be the bulk of a file.
+  // Product and manufacturing information contains no geometry and can be most of a file.
   reader.SetPropsMode(Standard_False);
   reader.SetGDTMode(Standard_False);
   reader.SetViewMode(Standard_False);
@@ -91,7 +91,7 @@ void Document::read(std::int32_t descriptor) {
   report_progress(Read, 0.0);
   DescriptorBuffer buffer(descriptor);
   std::istream stream(&buffer);
-  // The name is only what the kernel calls the file; none of this name is opened.
+  // The kernel uses this name only as a label and opens no such file.
   const IFSelect_ReturnStatus status = reader.ChangeReader().ReadStream("input.step", stream);
   if (status != IFSelect_RetDone) {
     throw Failure("kernel_error", "The kernel could not read the file.");
@@ -115,9 +115,9 @@ void Document::read(std::int32_t descriptor) {
   report_progress(Read, 1.0);
 }
 
-// The kernel opens the files that a document, an external source or an identification names, and
-// takes the shape of a product from there. Without a name there is nothing to open. What it parsed
-// is changed, not the text, so that no two ways of reading the text can differ.
+// The kernel opens the files that documents, external sources and identifications name, and reads
+// product shapes from them. Without names there is nothing to open. The parsed entities are changed
+// instead of the text, so that no difference between two parsers can matter.
 void Document::forget_other_files() const {
   const Handle(Interface_InterfaceModel) &model = reader.Reader().WS()->Model();
   const Handle(TCollection_HAsciiString) nothing = new TCollection_HAsciiString("");
@@ -171,7 +171,7 @@ std::shared_ptr<Body> Document::next_body() {
 
 namespace {
 
-// Whether all members of a compound are of one kind, and no compounds.
+// Whether all members of a compound have the same type and are not compounds.
 bool is_uniform(const TopoDS_Shape &compound) {
   TopoDS_Iterator members(compound);
   if (!members.More()) {
@@ -188,8 +188,8 @@ bool is_uniform(const TopoDS_Shape &compound) {
 
 } // namespace
 
-// Takes compounds apart as XCAF will: one part for members of one kind, else one for each. A wrong
-// guess costs time only, as `walk` adds the bodies that are missing.
+// Splits compounds as XCAF does: one part for members of the same type, otherwise one part per
+// member. A wrong guess only costs time, because `walk` adds missing bodies.
 void Document::add_bodies(const TopoDS_Shape &shape) {
   std::vector<TopoDS_Shape> pending{shape};
   while (!pending.empty()) {
@@ -208,8 +208,8 @@ void Document::add_bodies(const TopoDS_Shape &shape) {
   }
 }
 
-// Products of a malformed file may share faces or edges. Meshed at the same time these would be
-// written by two threads, so such bodies wait until all others are done.
+// Products of a malformed file may share faces or edges. If meshed concurrently, two threads would
+// write to these, so such bodies are deferred until all others are done.
 void Document::keep_back_what_others_share(std::size_t leaf) {
   std::deque<std::shared_ptr<Body>> alone;
   for (std::shared_ptr<Body> &body : fresh) {

@@ -1,4 +1,4 @@
-// A STEP file inside the kernel: read, transferred to an XCAF document, walked, and meshed.
+// A STEP file in the kernel: reading, transfer to an XCAF document, traversal, and meshing.
 #pragma once
 
 #include "compat.hxx"
@@ -27,7 +27,7 @@ struct Deflections;
 
 using Rgba = std::array<float, 4>;
 
-// Triangles of one colour. Metres; `color` is absent where the file gives none.
+// Triangles of one colour, in metres. `color` is empty if the file assigns none.
 struct Primitive {
   std::optional<Rgba> color;
   std::vector<float> positions;
@@ -35,7 +35,7 @@ struct Primitive {
   std::vector<std::uint32_t> indices;
 };
 
-// The mesh of a part, one primitive per colour in the order of its faces.
+// The mesh of a part, with one primitive per colour in the order of its faces.
 class PartMesh {
 public:
   std::size_t primitives() const { return all.size(); }
@@ -55,8 +55,8 @@ private:
   }
 };
 
-// A shape that is meshed by itself. Different bodies may be meshed at the same time if they share
-// no topology, and while others are still being transferred.
+// A shape that is meshed separately. Bodies that share no topology may be meshed concurrently, also
+// while others are being transferred.
 class Body {
 public:
   Body(const TopoDS_Shape &shape, std::size_t index) : shape(shape), position(index) {}
@@ -72,7 +72,7 @@ private:
   std::size_t position;
 };
 
-// A distinct part: its shape and the colours that the file gives to it and to what it consists of.
+// A distinct part: its shape, and the colours that the file assigns to it and its subshapes.
 struct PartShape {
   TopoDS_Shape shape;
   std::optional<Rgba> color;
@@ -80,11 +80,11 @@ struct PartShape {
   std::vector<Rgba> palette;
 };
 
-// To be used by one thread at a time.
+// Not thread-safe.
 //
-// A file is read, its leaves (products that contain no others) are transferred one by one, then
-// the rest; the bodies found on the way come out of `next_body` and can be meshed meanwhile. When
-// all are meshed, `extract` gives the triangles of the parts that `walk` found.
+// A file is read, and its leaves (products that contain no others) are transferred one by one, then
+// the rest. `next_body` returns the bodies found so far, which can be meshed at the same time. Once
+// all are meshed, `extract` returns the triangles of the parts that `walk` found.
 class Document {
 public:
   Document();
@@ -109,16 +109,17 @@ private:
   std::vector<Handle(Standard_Transient)> leaf_products;
   TopTools_DataMapOfShapeInteger body_of_shape;
   std::deque<std::shared_ptr<Body>> fresh;
-  // Those of leaves that share topology with an earlier leaf: fresh once all is transferred.
+  // Bodies of leaves that share topology with an earlier leaf; released after the transfer.
   std::vector<std::shared_ptr<Body>> kept_back;
-  // The leaf that first brought each face and edge.
+  // Face or edge → the first leaf that contains it.
   std::unordered_map<const TopoDS_TShape *, std::size_t> leaf_of_topology;
   std::vector<PartShape> parts;
 };
 
 std::unique_ptr<Document> new_document();
-// To be called once, before all else: a fault is reported and ends the process, the kernel's own
-// messages are silenced (standard output is the protocol), and its thread pool gets `threads` threads.
+// Must be called once, before everything else. Makes faults report themselves and end the process,
+// silences the kernel's messages (standard output is the protocol), and sets the size of its thread
+// pool.
 void prepare_kernel(std::size_t threads);
 rust::String kernel_version();
 

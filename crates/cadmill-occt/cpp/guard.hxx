@@ -1,6 +1,6 @@
-// Turns every exception of the kernel into an error for Rust.
+// Converts every exception of the kernel to an error for Rust.
 //
-// The text of an error is `<failure code>|<what happened>`.
+// The text of an error is `<failure code>|<description>`.
 #pragma once
 
 #include <Standard_Failure.hxx>
@@ -12,7 +12,7 @@
 
 namespace cadmill {
 
-// Thrown by the shim itself; `code` is one of the failure catalogue.
+// Thrown by the shim itself. `code` is a failure code.
 class Failure : public std::exception {
 public:
   Failure(const char *code, const std::string &detail) : text(std::string(code) + "|" + detail) {}
@@ -35,7 +35,7 @@ inline std::string describe(const char *code, const Standard_Failure &failure) {
 
 namespace rust::behavior {
 
-// Wraps each call that cxx makes into the shim. Signals do not come here: `signals.hxx`.
+// Wraps each call of cxx into the shim. Signals are handled in `signals.hxx`.
 template <typename Try, typename Fail> static void trycatch(Try &&call, Fail &&fail) noexcept {
   try {
     call();
@@ -50,7 +50,7 @@ template <typename Try, typename Fail> static void trycatch(Try &&call, Fail &&f
   } catch (const std::exception &exception) {
     fail((std::string("kernel_error|") + exception.what()).c_str());
   } catch (...) {
-    fail("kernel_error|The kernel threw something that is no exception.");
+    fail("kernel_error|The kernel threw something that is not an exception.");
   }
 }
 

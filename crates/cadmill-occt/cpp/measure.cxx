@@ -1,10 +1,10 @@
-// Measures a body on its exact surfaces: area and volume.
+// Computes the exact area and volume of a body from its surfaces.
 //
-// Both integrals over a face are turned into line integrals over its boundary in the parameter
-// plane (Green's theorem): with F(u, v) = ∫ f du, the integral of f over the face is that of
-// F dv along its boundary. For the elementary surfaces F is known in closed form; for the others
-// it is integrated knot span by knot span. BRepGProp evaluates the surface at every point of a
-// double sum instead, and takes longer than the meshing.
+// Both integrals over a face are converted to line integrals over its boundary in the parameter
+// plane (Green's theorem): with F(u, v) = ∫ f du, the integral of f over the face equals that of F
+// dv along its boundary. F has a closed form for elementary surfaces and is integrated numerically
+// per knot span for others. BRepGProp evaluates the surface at every point of a double sum instead,
+// which takes longer than meshing.
 #include "document.hxx"
 
 #include "bounds.hxx"
@@ -31,8 +31,8 @@ namespace cadmill {
 
 namespace {
 
-// Points of the Gauss rule per interval of a boundary curve, and per knot span of a surface; both
-// more where the surface is of a higher degree than these are enough for.
+// Gauss points per interval of a boundary curve, and per knot span of a surface. Both are increased
+// for surfaces of a higher degree.
 constexpr int BOUNDARY_POINTS = 10;
 constexpr int SPAN_POINTS = 6;
 constexpr int CUBIC = 3;
@@ -46,7 +46,7 @@ int degree(const BRepAdaptor_Surface &surface, bool along_u) {
   case GeomAbs_SurfaceOfExtrusion:
   case GeomAbs_OffsetSurface:
   case GeomAbs_OtherSurface:
-    return 2 * CUBIC; // No polynomial, but smooth.
+    return 2 * CUBIC; // Not a polynomial, but smooth.
   default:
     return CUBIC;
   }
@@ -71,7 +71,7 @@ struct GaussRule {
   math_Vector nodes, weights;
 };
 
-// Area, and three times the volume that the face spans with the origin.
+// The area, and three times the volume between the face and the origin.
 struct Integrals {
   double area = 0.0;
   double volume = 0.0;
@@ -145,9 +145,9 @@ public:
     }
   }
 
-  // The parameters between which F is smooth along a boundary curve: the knots of the curve, and
-  // between these as many steps as it passes knots of the surface (where it is straight, the very
-  // places).
+  // Returns the parameters that divide a boundary curve into pieces on which F is smooth: the knots
+  // of the curve, and between these as many steps as it crosses knots of the surface (the exact
+  // parameters if it is a line).
   std::vector<double> smooth_pieces(const Geom2dAdaptor_Curve &curve) const {
     TColStd_Array1OfReal knots(1, curve.NbIntervals(GeomAbs_CN) + 1);
     curve.Intervals(knots, GeomAbs_CN);
@@ -172,7 +172,7 @@ public:
 private:
   const BRepAdaptor_Surface &surface;
   GaussRule rule;
-  // The origin of the surface in its own axes, and whether these are right-handed.
+  // The location of the surface in its own axes, and whether these are right-handed.
   double px = 0.0, py = 0.0, pz = 0.0, hand = 1.0;
   double major = 0.0, minor = 0.0, angle = 0.0;
   double first;
@@ -245,7 +245,7 @@ private:
   }
 };
 
-// The integrals over one face, as seen from its own side.
+// Computes the integrals over one face with respect to its orientation.
 Integrals integrate(const TopoDS_Face &face) {
   const BRepAdaptor_Surface surface(face);
   const GaussRule rule(BOUNDARY_POINTS + 2 * beyond_cubic(degree(surface, false)));
@@ -255,7 +255,7 @@ Integrals integrate(const TopoDS_Face &face) {
   for (TopExp_Explorer edges(forward, TopAbs_EDGE); edges.More(); edges.Next()) {
     const TopoDS_Edge &edge = TopoDS::Edge(edges.Current());
     if (edge.Orientation() != TopAbs_FORWARD && edge.Orientation() != TopAbs_REVERSED) {
-      continue; // An edge inside the face bounds nothing.
+      continue; // An edge inside the face is not part of the boundary.
     }
     double from = 0.0, to = 0.0;
     const Handle(Geom2d_Curve) curve =
@@ -265,7 +265,7 @@ Integrals integrate(const TopoDS_Face &face) {
     }
     const Geom2dAdaptor_Curve adaptor(curve, from, to);
     if (adaptor.GetType() == GeomAbs_Line && std::abs(adaptor.Line().Direction().Y()) < 1.0e-12) {
-      continue; // v does not change along it.
+      continue; // v is constant along the curve.
     }
     const std::vector<double> pieces = antiderivative.smooth_pieces(adaptor);
     Integrals along;
@@ -279,7 +279,7 @@ Integrals integrate(const TopoDS_Face &face) {
     }
     sum += along * (edge.Orientation() == TopAbs_REVERSED ? -1.0 : 1.0);
   }
-  // Mirrored, a surface keeps its parameters, so its normal turns over.
+  // A mirrored surface keeps its parameters, so its normal is inverted.
   if (face.Orientation() == TopAbs_REVERSED) {
     sum.volume = -sum.volume;
   }
@@ -311,7 +311,7 @@ Measure Body::measure(bool parallel) const {
         each[face] = integrate(faces[face].face);
       },
       !parallel);
-  // Summed in the order of the faces, so that the threads do not show in the result.
+  // Summed in the order of the faces, so that the result does not depend on the number of threads.
   Integrals sum;
   for (std::size_t i = 0; i < each.size(); ++i) {
     sum.area += each[i].area;

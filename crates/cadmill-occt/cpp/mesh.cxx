@@ -1,4 +1,4 @@
-// Meshes a part and takes the triangles out.
+// Meshes a part and extracts its triangles.
 #include "document.hxx"
 
 #include "cadmill-occt/src/kernel/bridge.rs.h"
@@ -22,7 +22,7 @@ namespace {
 
 constexpr double METRES_PER_MM = 0.001;
 
-// Takes the triangles of one part out of its faces.
+// Extracts the triangles of a part from its faces.
 class Extraction {
 public:
   Extraction(const PartShape &part, PartMesh &mesh) : part(part), mesh(mesh) {}
@@ -101,7 +101,7 @@ private:
     add_normals(face, *found, transform, reversed, into);
   }
 
-  // Where the surface has no normal (the tip of a cone) it stays zero, for Rust to mend.
+  // Where the surface has no normal (the tip of a cone), it stays zero and is computed in Rust.
   static void add_normals(const TopoDS_Face &face, const Poly_Triangulation &found,
                           const gp_Trsf &transform, bool reversed, Primitive &into) {
     TopLoc_Location ignored;
@@ -113,7 +113,7 @@ private:
     const auto plane = Handle(Geom_Plane)::DownCast(surface);
     if (!plane.IsNull()) {
       const gp_Vec normal = plane->Pln().Axis().Direction();
-      // A left-handed plane's own axis runs against the product of its derivatives.
+      // The axis of a left-handed plane is opposite to the product of its derivatives.
       const double hand = plane->Pln().Direct() ? sign : -sign;
       const gp_XYZ rounded =
           (gp_Vec(normal.XYZ() * hand).Transformed(transform)).Normalized().XYZ();

@@ -1,4 +1,4 @@
-// A bare system call, for the self-test of the sandbox.
+// A raw system call, for the self-test of the sandbox.
 #pragma once
 
 #include <cstdint>

@@ -149,7 +149,7 @@ std::vector<TopoDS_Edge> edges_along(const TopoDS_Shape &shape, const Region &re
   return found;
 }
 
-// Booleans wrap their only body in a compound, which XCAF would take for a part of several.
+// Boolean operations wrap a single body in a compound, which XCAF would treat as several.
 std::unique_ptr<Solid> unwrapped(const TopoDS_Shape &shape) {
   TopTools_IndexedMapOfShape bodies;
   TopExp::MapShapes(shape, TopAbs_SOLID, bodies);
@@ -196,7 +196,7 @@ void set_header(const Handle(StepData_StepModel) & model, const Header &header) 
 
 void must_set(const char *parameter, rust::Str value) {
   if (!Interface_Static::SetCVal(parameter, std::string(value).c_str())) {
-    throw Failure("kernel_error", std::string("The kernel does not know ") + parameter + ".");
+    throw Failure("kernel_error", std::string("The kernel does not support ") + parameter + ".");
   }
 }
 
@@ -242,7 +242,7 @@ std::unique_ptr<Solid> freeform_surface(rust::Slice<const double> heights, std::
     }
   }
   const GeomAPI_PointsToBSplineSurface through(grid, 0.0, spacing, 0.0, spacing);
-  // The reader finds the layer of a shell, but not that of a bare face.
+  // The reader finds the layer of a shell, but not of a single face.
   TopoDS_Shell shell;
   const BRep_Builder builder;
   builder.MakeShell(shell);
@@ -252,7 +252,7 @@ std::unique_ptr<Solid> freeform_surface(rust::Slice<const double> heights, std::
 
 std::unique_ptr<Solid> fuse(const Solid &first, const Solid &second) {
   BRepAlgoAPI_Fuse operation(first.shape, second.shape);
-  // Neighbouring faces of one plane become one.
+  // Merges adjacent faces in the same plane.
   ShapeUpgrade_UnifySameDomain unify(result(operation));
   unify.Build();
   return unwrapped(unify.Shape());
@@ -371,11 +371,11 @@ void Model::make_of(std::size_t part, rust::Str material, double density) {
 
 void Model::write(rust::Str path, const Header &header) {
   XCAFDoc_DocumentTool::ShapeTool(document->Main())->UpdateAssemblies();
-  // A writer takes up schema and unit as it is made.
+  // A writer reads schema and unit when it is created.
   STEPControl_Controller::Init();
   must_set("write.step.schema", header.schema);
   must_set("write.step.unit", header.unit);
-  // Curves on the surfaces can be computed from the others; without them files are half as big.
+  // Curves on surfaces can be recomputed; without them files are half as large.
   must_set("write.surfacecurve.mode", "0");
   STEPCAFControl_Writer writer;
   writer.SetColorMode(Standard_True);
@@ -395,7 +395,7 @@ void Model::write(rust::Str path, const Header &header) {
 
 namespace {
 
-// Goes through the products below each root.
+// Counts the products below each root.
 class Count {
 public:
   void visit(const TDF_Label &place) {
@@ -436,7 +436,7 @@ bool encloses(const TopoDS_Shape &shape) {
 
 } // namespace
 
-Figures measure(rust::Str path) {
+Measurements measure(rust::Str path) {
   Handle(TDocStd_Document) document = empty_document();
   STEPCAFControl_Reader reader;
   if (reader.ReadFile(std::string(path).c_str()) != IFSelect_RetDone ||
@@ -446,7 +446,7 @@ Figures measure(rust::Str path) {
   TDF_LabelSequence roots;
   XCAFDoc_DocumentTool::ShapeTool(document->Main())->GetFreeShapes(roots);
 
-  Figures figures{};
+  Measurements measurements{};
   Count count;
   Bnd_Box box;
   for (Standard_Integer i = 1; i <= roots.Length(); ++i) {
@@ -455,19 +455,19 @@ Figures measure(rust::Str path) {
     GProp_GProps volume, area;
     BRepGProp::VolumeProperties(shape, volume);
     BRepGProp::SurfaceProperties(shape, area);
-    // Without a body, there is only the flux of the surfaces.
-    figures.volume += encloses(shape) ? volume.Mass() : 0.0;
-    figures.area += area.Mass();
+    // Open surfaces have no volume, only a flux.
+    measurements.volume += encloses(shape) ? volume.Mass() : 0.0;
+    measurements.area += area.Mass();
     box.Add(exact_box(shape));
   }
-  figures.parts = static_cast<std::size_t>(count.parts.Extent());
-  figures.occurrences = count.occurrences;
+  measurements.parts = static_cast<std::size_t>(count.parts.Extent());
+  measurements.occurrences = count.occurrences;
   for (const std::string &name : count.names) {
-    figures.names.push_back(rust::String::lossy(name));
+    measurements.names.push_back(rust::String::lossy(name));
   }
-  box.Get(figures.min[0], figures.min[1], figures.min[2], figures.max[0], figures.max[1],
-          figures.max[2]);
-  return figures;
+  box.Get(measurements.min[0], measurements.min[1], measurements.min[2], measurements.max[0],
+          measurements.max[1], measurements.max[2]);
+  return measurements;
 }
 
 } // namespace cadmill::samples

@@ -1,5 +1,5 @@
-// What the generator of the sample files needs of the kernel: solids to model parts of, an XCAF
-// document to put them in, and exact measures of what has been written.
+// The kernel functions of the sample generator: modelling solids, building an XCAF document from
+// them, and measuring the written files.
 #pragma once
 
 #include "guard.hxx"
@@ -20,13 +20,13 @@ struct Corner;
 struct Region;
 struct Color;
 struct Header;
-struct Figures;
+struct Measurements;
 
 using Vector = std::array<double, 3>;
-// The upper three rows of a matrix, row by row.
+// The first three rows of a transformation matrix.
 using Rows = std::array<double, 12>;
 
-// A body or an open surface; millimetres. Every operation makes a new one.
+// A body or an open surface, in millimetres. Operations return new solids.
 class Solid {
 public:
   explicit Solid(const TopoDS_Shape &shape) : shape(shape) {}
@@ -38,31 +38,31 @@ std::unique_ptr<Solid> cuboid(Vector min, Vector max);
 std::unique_ptr<Solid> cylinder(Vector start, Vector axis, double radius, double height);
 std::unique_ptr<Solid> sphere(Vector center, double radius);
 std::unique_ptr<Solid> torus(double ring, double tube);
-// A closed outline in the plane of X and Y, drawn out along +Z.
+// Extrudes a closed outline in the XY plane along +Z.
 std::unique_ptr<Solid> prism(rust::Slice<const Corner> outline, double height);
-// A closed outline of radius (x) and height (y), turned round the Z axis.
+// Revolves a closed outline of radius (x) and height (y) about the Z axis.
 std::unique_ptr<Solid> turned(rust::Slice<const Corner> outline);
-// An open line of radius (x) and height (y), turned round the Z axis: a surface without thickness.
+// Revolves an open line of radius (x) and height (y) about the Z axis, which gives an open surface.
 std::unique_ptr<Solid> turned_surface(rust::Slice<const Corner> line, double angle);
-// A smooth surface through heights over a square grid.
+// Interpolates heights over a square grid by a smooth surface.
 std::unique_ptr<Solid> freeform_surface(rust::Slice<const double> heights, std::size_t columns,
                                         double spacing);
 
 std::unique_ptr<Solid> fuse(const Solid &first, const Solid &second);
 std::unique_ptr<Solid> cut(const Solid &from, const Solid &tool);
 std::unique_ptr<Solid> common(const Solid &first, const Solid &second);
-// Rounds or bevels the straight edges along an axis (or all edges, if it is zero) that lie within
-// the region.
+// Rounds or bevels the straight edges in the region that are parallel to `along`, or all edges in
+// the region if `along` is zero.
 std::unique_ptr<Solid> fillet(const Solid &solid, const Region &within, Vector along,
                               double radius);
 std::unique_ptr<Solid> chamfer(const Solid &solid, const Region &within, Vector along,
                                double width);
 std::unique_ptr<Solid> moved(const Solid &solid, Rows placement);
-// The mirror image in the plane of Y and Z: new geometry, with its normals outward again.
+// Mirrors at the YZ plane; the result is new geometry with outward normals.
 std::unique_ptr<Solid> mirrored(const Solid &solid);
 
-// The document that is written: products (parts and assemblies) and their occurrences, named by the
-// numbers that the calls return.
+// The document to write: products (parts and assemblies) and their occurrences, identified by the
+// numbers that the methods return.
 class Model {
 public:
   Model();
@@ -70,11 +70,11 @@ public:
   std::size_t add_assembly(rust::Str name);
   std::size_t place(std::size_t assembly, std::size_t product, Rows placement,
                     rust::Str designator);
-  // Of a product, or of one occurrence only.
+  // Paints a product or an occurrence.
   void paint(std::size_t label, const Color &color);
-  // Of the faces of a part that lie within the region.
+  // Paints the faces of a part that are in the region.
   void paint_faces(std::size_t part, const Region &within, const Color &color);
-  // Of one occurrence in one particular place: `path` leads down to it.
+  // Paints an occurrence in a specific context: `path` is the chain of occurrences down to it.
   void paint_in_context(rust::Slice<const std::size_t> path, const Color &color);
   void put_on_layer(std::size_t label, rust::Str layer);
   // Density in kg/m³.
@@ -90,7 +90,7 @@ private:
 
 std::unique_ptr<Model> new_model();
 
-// Reads a STEP file back and measures its exact surfaces.
-Figures measure(rust::Str path);
+// Reads a STEP file and measures its exact surfaces.
+Measurements measure(rust::Str path);
 
 } // namespace cadmill::samples

@@ -1,7 +1,7 @@
 // Reports a fault and ends the process.
 //
-// Open CASCADE can turn signals into exceptions instead, but it also catches them itself, deep in
-// its translation, and goes on with memory of which nobody knows what it holds.
+// Open CASCADE can convert signals to exceptions, but it also catches these deep in the translation
+// and continues with undefined memory.
 #include "signals.hxx"
 
 #include <csignal>
@@ -31,7 +31,7 @@ const char *line_of(int signal) {
 
 #undef CADMILL_FAULT
 
-// Makes plain system calls only. A line this short is written whole, whatever other threads write.
+// Uses async-signal-safe calls only. Such a short line is written atomically.
 void report(int signal) {
   const char *line = line_of(signal);
   const ssize_t written = write(STDOUT_FILENO, line, std::strlen(line));
@@ -43,7 +43,8 @@ void report(int signal) {
 void report_faults() {
   struct sigaction action {};
   action.sa_handler = report;
-  // On the stack that Rust gives each of its threads for this, as theirs may have overflowed.
+  // Uses the alternate stack that Rust allocates per thread, since the regular stack may have
+  // overflowed.
   action.sa_flags = SA_ONSTACK | SA_RESETHAND;
   sigfillset(&action.sa_mask);
   for (const int signal : {SIGSEGV, SIGBUS, SIGILL, SIGFPE}) {

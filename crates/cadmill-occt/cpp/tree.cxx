@@ -1,4 +1,4 @@
-// Walks the XCAF document: occurrences, distinct parts, names, colours, layers, materials.
+// Traverses the XCAF document: occurrences, distinct parts, names, colours, layers, materials.
 #include "document.hxx"
 
 #include "cadmill-occt/src/kernel/bridge.rs.h"
@@ -47,7 +47,7 @@ std::string name_of(const TDF_Label &label) {
   return label.FindAttribute(TDataStd_Name::GetID(), name) ? utf8(name->Get()) : std::string();
 }
 
-// Names that the kernel makes up for a component that has none: `=>[0:1:1:5]`.
+// Whether the kernel generated the name because the component has none: `=>[0:1:1:5]`.
 bool is_made_up(const std::string &name) { return name.rfind("=>[", 0) == 0; }
 
 rust::String lossy(const std::string &text) {
@@ -72,7 +72,7 @@ public:
     for (Standard_Integer i = roots.Length(); i >= 1; --i) {
       pending.push_back({roots.Value(i), -1});
     }
-    // A stack of its own instead of recursion: assemblies can be thousands deep.
+    // An explicit stack instead of recursion, since assemblies can be thousands of levels deep.
     while (!pending.empty()) {
       const Place place = pending.back();
       pending.pop_back();
@@ -96,7 +96,7 @@ private:
   std::vector<Place> pending;
   Tree tree;
   TopTools_DataMapOfShapeInteger part_of_shape;
-  // Per node: its component label, and the colour that what lies below it inherits.
+  // Per node: its component label, and the colour that its descendants inherit.
   std::vector<TDF_Label> labels;
   std::vector<std::optional<Rgba>> inherited;
   // Per node: the material of its bodies, if it is a product with several.
@@ -157,8 +157,8 @@ private:
     tree.nodes.push_back(std::move(node));
   }
 
-  // An occurrence's own colour stands in for that of its part; one from above only where the part
-  // has none. Colours of single faces and bodies are more specific than either.
+  // The colour of an occurrence replaces that of its part; an inherited colour applies only if the
+  // part has none. Colours of single faces and bodies have priority over both.
   void set_color(Node &node, const std::optional<Rgba> &own, const std::optional<Rgba> &above) {
     const PartShape &part = document.parts[static_cast<std::size_t>(node.part)];
     const std::optional<Rgba> color = own ? own : part.color ? std::nullopt : above;
@@ -169,7 +169,7 @@ private:
       if (own) {
         tree.warnings.push_back(
             "An occurrence of `" + std::string(node.name) +
-            "` has a colour of its own, but its faces have theirs: they keep it.");
+            "` has its own colour, but its faces keep theirs.");
       }
       return;
     }
@@ -221,8 +221,8 @@ private:
                 static_cast<float>(rgb.Blue()), color.Alpha()};
   }
 
-  // A colour for this occurrence only as part of that particular chain of occurrences above it
-  // (STEP: SPECIFIED_HIGHER_USAGE_OCCURRENCE).
+  // Returns the colour that applies to this occurrence only in its specific chain of parent
+  // occurrences (STEP: SPECIFIED_HIGHER_USAGE_OCCURRENCE).
   std::optional<Rgba> color_in_context(const Place &place) const {
     TDF_LabelSequence path;
     path.Append(place.label);
@@ -264,8 +264,9 @@ private:
     return material;
   }
 
-  // That of a body of a product with several. The reader gives the material of such a product to
-  // the first of its bodies, and to the component instead of what this refers to.
+  // Returns the material of a body of a product with several. The reader assigns the material of
+  // such a product to the first of its bodies, and to the component instead of the referenced
+  // shape.
   Material material_of_body(const TDF_Label &component) const {
     TDF_Label body = component;
     XCAFDoc_ShapeTool::GetReferredShape(component, body);
@@ -297,8 +298,8 @@ private:
     }
   }
 
-  // The reader looks for the label of a product's first solid, to give it the material. A solid
-  // beside others in one part has none, so it gets one and the reader is asked again.
+  // The reader assigns a product's material to the label of its first solid. If a part has several
+  // solids, these have no labels, so labels are added and the materials are read again.
   void read_materials_of_solids() {
     TDF_LabelSequence all;
     shapes->GetShapes(all);
@@ -337,7 +338,7 @@ private:
     }
   }
 
-  // Product ids, and how many of the file's faces came through the translation.
+  // Reads product ids, and counts the faces that were translated.
   void read_model() {
     const Handle(XSControl_WorkSession) &session = document.reader.Reader().WS();
     const Handle(Interface_InterfaceModel) &model = session->Model();
@@ -355,7 +356,7 @@ private:
           definition->Formation()->OfProduct()->Id().IsNull()) {
         continue;
       }
-      // The label of an assembly has a shape of its own, so only the reader knows which it is.
+      // The shape of an assembly's label differs, so the reader's map is needed.
       const TopoDS_Shape shape = TransferBRep::ShapeResult(process, definition);
       if (shape.IsNull()) {
         continue;

@@ -1,4 +1,4 @@
-//! Builds the canonical scene and the report from what the kernel found.
+//! Builds the canonical scene and the report from the output of the kernel.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -11,17 +11,17 @@ use glam::{DAffine3, DMat3, DVec3};
 
 use crate::kernel::{MeshedBody, Node, PartMesh, Tree};
 
-/// The colour of what has none: a light, neutral grey (linear light).
+/// The colour of faces without one: a light, neutral grey (linear).
 const DEFAULT_COLOR: [f32; 4] = [0.5, 0.5, 0.5, 1.0];
 const METALLIC: f32 = 0.0;
 const ROUGHNESS: f32 = 0.5;
-/// The longest path that is written out, in bytes. In an assembly thousands of levels deep the paths
-/// would outgrow everything else.
+/// The maximum length of a path in bytes before it is hashed. In assemblies that are thousands of
+/// levels deep, the paths would otherwise dominate the size of the scene.
 const MAX_PATH_BYTES: usize = 1024;
 const METRES_PER_MM: f64 = 0.001;
 const KG_M3_PER_G_MM3: f64 = 1e6;
 
-/// The scene of `tree`, whose parts were meshed.
+/// Builds the scene of `tree` from the meshes of its parts.
 pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) -> Scene {
     let mut materials = Materials::default();
     let names = part_names(tree);
@@ -63,20 +63,20 @@ pub(crate) fn scene(tree: &Tree, meshes: Vec<PartMesh>, provenance: Provenance) 
     }
 }
 
-/// The kernel's g/mm³ as kg/m³, without the rounding errors of its own conversion.
+/// Converts g/mm³ of the kernel to kg/m³, without the rounding errors of its own conversion.
 fn density_kg_m3(g_mm3: f64) -> f64 {
     const STEPS: f64 = 1e6;
     (g_mm3 * KG_M3_PER_G_MM3 * STEPS).round() / STEPS
 }
 
-/// Key and name of a part.
+/// The key and name of a part.
 struct PartNames {
     key: PartKey,
     name: String,
 }
 
-/// A part is named after the product of its first occurrence. A body of a product with several has
-/// no product of its own, so its key is that of the product above and its own name.
+/// Names each part after the product of its first occurrence. A body of a product with several has
+/// no product of its own, so its key consists of the key of that product and its own name.
 fn part_names(tree: &Tree) -> Vec<PartNames> {
     let mut names: Vec<Option<PartNames>> = tree.parts.iter().map(|_| None).collect();
     let mut used = Unique::default();
@@ -100,11 +100,11 @@ fn part_names(tree: &Tree) -> Vec<PartNames> {
             name: node.name.clone(),
         });
     }
-    // Every part was found on a node, so none is missing.
+    // Every part has a node, so all names are set.
     names.into_iter().flatten().collect()
 }
 
-/// The id (or else the name) of the nearest product above.
+/// Returns the id (or else the name) of the nearest ancestor product.
 fn product_above<'a>(nodes: &'a [Node], node: &Node) -> Option<&'a str> {
     let parent = &nodes[usize::try_from(node.parent).ok()?];
     Some(if parent.product_id.is_empty() {
@@ -126,7 +126,7 @@ fn occurrences(nodes: &[Node], materials: &mut Materials) -> Vec<Occurrence> {
             &node.designator
         };
         let above = parent.map_or(String::new(), |parent| path_above(&keys[parent]));
-        // A slash parts the steps of the path, so one inside a name is written otherwise.
+        // A slash separates the elements of a path, so it is escaped within a name.
         let key = used.of(format!("{above}/{}", own.replace('/', "%2F")));
         keys.push(key.clone());
         occurrences.push(Occurrence {
@@ -144,7 +144,7 @@ fn occurrences(nodes: &[Node], materials: &mut Materials) -> Vec<Occurrence> {
     occurrences
 }
 
-/// The path that keys below `key` begin with: `key` itself, or its hash if that is long.
+/// Returns the prefix of keys below `key`: `key` itself, or its hash if it is too long.
 fn path_above(key: &str) -> String {
     if key.len() <= MAX_PATH_BYTES {
         return key.to_owned();
@@ -152,7 +152,7 @@ fn path_above(key: &str) -> String {
     format!("/~{}", ContentHash::of(key.as_bytes()))
 }
 
-/// Rows of a matrix in millimetres to a transform in metres.
+/// Converts the rows of a matrix in millimetres to a transform in metres.
 fn transform(rows: &[f64; 12]) -> DAffine3 {
     let column = |i: usize| DVec3::new(rows[i], rows[4 + i], rows[8 + i]);
     DAffine3::from_mat3_translation(
@@ -161,7 +161,7 @@ fn transform(rows: &[f64; 12]) -> DAffine3 {
     )
 }
 
-/// Tells equal texts apart by `~2`, `~3` in the order in which they come.
+/// Makes equal texts unique by appending `~2`, `~3` in order of occurrence.
 #[derive(Default)]
 struct Unique {
     used: HashSet<String>,
@@ -184,7 +184,7 @@ impl Unique {
     }
 }
 
-/// The materials of the colours met so far, in that order.
+/// The materials of the colours found so far, in order of occurrence.
 #[derive(Default)]
 struct Materials {
     all: Vec<Material>,
@@ -206,7 +206,7 @@ impl Materials {
     }
 }
 
-/// A colour's name: `#rrggbb` in sRGB, or `#rrggbbaa` where it is not opaque.
+/// Returns the name of a colour: `#rrggbb` in sRGB, or `#rrggbbaa` if it is not opaque.
 fn color_name(linear: [f32; 4]) -> String {
     let byte = |channel: f64| (channel.clamp(0.0, 1.0) * 255.0).round() as u8;
     let [r, g, b] =
@@ -228,16 +228,16 @@ fn linear_to_srgb(channel: f64) -> f64 {
     }
 }
 
-/// What the kernel found, for the report.
+/// Results of the kernel for the report.
 pub(crate) struct Found<'a> {
     pub(crate) tree: &'a Tree,
-    /// By [`PartInfo::body`](crate::kernel::bridge::ffi::PartInfo).
+    /// Indexed by [`PartInfo::body`](crate::kernel::bridge::ffi::PartInfo).
     pub(crate) bodies: &'a [MeshedBody],
-    /// Faces without triangles, per part.
+    /// The number of faces without triangles, per part.
     pub(crate) unmeshed: &'a [u64],
 }
 
-/// The report on `scene`.
+/// Builds the report on `scene`.
 pub(crate) fn report(
     found: &Found<'_>,
     scene: &Scene,
@@ -296,7 +296,7 @@ pub(crate) fn report(
         bounds: bounds(scene),
         unread_faces,
         partial: faces.unmeshed > 0 || unread_faces > 0,
-        // Only the parent knows of it.
+        // Set by the parent process.
         missing_geometry: Vec::new(),
         warnings: found.tree.warnings.clone(),
         retried: None,
@@ -312,7 +312,7 @@ fn triangles(part: &Part) -> u64 {
         .sum()
 }
 
-/// The box around every corner of every occurrence, in millimetres.
+/// Returns the bounding box of all occurrences, in millimetres.
 fn bounds(scene: &Scene) -> Option<Bounds> {
     let mut placed: Vec<DAffine3> = Vec::with_capacity(scene.occurrences.len());
     let (mut min, mut max) = (DVec3::INFINITY, DVec3::NEG_INFINITY);

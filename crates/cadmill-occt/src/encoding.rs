@@ -1,16 +1,16 @@
-//! Old files in Latin-1, which the kernel would take for broken UTF-8.
+//! Converts Latin-1 files to UTF-8 for the kernel.
 //!
-//! A string of a STEP file is UTF-8 if it is valid UTF-8, else Latin-1: as the reader of
-//! `cadmill-step` has it. The kernel knows only one encoding for a whole file.
+//! As in `cadmill-step`, a string is UTF-8 if it is valid UTF-8, and Latin-1 otherwise. The kernel
+//! assumes one encoding for the whole file.
 
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, Write};
 
 const BUFFER: usize = 1 << 20;
 
-/// Whether every string of `file` is UTF-8.
+/// Whether every string of `file` is valid UTF-8.
 ///
 /// # Errors
-/// If it cannot be read.
+/// If `file` cannot be read.
 pub(crate) fn is_utf8(mut file: impl Read + Seek) -> io::Result<bool> {
     if is_ascii(&mut file)? {
         return Ok(true);
@@ -24,10 +24,10 @@ pub(crate) fn is_utf8(mut file: impl Read + Seek) -> io::Result<bool> {
     Ok(true)
 }
 
-/// Writes `file` to `copy`, each string that is no UTF-8 made into it from Latin-1.
+/// Copies `file` to `copy`, converting strings that are not UTF-8 from Latin-1.
 ///
 /// # Errors
-/// If the one cannot be read or the other not be written.
+/// If `file` cannot be read or `copy` cannot be written.
 pub(crate) fn copy_as_utf8(file: impl Read + Seek, copy: impl Write) -> io::Result<()> {
     let mut copy = BufWriter::with_capacity(BUFFER, copy);
     let mut strings = Strings::of(file)?;
@@ -42,7 +42,7 @@ pub(crate) fn copy_as_utf8(file: impl Read + Seek, copy: impl Write) -> io::Resu
     copy.flush()
 }
 
-/// Nearly every file is, and this takes next to no time.
+/// A fast check that succeeds for most files.
 fn is_ascii(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     file.rewind()?;
     let mut buffer = vec![0; BUFFER];
@@ -55,7 +55,7 @@ fn is_ascii(file: &mut (impl Read + Seek)) -> io::Result<bool> {
     }
 }
 
-/// The strings of a file and what stands between them, each with the apostrophe that ends it.
+/// Splits a file after each apostrophe, into strings and the text between them.
 struct Strings<R> {
     file: BufReader<R>,
     current: Vec<u8>,
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn only_strings_that_are_no_utf8_are_changed() {
+    fn only_strings_that_are_not_utf8_are_changed() {
         check(b"#1=PRODUCT('a','b');", None);
         check("#1=PRODUCT('Gehäuse','零件');".as_bytes(), None);
         check(b"('Geh\xE4use','\xC4\xD6\xDF')", Some("('Gehäuse','ÄÖß')"));

@@ -1,7 +1,7 @@
-//! Open CASCADE, and all that links it: reading STEP files and meshing what they hold.
+//! Reads and meshes STEP files with Open CASCADE. This is the only crate that links it.
 //!
-//! The kernel crashes on bad input, so nothing but the programs of this crate uses it, and those
-//! run as child processes.
+//! The kernel crashes on bad input, so it is used only in the programs of this crate, which run as
+//! child processes.
 
 mod assemble;
 mod encoding;

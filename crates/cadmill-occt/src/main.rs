@@ -1,11 +1,11 @@
-//! `cadmill-tessellate`: run by `cadmill` as a child process, one file each.
+//! `cadmill-tessellate`, which `cadmill` runs as a child process for each file.
 
 use std::process::{ExitCode, exit};
 
 use cadmill_occt::{kernel, tessellate};
 use clap::{CommandFactory as _, FromArgMatches as _, Parser as _};
 
-/// Open CASCADE allocates millions of small objects.
+// Open CASCADE allocates millions of small objects, for which this allocator is faster.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -33,6 +33,6 @@ fn main() -> ExitCode {
         Ok(true) => 0,
         Ok(false) | Err(_) => 1,
     };
-    // Leaves out what the kernel's libraries would clean up.
+    // Exits without the cleanup of the kernel's libraries.
     exit(code)
 }

@@ -1,4 +1,4 @@
-//! Transfers a document while its bodies are meshed on other threads.
+//! Transfers a document while other threads mesh its bodies.
 
 use std::{
     collections::VecDeque,
@@ -14,14 +14,14 @@ use crate::{
     protocol,
 };
 
-/// Stack of a meshing thread, in bytes: the kernel recurses over what the file holds.
+/// The stack size of a meshing thread in bytes. The kernel recurses over the contents of the file.
 const STACK_BYTES: usize = 64 << 20;
 
 /// Transfers all of `document` and meshes its bodies. The second result is ordered by
 /// [`Body::index`].
 ///
-/// The transfer is not thread-safe and the longest phase, so one thread does only that; the bodies
-/// of each leaf are meshed by the others as soon as they are there.
+/// The transfer is not thread-safe and is the longest phase, so one thread does only that. The
+/// other threads mesh the bodies of each leaf as soon as they are transferred.
 pub(crate) fn transfer_and_mesh(
     document: &mut Document,
     recipe: &Recipe,
@@ -30,12 +30,12 @@ pub(crate) fn transfer_and_mesh(
 ) -> Result<(Tree, Vec<MeshedBody>), KernelError> {
     let queue = Queue::new(*recipe);
     let (tree, rest) = thread::scope(|scope| {
-        // However this ends, the workers must hear that nothing more will come.
+        // Workers must be notified of the end of the queue on every path.
         let _closed = CloseOnDrop(&queue);
         for _ in 1..threads.get() {
             queue.start_worker(scope)?;
         }
-        // A single part gains nothing from being transferred apart.
+        // With a single part, there is nothing to mesh during the transfer.
         if document.leaves() > 1 {
             for leaf in 0..document.leaves() {
                 queue.push(document.transfer_leaf(leaf)?)?;
@@ -47,11 +47,11 @@ pub(crate) fn transfer_and_mesh(
         queue.work();
         Ok::<_, KernelError>((tree, rest))
     })?;
-    // What is left may share topology with all that was meshed, so it comes last. It is meshed one
-    // after the other, each on all threads.
+    // The remaining bodies may share topology with all others, so they are meshed last, one after
+    // the other, each on all threads.
     queue.mesh(rest, threads.get() > 1);
     let bodies = queue.into_results()?;
-    // All may have been meshed before the transfer ended, and then nothing was said yet.
+    // All bodies may have been meshed before the transfer ended, without a progress report.
     protocol::progress(Phase::Mesh, 1.0);
     timed(Phase::Mesh);
     Ok((tree, bodies))
@@ -65,7 +65,7 @@ struct Queue {
 
 #[derive(Default)]
 struct State {
-    /// Bodies that may share topology with those beside them, but with no others.
+    /// Groups of bodies that may share topology within the group, but not with other groups.
     waiting: VecDeque<Vec<Body>>,
     closed: bool,
     pushed: usize,
@@ -101,7 +101,7 @@ impl Queue {
             })
     }
 
-    /// Fails if the meshing of an earlier body did: then nothing more is asked of the kernel.
+    /// Fails if an earlier body could not be meshed, so that the caller stops.
     fn push(&self, bodies: Vec<Body>) -> Result<(), KernelError> {
         let mut state = self.state();
         if let Some(error) = &state.error {
@@ -115,15 +115,15 @@ impl Queue {
         Ok(())
     }
 
-    /// Nothing more will be pushed; so many bodies will be meshed besides.
-    fn close(&self, besides: usize) {
+    /// Closes the queue. `remaining` bodies will be meshed separately.
+    fn close(&self, remaining: usize) {
         let mut state = self.state();
         state.closed = true;
-        state.pushed += besides;
+        state.pushed += remaining;
         self.changed.notify_all();
     }
 
-    /// Meshes what comes until the queue is closed and empty.
+    /// Meshes bodies until the queue is closed and empty.
     fn work(&self) {
         while let Some(bodies) = self.next() {
             self.mesh(bodies, false);

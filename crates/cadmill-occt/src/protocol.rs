@@ -1,4 +1,4 @@
-//! What the child tells its parent: one JSON object per line on standard output.
+//! The protocol of the child process: one JSON object per line on standard output.
 
 use std::io::Write as _;
 
@@ -14,13 +14,13 @@ enum Event<'a> {
     Failed { code: FailureCode, detail: &'a str },
 }
 
-/// `phase` is done to `fraction`.
+/// Reports that `fraction` of `phase` is done.
 pub(crate) fn progress(phase: Phase, fraction: f64) {
-    // A parent that no longer listens will end this process; there is nothing to do about it here.
+    // If the parent no longer reads, it will end this process; there is nothing to do here.
     _ = send(&Event::Progress { phase, fraction });
 }
 
-/// How it ended: the last line.
+/// Reports the result in the last line.
 pub(crate) fn end(result: &Result<(), Failure>) -> std::io::Result<()> {
     send(&match result {
         Ok(()) => Event::Done,

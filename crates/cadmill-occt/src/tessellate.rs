@@ -1,4 +1,4 @@
-//! One run of the tessellator: a STEP file in, `scene.glb` and `report.json` out.
+//! A run of the tessellator, which converts a STEP file to `scene.glb` and `report.json`.
 
 use std::{
     fs::File,
@@ -21,35 +21,35 @@ use crate::{
     protocol, sandbox,
 };
 
-/// Stack of the thread that reads and transfers, in bytes: the kernel recurses over assemblies,
-/// and one that is 20 000 deep overflows the usual 8 MiB.
+/// The stack size of the thread that reads and transfers, in bytes. The kernel recurses over
+/// assemblies, and with 20 000 levels it overflows the usual 8 MiB.
 const STACK_BYTES: usize = 512 << 20;
-/// As a part of the address space that this process may have, should that be less.
+/// The maximum stack size as a fraction of the address space limit of this process.
 const STACK_SHARE: usize = 4;
 
-/// What is to be tessellated.
+/// The options of `cadmill-tessellate`.
 #[derive(Debug, Clone, clap::Parser)]
 #[command(
     name = "cadmill-tessellate",
     about = "Tessellates the STEP file on standard input, a regular file; run by cadmill"
 )]
 pub struct Options {
-    /// Where scene.glb and report.json are written.
+    /// Folder for scene.glb and report.json.
     #[arg(long)]
     pub output_dir: PathBuf,
-    /// The recipe, as JSON.
+    /// Recipe, as JSON.
     #[arg(long, value_parser = recipe)]
     pub recipe: Recipe,
     /// SHA-256 of the input.
     #[arg(long)]
     pub source_hash: ContentHash,
-    /// How many faces the input declares.
+    /// Number of faces that the input declares.
     #[arg(long, default_value_t = 0)]
     pub source_faces: u64,
-    /// How many threads to use.
+    /// Number of threads.
     #[arg(long, default_value_t = NonZero::<usize>::MIN)]
     pub threads: NonZero<usize>,
-    /// Refuses to read the input where the system does not offer the whole sandbox.
+    /// Refuse to read the input if the system does not support the complete sandbox.
     #[arg(long)]
     pub require_sandbox: bool,
 }
@@ -57,7 +57,7 @@ pub struct Options {
 /// Options of `cadmill-tessellate check-sandbox`.
 #[derive(Debug, Clone, clap::Parser)]
 pub struct CheckOptions {
-    /// The one folder whose files a confined process can open.
+    /// The only folder whose files a confined process can open.
     #[arg(long)]
     pub output_dir: PathBuf,
 }
@@ -66,21 +66,21 @@ fn recipe(json: &str) -> Result<Recipe, serde_json::Error> {
     serde_json::from_str(json)
 }
 
-/// Runs to the end and says on standard output how it went. To be called before any thread is
-/// started: this process is confined first, for the rest of its life.
+/// Tessellates the input and reports the result on standard output. Must be called before any
+/// thread is started, because the process is confined first.
 ///
 /// # Errors
-/// If the parent can no longer be reached.
+/// If the result cannot be reported.
 pub fn run(options: Options) -> std::io::Result<bool> {
     let result = confine(&options).and_then(|()| on_a_large_stack(options));
     protocol::end(&result)?;
     Ok(result.is_ok())
 }
 
-/// Confines this process and prints as JSON what the sandbox lacks and what it lets through.
+/// Confines this process and prints as JSON what the sandbox lacks and what it permits.
 ///
 /// # Errors
-/// If nothing can be printed.
+/// If the result cannot be printed.
 pub fn check_sandbox(options: &CheckOptions) -> std::io::Result<()> {
     protocol::line(&sandbox::self_test(&options.output_dir))
 }
@@ -112,7 +112,7 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
     kernel::prepare(options.threads.get(), protocol::progress).map_err(failure)?;
     let mut clock = Clock::start();
     let mut timings = Timings::default();
-    // The kernel would free every entity one by one, and may crash on the way.
+    // Dropping it would free every entity individually, and the kernel may crash in the process.
     let document = &mut *ManuallyDrop::new(read(options)?);
     timings.read_s = clock.lap();
     let timed = &mut |phase| match phase {
@@ -154,7 +154,7 @@ fn tessellate(options: &Options) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Reads the input, or a copy in UTF-8 where it needs one.
+/// Reads the input, or a copy converted to UTF-8 if necessary.
 fn read(options: &Options) -> Result<Document, Failure> {
     let unreadable = |error: std::io::Error| {
         Failure::new(
@@ -172,18 +172,18 @@ fn read(options: &Options) -> Result<Document, Failure> {
     let copied = File::create(&path).and_then(|copy| encoding::copy_as_utf8(&input, copy));
     copied.map_err(|error| Failure::writing("a copy of the input in UTF-8", &error))?;
     let copy = File::open(&path).map_err(unreadable)?;
-    // It is in a folder that is removed with all that is in it, so this only frees space earlier.
+    // The folder is removed later in any case; this only frees space earlier.
     let _ = std::fs::remove_file(path);
     Document::read(&copy).map_err(failure)
 }
 
-/// The limit of this process, in bytes.
+/// Returns the address space limit of this process, in bytes.
 #[cfg(not(target_os = "linux"))]
 fn address_space() -> usize {
     usize::MAX
 }
 
-/// The limit of this process, in bytes.
+/// Returns the address space limit of this process, in bytes.
 #[cfg(target_os = "linux")]
 fn address_space() -> usize {
     let limit = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_AS);
@@ -209,7 +209,7 @@ fn failure(error: KernelError) -> Failure {
     Failure::new(error.code, error.detail)
 }
 
-/// Measures how long each phase takes.
+/// Measures the duration of each phase.
 struct Clock(Instant);
 
 impl Clock {
@@ -217,7 +217,7 @@ impl Clock {
         Self(Instant::now())
     }
 
-    /// Seconds since the last lap.
+    /// Returns the seconds since the last lap.
     fn lap(&mut self) -> f64 {
         let now = Instant::now();
         let elapsed = now.duration_since(self.0).as_secs_f64();

@@ -82,7 +82,7 @@ impl Visitor for SummaryCollector {
 
     fn reference(&mut self, id: InstanceId) {
         self.referenced.insert(id);
-        if self.kind.needs_what_it_refers_to() {
+        if self.kind.requires_references() {
             self.external.mark_needed(id);
         }
     }

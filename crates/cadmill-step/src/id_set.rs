@@ -82,7 +82,7 @@ impl Block {
                 let (word, mask) = bit_position(lower);
                 let inserted = bits[word] & mask == 0;
                 bits[word] |= mask;
-                fresh
+                inserted
             }
             Self::List(list) => {
                 let position = match list.last() {

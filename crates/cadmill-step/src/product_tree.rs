@@ -307,7 +307,7 @@ fn parents_first(children: &[Vec<usize>], is_root: &[bool]) -> Vec<usize> {
         }
     }
     post_order.reverse();
-    left
+    post_order
 }
 
 #[cfg(test)]

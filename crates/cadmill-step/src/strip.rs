@@ -140,7 +140,7 @@ impl Visitor for Finder {
         let remove_statement = std::mem::take(&mut self.remove_statement);
         match (keyword, self.removed_from) {
             (Some(Section::Anchor | Section::Reference), None) => {
-                self.removed_from = Some(bytes.start)
+                self.removed_from = Some(bytes.start);
             }
             (Some(Section::Anchor | Section::Reference) | None, Some(_)) => {}
             (Some(section), Some(start)) => {

@@ -155,7 +155,7 @@ mod tests {
         let max = u64::from(u32::MAX) - overhead;
         let layout = Layout::of(&[("a.usdc", max)]).unwrap();
         assert_eq!(layout.size, u64::from(u32::MAX));
-        for sizes in [vec![most + 1], vec![u64::MAX], vec![most, 1], vec![1, most]] {
+        for sizes in [vec![max + 1], vec![u64::MAX], vec![max, 1], vec![1, max]] {
             let names = ["a.usdc", "b.usdc"];
             let files: Vec<_> = names.into_iter().zip(sizes).collect();
             let error = Layout::of(&files).unwrap_err();

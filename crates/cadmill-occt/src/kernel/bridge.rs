@@ -1,47 +1,47 @@
-//! The declarations that Rust and the C++ shim share.
+//! Declarations shared by Rust and the C++ shim.
 
 #[cxx::bridge(namespace = "cadmill")]
 pub(crate) mod ffi {
-    /// An occurrence; every parent comes before its children.
+    /// An occurrence. Parents precede their children.
     struct Node {
-        /// Position of the parent, or -1 for a root.
+        /// The index of the parent, or -1 for a root.
         parent: i64,
-        /// Position of the part, or -1 if it only groups others.
+        /// The index of the part, or -1 for an assembly.
         part: i64,
-        /// Name of the product (or, for a body of a part with several, of the body).
+        /// The name of the product (or of the body, for a body of a part with several).
         name: String,
-        /// Id of the product; empty for a body of a part with several.
+        /// The id of the product; empty for a body of a part with several.
         product_id: String,
-        /// Name of the occurrence itself, or empty.
+        /// The name of the occurrence, or empty.
         designator: String,
-        /// The upper three rows of the matrix from its own axes to its parent's, row by row; mm.
+        /// The first three rows of the transformation matrix to the parent, in millimetres.
         transform: [f64; 12],
         has_color: bool,
-        /// Linear light and opacity.
+        /// Linear RGB and opacity.
         color: [f32; 4],
         layers: Vec<String>,
     }
 
     struct PartInfo {
         layers: Vec<String>,
-        /// Its engineering material, or empty.
+        /// The engineering material, or empty.
         material: String,
-        /// g/mm³, or 0 if unknown.
+        /// Density in g/mm³, or 0 if unknown.
         density: f64,
         faces: u64,
-        /// The body that is its shape.
+        /// The index of its body.
         body: usize,
     }
 
     struct Tree {
         nodes: Vec<Node>,
         parts: Vec<PartInfo>,
-        /// Faces of the file that came through the translation.
+        /// The number of faces of the file that were translated.
         faces_read: u64,
         warnings: Vec<String>,
     }
 
-    /// What the exact surfaces of a body measure; mm. Open shells enclose no volume.
+    /// Area and volume of the exact surfaces of a body, in mm² and mm³. Open shells have no volume.
     struct Measure {
         volume: f64,
         area: f64,
@@ -51,11 +51,11 @@ pub(crate) mod ffi {
     }
 
     struct Deflections {
-        /// mm
+        /// In millimetres.
         linear: f64,
-        /// rad
+        /// In radians.
         angular: f64,
-        /// Whether its faces are meshed on several threads.
+        /// Whether faces are meshed on several threads.
         parallel: bool,
     }
 
@@ -74,7 +74,7 @@ pub(crate) mod ffi {
         fn kernel_version() -> String;
 
         fn new_document() -> Result<UniquePtr<Document>>;
-        /// `descriptor` is that of an open file; it is read from where it stands.
+        /// `descriptor` is an open file, which is read from its current position.
         fn read(self: Pin<&mut Document>, descriptor: i32) -> Result<()>;
         fn leaves(self: &Document) -> usize;
         fn transfer_leaf(self: Pin<&mut Document>, leaf: usize) -> Result<()>;

@@ -1,5 +1,5 @@
-//! The kernel behind a safe face: a document is read and transferred, its bodies are
-//! meshed, and the triangles of its parts are taken out.
+//! A safe interface to the kernel: reads and transfers a document, meshes its bodies, and extracts
+//! the triangles of its parts.
 
 use std::{fs::File, os::fd::AsRawFd as _, sync::OnceLock};
 
@@ -13,18 +13,18 @@ pub(crate) mod bridge;
 
 pub(crate) use ffi::{Node, Tree};
 
-/// The kernel refused, or ran out of memory.
+/// An error of the kernel.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{detail}")]
 pub struct KernelError {
-    /// The entry of the failure catalogue.
+    /// The failure code.
     pub code: FailureCode,
-    /// What the kernel said.
+    /// The message.
     pub detail: String,
 }
 
 impl From<cxx::Exception> for KernelError {
-    /// The shim writes `<code>|<detail>`.
+    /// Parses the format of the shim, `<code>|<detail>`.
     fn from(exception: cxx::Exception) -> Self {
         let text = exception.what();
         let (code, detail) = text.split_once('|').unwrap_or(("kernel_error", text));
@@ -40,7 +40,7 @@ impl From<cxx::Exception> for KernelError {
     }
 }
 
-/// Who is told how far the kernel is. The kernel's own callback carries no context.
+/// The progress callback. It is global because the kernel's callback has no context argument.
 static PROGRESS: OnceLock<fn(Phase, f64)> = OnceLock::new();
 
 fn report_progress(phase: u8, fraction: f64) {
@@ -54,8 +54,8 @@ fn report_progress(phase: u8, fraction: f64) {
     }
 }
 
-/// Prepares the kernel for this process: a fault is reported and ends the process, its own messages
-/// are silenced, its pool gets `threads` threads.
+/// Prepares the kernel for this process: faults are reported and end the process, the kernel's
+/// messages are silenced, and its pool gets `threads` threads.
 ///
 /// # Errors
 /// If the kernel cannot start its threads.
@@ -64,44 +64,44 @@ pub fn prepare(threads: usize, progress: fn(Phase, f64)) -> Result<(), KernelErr
     Ok(ffi::prepare_kernel(threads)?)
 }
 
-/// Name and version of the kernel.
+/// Returns the name and version of the kernel.
 #[must_use]
 pub fn version() -> String {
     format!("Open CASCADE {}", ffi::kernel_version())
 }
 
-/// A STEP file inside the kernel. Its steps are to be taken in the order of its methods.
+/// A STEP file in the kernel. Methods must be called in the order of their declaration.
 pub(crate) struct Document(UniquePtr<ffi::Document>);
 
 impl Document {
-    /// Reads and parses an open file, and no other that it names.
+    /// Reads and parses an open file. No other files that it names are opened.
     pub(crate) fn read(file: &File) -> Result<Self, KernelError> {
         let mut document = ffi::new_document()?;
         document.pin_mut().read(file.as_raw_fd())?;
         Ok(Self(document))
     }
 
-    /// How many products contain no others.
+    /// Returns the number of products that contain no others.
     pub(crate) fn leaves(&self) -> usize {
         self.0.leaves()
     }
 
-    /// Transfers one of these. Gives the bodies that are new: they may share topology with each
-    /// other, but not with those of another leaf. Those that do are kept back.
+    /// Transfers one leaf product. Returns its new bodies, which may share topology with each other
+    /// but not with those of other leaves. Bodies that do are deferred.
     pub(crate) fn transfer_leaf(&mut self, leaf: usize) -> Result<Vec<Body>, KernelError> {
         self.0.pin_mut().transfer_leaf(leaf)?;
-        self.fresh_bodies()
+        self.new_bodies()
     }
 
-    /// Transfers what is left, and finds the occurrences and distinct parts. Gives the bodies that
-    /// are new or were kept back: they may share topology with each other and with all before.
+    /// Transfers the rest, and finds the occurrences and distinct parts. Returns the new and
+    /// deferred bodies, which may share topology with each other and with all earlier ones.
     pub(crate) fn transfer(&mut self) -> Result<(Tree, Vec<Body>), KernelError> {
         self.0.pin_mut().transfer()?;
         let tree = self.0.pin_mut().walk()?;
-        Ok((tree, self.fresh_bodies()?))
+        Ok((tree, self.new_bodies()?))
     }
 
-    fn fresh_bodies(&mut self) -> Result<Vec<Body>, KernelError> {
+    fn new_bodies(&mut self) -> Result<Vec<Body>, KernelError> {
         let mut bodies = Vec::new();
         loop {
             let body = self.0.pin_mut().next_body()?;
@@ -112,7 +112,7 @@ impl Document {
         }
     }
 
-    /// The triangles of a part whose body was meshed.
+    /// Returns the triangles of a part whose body was meshed.
     pub(crate) fn extract(&self, part: usize) -> Result<PartMesh, KernelError> {
         let mesh = self.0.extract(part)?;
         let primitives = (0..mesh.primitives())
@@ -130,7 +130,7 @@ impl Document {
     }
 }
 
-/// A shape that is meshed by itself, while others are still being transferred.
+/// A shape that is meshed separately, while others are still being transferred.
 pub(crate) struct Body(SharedPtr<ffi::Body>);
 
 #[expect(
@@ -142,12 +142,13 @@ pub(crate) struct Body(SharedPtr<ffi::Body>);
 unsafe impl Send for Body {}
 
 impl Body {
-    /// Its position among all bodies.
+    /// Returns its index among all bodies.
     pub(crate) fn index(&self) -> usize {
         self.0.index()
     }
 
-    /// Meshes it and measures its exact surfaces; `parallel` for its faces on several threads.
+    /// Meshes the body and measures its exact surfaces. `parallel` uses several threads for its
+    /// faces.
     pub(crate) fn mesh(&self, recipe: &Recipe, parallel: bool) -> Result<MeshedBody, KernelError> {
         let deflection = recipe.deflection(self.0.diagonal()?);
         self.0.mesh(&ffi::Deflections {
@@ -168,12 +169,12 @@ impl Body {
     }
 }
 
-/// A surface of nonsense (damaged knots, poles at infinity) measures nothing.
+/// Replaces the measure of an invalid surface (damaged knots, poles at infinity) by zero.
 fn finite(measure: f64) -> f64 {
     if measure.is_finite() { measure } else { 0.0 }
 }
 
-/// What the exact surfaces of a body measure, and how finely it was meshed.
+/// The measures of the exact surfaces of a body, and the deflections of its mesh.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MeshedBody {
     pub(crate) deflection: Deflection,
@@ -189,10 +190,10 @@ pub(crate) struct PartMesh {
     pub(crate) unmeshed_faces: u64,
 }
 
-/// Triangles of one colour; metres.
+/// Triangles of one colour, in metres.
 #[derive(Debug)]
 pub(crate) struct PartPrimitive {
-    /// Linear light and opacity.
+    /// Linear RGB and opacity.
     pub(crate) color: Option<[f32; 4]>,
     pub(crate) positions: Vec<[f32; 3]>,
     pub(crate) normals: Vec<[f32; 3]>,

@@ -1,22 +1,22 @@
-//! The declarations that the generator and its C++ share.
+//! Declarations shared by the generator and its C++ code.
 
 #[cxx::bridge(namespace = "cadmill::samples")]
 pub(crate) mod ffi {
-    /// A point of an outline; mm.
+    /// A point of an outline, in millimetres.
     #[derive(Debug, Clone, Copy)]
     struct Corner {
         x: f64,
         y: f64,
     }
 
-    /// The box that the wanted faces or edges lie in; mm.
+    /// A box that selects faces or edges, in millimetres.
     #[derive(Debug, Clone, Copy)]
     struct Region {
         min: [f64; 3],
         max: [f64; 3],
     }
 
-    /// sRGB and opacity.
+    /// sRGB and opacity, each from 0 to 1.
     #[derive(Debug, Clone, Copy)]
     struct Color {
         red: f64,
@@ -25,7 +25,7 @@ pub(crate) mod ffi {
         alpha: f64,
     }
 
-    /// What a file says of itself, and how it is written.
+    /// The header of a file and the options for writing it.
     #[derive(Debug, Clone)]
     struct Header {
         name: String,
@@ -40,9 +40,9 @@ pub(crate) mod ffi {
         unit: String,
     }
 
-    /// Exact measures of a file's surfaces; mm.
+    /// Measures of the exact surfaces of a file, in millimetres.
     #[derive(Debug)]
-    struct Figures {
+    struct Measurements {
         parts: usize,
         occurrences: usize,
         volume: f64,
@@ -115,6 +115,6 @@ pub(crate) mod ffi {
         fn make_of(self: Pin<&mut Model>, part: usize, material: &str, density: f64) -> Result<()>;
         fn write(self: Pin<&mut Model>, path: &str, header: &Header) -> Result<()>;
 
-        fn measure(path: &str) -> Result<Figures>;
+        fn measure(path: &str) -> Result<Measurements>;
     }
 }

@@ -1,4 +1,4 @@
-//! `cadmill-make-samples`: writes the STEP files of `docs/samples`, and what they measure.
+//! `cadmill-make-samples`: writes and measures the STEP files of `docs/samples`.
 
 use std::{
     collections::BTreeMap,
@@ -10,13 +10,13 @@ use anyhow::Context as _;
 use cadmill_occt::kernel::{self, KernelError};
 use clap::Parser;
 
-use figures::Expected;
+use measurements::Expected;
 use modelling::{Header, Model};
 
 #[expect(unsafe_code, unreachable_pub, reason = "cxx writes the calls into C++")]
 mod bridge;
-mod figures;
 mod gearbox;
+mod measurements;
 mod modelling;
 mod part21;
 mod small;
@@ -24,10 +24,10 @@ mod small;
 /// Writes the sample STEP files and `expected.json` into a folder.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Where to write.
+    /// Folder to write to.
     #[arg(required_unless_present = "measure")]
     folder: Option<PathBuf>,
-    /// Print what these files hold instead.
+    /// Print the measurements of these files instead.
     #[arg(long, num_args = 1.., conflicts_with = "folder")]
     measure: Vec<PathBuf>,
 }
@@ -95,7 +95,7 @@ impl Sample {
             author: "The Cadmill contributors".to_owned(),
             organization: "Cadmill".to_owned(),
             originating_system: "cadmill-make-samples".to_owned(),
-            // Constant, for the same bytes on every run.
+            // Constant, so that every run writes the same bytes.
             time_stamp: "2025-01-01T00:00:00".to_owned(),
             schema: self.schema.to_owned(),
             unit: self.unit.to_owned(),
@@ -128,7 +128,7 @@ fn main() -> anyhow::Result<()> {
             Expected::of(&file).with_context(|| format!("cannot measure {}", file.display()))?;
         expected.insert(name, found);
     }
-    let json = figures::to_json(&expected)?;
+    let json = measurements::to_json(&expected)?;
     match options.folder {
         Some(folder) => fs::write(folder.join("expected.json"), json)?,
         None => print!("{}", String::from_utf8(json)?),

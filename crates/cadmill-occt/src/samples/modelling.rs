@@ -1,4 +1,4 @@
-//! Solids and the model that holds them: the bridge behind a safe face.
+//! A safe interface to the bridge: solids and models.
 
 use std::path::Path;
 
@@ -8,7 +8,7 @@ use cxx::UniquePtr;
 use glam::DAffine3;
 
 use super::bridge::ffi;
-pub(crate) use super::bridge::ffi::{Color, Corner, Figures, Header, Region};
+pub(crate) use super::bridge::ffi::{Color, Corner, Header, Measurements, Region};
 
 pub(crate) type Point = [f64; 3];
 pub(crate) type Made = Result<Solid, KernelError>;
@@ -16,7 +16,7 @@ pub(crate) type Made = Result<Solid, KernelError>;
 pub(crate) const X: Point = [1.0, 0.0, 0.0];
 pub(crate) const Y: Point = [0.0, 1.0, 0.0];
 pub(crate) const Z: Point = [0.0, 0.0, 1.0];
-/// For edges of any direction.
+/// Matches edges of any direction.
 pub(crate) const ANY: Point = [0.0; 3];
 pub(crate) const EVERYWHERE: Region = region([-1e3; 3], [1e3; 3]);
 
@@ -24,7 +24,7 @@ pub(crate) const fn region(min: Point, max: Point) -> Region {
     Region { min, max }
 }
 
-/// `0xRRGGBB` in sRGB.
+/// Converts `0xRRGGBB` in sRGB.
 pub(crate) const fn color(rgb: u32) -> Color {
     const fn channel(rgb: u32, shift: u32) -> f64 {
         ((rgb >> shift) & 0xFF) as f64 / 255.0
@@ -41,7 +41,7 @@ pub(crate) fn corners(points: &[(f64, f64)]) -> Vec<Corner> {
     points.iter().map(|&(x, y)| Corner { x, y }).collect()
 }
 
-/// A body or an open surface; mm.
+/// A body or an open surface, in millimetres.
 pub(crate) struct Solid(UniquePtr<ffi::Solid>);
 
 impl Solid {
@@ -57,32 +57,32 @@ impl Solid {
         Ok(Self(ffi::sphere(center, radius)?))
     }
 
-    /// Round the Z axis.
+    /// A torus about the Z axis.
     pub(crate) fn torus(ring: f64, tube: f64) -> Made {
         Ok(Self(ffi::torus(ring, tube)?))
     }
 
-    /// A closed outline in the plane of X and Y, drawn out along +Z.
+    /// Extrudes a closed outline in the XY plane along +Z.
     pub(crate) fn prism(outline: &[Corner], height: f64) -> Made {
         Ok(Self(ffi::prism(outline, height)?))
     }
 
-    /// A closed outline of (radius, height), turned round the Z axis.
+    /// Revolves a closed outline of (radius, height) about the Z axis.
     pub(crate) fn turned(outline: &[(f64, f64)]) -> Made {
         Ok(Self(ffi::turned(&corners(outline))?))
     }
 
-    /// An open line of (radius, height), turned round the Z axis by `angle` radians.
+    /// Revolves an open line of (radius, height) about the Z axis by `angle` radians.
     pub(crate) fn turned_surface(line: &[(f64, f64)], angle: f64) -> Made {
         Ok(Self(ffi::turned_surface(&corners(line), angle)?))
     }
 
-    /// A smooth surface through heights over a square grid.
+    /// Interpolates heights over a square grid by a smooth surface.
     pub(crate) fn freeform_surface(heights: &[f64], columns: usize, spacing: f64) -> Made {
         Ok(Self(ffi::freeform_surface(heights, columns, spacing)?))
     }
 
-    /// A cuboid from `z` to `top`, centred on the Z axis, with rounded upright edges.
+    /// A cuboid from `z` to `top`, centred on the Z axis, with rounded vertical edges.
     pub(crate) fn rounded_cuboid(half: [f64; 2], z: f64, top: f64, radius: f64) -> Made {
         let [x, y] = half;
         Self::cuboid([-x, -y, z], [x, y, top])?.fillet(EVERYWHERE, Z, radius)
@@ -100,12 +100,14 @@ impl Solid {
         Ok(Self(ffi::common(&self.0, &other.0)?))
     }
 
-    /// Rounds the straight edges along an axis (or all edges) that lie within the region.
+    /// Rounds the straight edges in the region that are parallel to an axis, or all edges in the
+    /// region.
     pub(crate) fn fillet(&self, within: Region, along: Point, radius: f64) -> Made {
         Ok(Self(ffi::fillet(&self.0, &within, along, radius)?))
     }
 
-    /// Bevels the straight edges along an axis (or all edges) that lie within the region.
+    /// Bevels the straight edges in the region that are parallel to an axis, or all edges in the
+    /// region.
     pub(crate) fn chamfer(&self, within: Region, along: Point, width: f64) -> Made {
         Ok(Self(ffi::chamfer(&self.0, &within, along, width)?))
     }
@@ -114,18 +116,18 @@ impl Solid {
         Ok(Self(ffi::moved(&self.0, rows(placement))?))
     }
 
-    /// The mirror image in the plane of Y and Z: new geometry, with its normals outward again.
+    /// Mirrors at the YZ plane; the result is new geometry with outward normals.
     pub(crate) fn mirrored(&self) -> Made {
         Ok(Self(ffi::mirrored(&self.0)?))
     }
 }
 
-/// What parts are made of, and how they look.
+/// The material and colour of a part.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stock {
     pub(crate) color: Color,
     pub(crate) material: &'static str,
-    /// kg/m³
+    /// In kg/m³.
     pub(crate) density: f64,
 }
 
@@ -133,11 +135,11 @@ pub(crate) struct Stock {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Product(usize);
 
-/// A product in its place inside an assembly.
+/// A product placed in an assembly.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Occurrence(usize);
 
-/// What becomes one STEP file.
+/// The contents of one STEP file.
 pub(crate) struct Model(UniquePtr<ffi::Model>);
 
 impl Model {
@@ -145,7 +147,7 @@ impl Model {
         Ok(Self(ffi::new_model()?))
     }
 
-    /// A part of the default colour.
+    /// Adds a part without a colour.
     pub(crate) fn plain_part(&mut self, name: &str, solid: &Solid) -> Result<Product, KernelError> {
         Ok(Product(self.0.pin_mut().add_part(name, &solid.0)?))
     }
@@ -199,7 +201,7 @@ impl Model {
         Ok(self.0.pin_mut().paint(occurrence.0, &color)?)
     }
 
-    /// Paints one occurrence in one particular place: the path leads down to it.
+    /// Paints an occurrence in a specific context: `path` is the chain of occurrences down to it.
     pub(crate) fn paint_in_context(
         &mut self,
         path: &[Occurrence],
@@ -223,8 +225,8 @@ impl Model {
     }
 }
 
-/// Reads a STEP file back and measures its exact surfaces.
-pub(crate) fn measure(path: &Path) -> anyhow::Result<Figures> {
+/// Reads a STEP file and measures its exact surfaces.
+pub(crate) fn measure(path: &Path) -> anyhow::Result<Measurements> {
     let text = path.to_str().context("the path is not UTF-8")?;
     Ok(ffi::measure(text).map_err(KernelError::from)?)
 }

@@ -1,12 +1,12 @@
-//! What is done to the text of a STEP file after the kernel has written it.
+//! Corrects the text of STEP files written by the kernel.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 
-/// Puts right what the kernel's writer gets wrong: styles in an order of memory addresses, a unit
-/// of density that is none, and bare UTF-8. Nothing if the text is not as it writes it.
+/// Corrects errors of the kernel's writer: styles ordered by memory address, an invalid density
+/// unit, and raw UTF-8. Returns `None` if the text does not have the expected form.
 pub(crate) fn finish(text: &str) -> Option<String> {
     let (head, rest) = text.split_once("DATA;\n")?;
     let (data, tail) = rest.rsplit_once("ENDSEC;")?;
@@ -33,7 +33,7 @@ fn entities(data: &str) -> Option<Entities> {
         .collect()
 }
 
-/// What is between semicolons that are not in a string.
+/// Splits at semicolons outside strings.
 fn statements(data: &str) -> impl Iterator<Item = &str> {
     let mut in_string = false;
     data.split_terminator(move |c| {
@@ -43,7 +43,7 @@ fn statements(data: &str) -> impl Iterator<Item = &str> {
     .filter(|statement| !statement.trim().is_empty())
 }
 
-/// Without the line breaks of the writer, which may stand in strings too.
+/// Removes the line breaks of the writer, which may be within strings.
 fn unwrapped(body: &str) -> String {
     body.lines()
         .enumerate()
@@ -51,7 +51,7 @@ fn unwrapped(body: &str) -> String {
         .collect()
 }
 
-/// The kernel writes g³·cm² for the unit of density; this makes it kg/m³.
+/// Replaces the kernel's density unit g³·cm² by kg/m³.
 fn correct_density(entities: &mut Entities) -> Option<()> {
     let units: Vec<_> = entities
         .values()
@@ -74,7 +74,7 @@ fn correct_density(entities: &mut Entities) -> Option<()> {
     Some(())
 }
 
-/// The entities with new numbers: those of the styles, which come last, follow what they style.
+/// Renumbers the entities so that styles, which come last, have the order of the styled items.
 fn in_stable_order(entities: &Entities) -> Vec<(u32, String)> {
     const STYLES: &str = "MECHANICAL_DESIGN_GEOMETRIC_PRESENTATION_REPRESENTATION(";
     let first = entities.iter().find(|(_, body)| body.starts_with(STYLES));
@@ -84,7 +84,7 @@ fn in_stable_order(entities: &Entities) -> Vec<(u32, String)> {
         .filter(|(_, body)| body.starts_with(STYLES))
         .map(|(&id, _)| {
             let reached = reached(entities, id, &mut BTreeSet::new());
-            // What is styled keeps its number, and tells one root from the others.
+            // Styled items keep their numbers, which identify the root of the style.
             let styled: Vec<_> = reached.into_iter().filter(|&id| id < first).collect();
             (styled, id)
         })
@@ -107,7 +107,7 @@ fn in_stable_order(entities: &Entities) -> Vec<(u32, String)> {
         .collect()
 }
 
-/// An entity and, in the order of their mention, all that it needs and that was not seen before.
+/// Returns an entity and everything it refers to that was not seen before, in order of reference.
 fn reached(entities: &Entities, root: u32, seen: &mut BTreeSet<u32>) -> Vec<u32> {
     let mut found = Vec::new();
     let mut pending = vec![root];
@@ -135,7 +135,7 @@ fn renumbered(body: &str, number: &BTreeMap<u32, u32>) -> String {
     out
 }
 
-/// Takes a body apart: text, and (as an error) the numbers of entities.
+/// Splits a body into text and (as errors) entity numbers.
 fn pieces(body: &str, mut take: impl FnMut(Result<&str, u32>)) {
     // Every second piece between apostrophes is a string.
     for (i, piece) in body.split('\'').enumerate() {
@@ -160,8 +160,8 @@ fn pieces(body: &str, mut take: impl FnMut(Result<&str, u32>)) {
     }
 }
 
-/// Writes what is not ASCII as Part 21's `\X2\…\X0\` (UTF-16) or `\X4\…\X0\`: files of
-/// implementation level 2 may not hold bare UTF-8.
+/// Encodes non-ASCII text as `\X2\…\X0\` (UTF-16) or `\X4\…\X0\` of Part 21, because files of
+/// implementation level 2 must not contain raw UTF-8.
 fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut width = 0;

@@ -1,4 +1,4 @@
-//! The small samples: each shows one thing.
+//! Small samples, each with one feature.
 
 use std::f64::consts::PI;
 
@@ -28,17 +28,17 @@ pub(super) fn inch_cube() -> Result<Model, KernelError> {
     Ok(model)
 }
 
-/// A die: a colour for each of its sides, one for its pips, and one for the rest.
+/// A die with a colour for each side, one for the pips, and one for the rest.
 pub(super) fn face_colors() -> Result<Model, KernelError> {
-    /// Half its width, and how far a pip is from the middle of its side.
+    /// Half the width of the die, and the offset of pips from the centre of a side.
     const HALF: f64 = 10.0;
     const PIP: f64 = 4.4;
-    /// Where pips can be.
+    /// The possible positions of pips.
     const DIAGONAL: [[f64; 2]; 2] = [[-PIP, -PIP], [PIP, PIP]];
     const OTHER_DIAGONAL: [[f64; 2]; 2] = [[-PIP, PIP], [PIP, -PIP]];
     const MIDDLE: [[f64; 2]; 1] = [[0.0, 0.0]];
     const EDGES: [[f64; 2]; 2] = [[-PIP, 0.0], [PIP, 0.0]];
-    /// Axis, sign and colour of the sides of one pip, two pips and so on.
+    /// Axis, sign and colour of the sides with one pip, two pips and so on.
     const SIDES: [(usize, f64, Color); 6] = [
         (2, 1.0, color(0xE8_B1_3A)),
         (1, -1.0, color(0x2E_7F_8C)),
@@ -66,14 +66,14 @@ pub(super) fn face_colors() -> Result<Model, KernelError> {
     let mut model = Model::new()?;
     let part = model.part("die", RESIN, &die)?;
     for (axis, sign, color) in SIDES {
-        // The flat of a side lies within the slice of its pips, and is painted after them.
+        // The flat of a side is within the slice of its pips, so it is painted after them.
         model.paint_faces(part, slice(axis, sign, HALF - 1.0, HALF), IVORY)?;
         model.paint_faces(part, slice(axis, sign, HALF, HALF), color)?;
     }
     Ok(model)
 }
 
-/// What is between two distances from the middle along one axis, less its rounded rim.
+/// The region between two distances from the centre along one axis, without the rounded rim.
 fn slice(axis: usize, sign: f64, from: f64, to: f64) -> Region {
     let (mut min, mut max) = ([-7.5; 3], [7.5; 3]);
     min[axis] = (sign * from).min(sign * to);
@@ -81,7 +81,7 @@ fn slice(axis: usize, sign: f64, from: f64, to: f64) -> Region {
     region(min, max)
 }
 
-/// A rack of two shelves with three plates each, each with two pins: instances of instances.
+/// A rack with two shelves of three plates with two pins each: nested instances.
 pub(super) fn plate_instances() -> Result<Model, KernelError> {
     let mut model = Model::new()?;
     let rack = model.assembly("rack")?;
@@ -117,7 +117,7 @@ fn pin() -> Made {
     ])
 }
 
-/// Surfaces without thickness: a freeform patch, and a funnel that is open at both ends.
+/// Open surfaces: a freeform patch, and a funnel that is open at both ends.
 pub(super) fn surfaces() -> Result<Model, KernelError> {
     const COLUMNS: usize = 9;
     const SPACING: f64 = 10.0;

@@ -1,5 +1,5 @@
-//! The system calls that are left to a confined process. All others do not exist for it: they fail
-//! with `ENOSYS`, so that the C library falls back on older ones where it can (`clone3` to `clone`).
+//! The system calls that a confined process may make. All others fail with `ENOSYS`, so that the C
+//! library falls back to older ones if it can (from `clone3` to `clone`).
 
 use std::collections::BTreeMap;
 
@@ -9,8 +9,8 @@ use seccompiler::{
     SeccompCondition, SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
-/// Calls that are left with all their arguments.
-const LEFT: &[c_long] = &[
+/// Calls that are allowed with any arguments.
+const ALLOWED: &[c_long] = &[
     // Memory.
     libc::SYS_brk,
     libc::SYS_madvise,
@@ -20,7 +20,7 @@ const LEFT: &[c_long] = &[
     libc::SYS_mprotect,
     libc::SYS_mremap,
     libc::SYS_munmap,
-    // Files. Landlock says which.
+    // Files, which Landlock restricts further.
     libc::SYS_close,
     libc::SYS_copy_file_range,
     libc::SYS_dup,
@@ -49,7 +49,7 @@ const LEFT: &[c_long] = &[
     libc::SYS_unlinkat,
     libc::SYS_write,
     libc::SYS_writev,
-    // Threads and signals of its own.
+    // Threads and signals of this process.
     libc::SYS_exit,
     libc::SYS_exit_group,
     libc::SYS_futex,
@@ -70,7 +70,7 @@ const LEFT: &[c_long] = &[
     libc::SYS_set_robust_list,
     libc::SYS_set_tid_address,
     libc::SYS_sigaltstack,
-    // Time, and what is known of the machine.
+    // Time and system information.
     libc::SYS_clock_getres,
     libc::SYS_clock_gettime,
     libc::SYS_clock_nanosleep,
@@ -87,9 +87,9 @@ const LEFT: &[c_long] = &[
     libc::SYS_uname,
 ];
 
-/// Older calls that only this architecture has.
+/// Older calls that exist only on this architecture.
 #[cfg(target_arch = "x86_64")]
-const LEFT_HERE: &[c_long] = &[
+const ALLOWED_ON_ARCH: &[c_long] = &[
     libc::SYS_access,
     libc::SYS_arch_prctl,
     libc::SYS_lstat,
@@ -101,9 +101,9 @@ const LEFT_HERE: &[c_long] = &[
     libc::SYS_unlink,
 ];
 #[cfg(not(target_arch = "x86_64"))]
-const LEFT_HERE: &[c_long] = &[];
+const ALLOWED_ON_ARCH: &[c_long] = &[];
 
-/// Commands of `fcntl` that concern the descriptor alone; `F_SETOWN` would send signals.
+/// `fcntl` commands that only affect the descriptor; `F_SETOWN` would send signals.
 const FCNTL: &[i32] = &[
     libc::F_DUPFD,
     libc::F_DUPFD_CLOEXEC,
@@ -112,57 +112,57 @@ const FCNTL: &[i32] = &[
     libc::F_GETFL,
     libc::F_SETFL,
 ];
-/// Commands of `ioctl`: whether something is a terminal, and the flags of a descriptor.
+/// `ioctl` commands that query terminals and set descriptor flags.
 const IOCTL: &[libc::Ioctl] = &[libc::TCGETS, libc::FIOCLEX, libc::FIONBIO];
-/// Commands of `prctl`: names of threads and of memory. `PR_SET_PDEATHSIG` would outlive its parent.
+/// `prctl` commands that name threads and memory. `PR_SET_PDEATHSIG` would outlive its parent.
 const PRCTL: &[i32] = &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA];
 
-/// Leaves these calls to this thread and to those that it will start.
+/// Restricts this thread, and those that it starts later, to these calls.
 pub(super) fn restrict() -> Result<(), Error> {
     apply_filter(&filter()?)
 }
 
 fn filter() -> Result<BpfProgram, BackendError> {
     let own = u64::from(std::process::id());
-    let all = LEFT.iter().chain(LEFT_HERE);
+    let all = ALLOWED.iter().chain(ALLOWED_ON_ARCH);
     let mut rules: BTreeMap<c_long, Vec<SeccompRule>> =
         all.map(|&call| (call, Vec::new())).collect();
-    let mut leave = |call: c_long, rule: Vec<SeccompCondition>| -> Result<(), BackendError> {
+    let mut allow = |call: c_long, rule: Vec<SeccompCondition>| -> Result<(), BackendError> {
         rules.entry(call).or_default().push(SeccompRule::new(rule)?);
         Ok(())
     };
     for &command in FCNTL {
-        leave(
+        allow(
             libc::SYS_fcntl,
             vec![is(1, u64::from(command.cast_unsigned()))?],
         )?;
     }
     for &command in IOCTL {
-        leave(libc::SYS_ioctl, vec![is(1, command)?])?;
+        allow(libc::SYS_ioctl, vec![is(1, command)?])?;
     }
     for &command in PRCTL {
-        leave(
+        allow(
             libc::SYS_prctl,
             vec![is(0, u64::from(command.cast_unsigned()))?],
         )?;
     }
-    // A thread, but no process of its own.
+    // Only threads, not processes.
     let threads = u64::from((libc::CLONE_THREAD | libc::CLONE_VM).cast_unsigned());
     let with = SeccompCmpOp::MaskedEq(threads);
     let clone = SeccompCondition::new(0, SeccompCmpArgLen::Qword, with, threads)?;
-    leave(libc::SYS_clone, vec![clone])?;
-    // Signals and limits of its own: `abort` sends itself one.
-    leave(libc::SYS_kill, vec![is(0, own)?])?;
-    leave(libc::SYS_tgkill, vec![is(0, own)?])?;
-    leave(libc::SYS_prlimit64, vec![is(0, 0)?])?;
+    allow(libc::SYS_clone, vec![clone])?;
+    // Only signals to and limits of this process; `abort` sends a signal to itself.
+    allow(libc::SYS_kill, vec![is(0, own)?])?;
+    allow(libc::SYS_tgkill, vec![is(0, own)?])?;
+    allow(libc::SYS_prlimit64, vec![is(0, 0)?])?;
 
     let other = SeccompAction::Errno(libc::ENOSYS.cast_unsigned());
     let arch: TargetArch = std::env::consts::ARCH.try_into()?;
     SeccompFilter::new(rules, other, SeccompAction::Allow, arch)?.try_into()
 }
 
-/// The argument at this position has this value. These arguments are of 32 bits: the kernel looks
-/// at no more of them.
+/// The argument at this position has this value. Only 32 bits are compared, since the kernel
+/// ignores the rest of these arguments.
 fn is(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
     SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, value)
 }

@@ -1,4 +1,4 @@
-//! The sandbox of Linux: Landlock for files, seccomp for system calls.
+//! The Linux sandbox: Landlock for files, seccomp for system calls.
 
 use std::{
     env,
@@ -12,12 +12,12 @@ use landlock::{
 
 use super::{Confinement, calls};
 
-/// The newest version of Landlock whose restrictions are asked for. An older kernel applies those
-/// that it knows.
+/// The latest Landlock version whose restrictions are requested. Older kernels apply those that
+/// they support.
 const LANDLOCK: ABI = ABI::V6;
-/// Variables that name a folder with resources of the kernel, or such a file.
+/// The prefix of variables that name a resource file or folder of the geometry kernel.
 const RESOURCES: &str = "CSF_";
-/// The variable that names the folder of an installation of the kernel.
+/// The variable that names the installation folder of the geometry kernel.
 const INSTALLATION: &str = "CASROOT";
 
 pub(super) fn enter(own: &Path) -> Confinement {
@@ -29,21 +29,20 @@ pub(super) fn enter(own: &Path) -> Confinement {
         }
         Ok(LandlockStatus::NotImplemented) => {
             missing.push(
-                "Landlock: it needs Linux 5.13 or newer, and a container that lets it through"
-                    .into(),
+                "Landlock: it needs Linux 5.13 or later, and a container that allows it".into(),
             );
         }
         Err(error) => missing.push(format!("Landlock: {}", with_sources(&error))),
     }
-    // Landlock's own system calls are not among those that are left.
+    // After Landlock, because its system calls are not allowed.
     if let Err(error) = calls::restrict() {
         missing.push(format!("seccomp: {}", with_sources(&error)));
     }
     Confinement { missing }
 }
 
-/// Leaves the files in `own` and, for reading, the kernel's resources; no TCP, no signals and no
-/// abstract sockets of other processes.
+/// Restricts file access to `own` and read access to the kernel's resources. Denies TCP, and
+/// signals and abstract sockets to other processes.
 fn restrict_files(own: &Path) -> Result<LandlockStatus, RulesetError> {
     const OWN: BitFlags<AccessFs> = make_bitflags!(AccessFs::{
         ReadFile | ReadDir | WriteFile | MakeReg | RemoveFile | Truncate
@@ -61,7 +60,7 @@ fn restrict_files(own: &Path) -> Result<LandlockStatus, RulesetError> {
     Ok(status.landlock)
 }
 
-/// Where the kernel looks for resources that it reads when it first needs them.
+/// Returns the folders from which the geometry kernel loads resources on demand.
 fn resources() -> Vec<PathBuf> {
     let named = env::vars_os().filter(|(name, value)| {
         let is_known = name

@@ -1,9 +1,9 @@
-//! What this process gives up before it reads a hostile file.
+//! The sandbox that this process enters before it reads a hostile file.
 //!
-//! On Linux it gives up new privileges, all files but its own folder (Landlock), and all system
-//! calls but those that reading, computing and writing need (seccomp): no sockets, no programs, no
-//! other processes. Elsewhere there is no such sandbox. Threads that are started later are confined
-//! in the same way, so it is entered before any is started.
+//! On Linux, the process gives up acquiring privileges, all files outside its own folder
+//! (Landlock), and all system calls that are not needed to read, compute and write (seccomp): no
+//! sockets, no programs, no other processes. Other systems have no such sandbox. It must be entered
+//! before any thread is started, because only threads started later are confined as well.
 
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, unreachable_pub, reason = "cxx writes this code")]
@@ -19,33 +19,33 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// What the sandbox lacks on this system.
+/// The result of entering the sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Confinement {
-    /// The parts of the sandbox that this system does not offer, with the reason.
+    /// The parts of the sandbox that the system does not support, with the reason.
     pub missing: Vec<String>,
 }
 
-/// What a self-test of the sandbox found.
+/// The result of a self-test of the sandbox.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct SelfTest {
     /// As in [`Confinement`].
     pub missing: Vec<String>,
-    /// What is forbidden and was tried.
+    /// Forbidden operations that failed.
     pub refused: Vec<&'static str>,
-    /// What is forbidden and succeeded all the same.
+    /// Forbidden operations that succeeded.
     pub allowed: Vec<&'static str>,
 }
 
-/// Confines this process for the rest of its life: of all files it can only open those in `own`,
-/// and read those in the folders that the kernel's variables name.
+/// Confines this process permanently. It can then open only files in `own`, and read files in the
+/// resource folders of the geometry kernel.
 #[cfg(target_os = "linux")]
 #[must_use]
 pub fn enter(own: &Path) -> Confinement {
     linux::enter(own)
 }
 
-/// There is nothing to confine this process with.
+/// Returns that this system has no sandbox.
 #[cfg(not(target_os = "linux"))]
 #[must_use]
 pub fn enter(_own: &Path) -> Confinement {
@@ -54,7 +54,7 @@ pub fn enter(_own: &Path) -> Confinement {
     }
 }
 
-/// Confines this process to `own` and tries everything that is then forbidden.
+/// Confines this process to `own` and tries all forbidden operations.
 #[must_use]
 pub fn self_test(own: &Path) -> SelfTest {
     let Confinement { missing } = enter(own);

@@ -1,5 +1,5 @@
-//! Tries what a confined process must not do. Where a probe succeeds it does no harm: it opens and
-//! reads nothing secret, signals with the number 0, and passes no arguments to system calls.
+//! Tries operations that are forbidden to a confined process. The probes are harmless if they
+//! succeed: they read nothing secret, send signal 0, and pass no arguments to system calls.
 
 use std::{
     fs::{self, File},
@@ -24,7 +24,7 @@ type Probe<'a> = (
     Box<dyn Fn() -> io::Result<()> + Send + Sync + 'a>,
 );
 
-/// System calls that are not left to a confined process. With these arguments none does anything.
+/// Forbidden system calls. With these arguments, none of them has an effect.
 const CALLS: &[(&str, c_long)] = &[
     ("system call socket", libc::SYS_socket),
     ("system call connect", libc::SYS_connect),
@@ -70,8 +70,8 @@ const CALLS: &[(&str, c_long)] = &[
     ("system call shmget", libc::SYS_shmget),
 ];
 
-/// Tries everything on a thread that is started after the sandbox was entered, and adds to `test`
-/// what came of it.
+/// Runs all probes on a thread started after the sandbox was entered, and adds the results to
+/// `test`.
 pub(super) fn run(own: &Path, mut test: SelfTest) -> SelfTest {
     let probes = probes(own);
     let results = thread::scope(|scope| {
@@ -153,9 +153,9 @@ fn probes(own: &Path) -> Vec<Probe<'_>> {
     probes
 }
 
-/// A call that is left fails for other reasons: its arguments make no sense.
+/// An allowed call fails with an error other than `ENOSYS`, because its arguments are invalid.
 fn system_call(call: c_long) -> io::Result<()> {
-    // The first request of `ptrace` would be granted.
+    // `ptrace` would accept request 0.
     let first = i64::from(call == libc::SYS_ptrace);
     match ffi::error_of_system_call(call, first) {
         error @ (libc::EPERM | libc::EACCES | libc::ENOSYS) => {

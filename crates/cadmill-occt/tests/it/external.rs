@@ -1,10 +1,10 @@
-//! The kernel opens no file that the input names, even if the names reach it.
+//! The kernel opens no other files that the input names, even if they exist.
 
 use std::fs;
 
 use crate::{run::Run, sources};
 
-/// The result for a reference to `name`, where the file `there` lies beside the input.
+/// Returns the result for a reference to `name`, with a file `there` next to the input.
 fn scene(name: &str, listed: bool, there: &str) -> Vec<u8> {
     let run = Run::of_text(sources::with_shape_in(name, listed));
     fs::copy(
@@ -14,7 +14,7 @@ fn scene(name: &str, listed: bool, there: &str) -> Vec<u8> {
     .unwrap();
     let finished = run.source_hash_of("the same").finish();
     let scene = finished.scene();
-    // The part without a shape is there, and stays empty.
+    // The part without a shape is kept, and stays empty.
     let filled = scene
         .parts
         .iter()
@@ -25,7 +25,7 @@ fn scene(name: &str, listed: bool, there: &str) -> Vec<u8> {
 }
 
 #[test]
-fn what_lies_beside_the_input_does_not_show() {
+fn files_next_to_the_input_are_not_read() {
     for listed in [false, true] {
         let absent = scene("outside.step", listed, "other.step");
         assert_eq!(scene("outside.step", listed, "outside.step"), absent);

@@ -1,4 +1,4 @@
-//! Runs the tessellator as its parent does, on the samples and, where they are, on more real files.
+//! Runs the tessellator as its parent does, on the samples and on further real files if present.
 
 mod external;
 mod run;
@@ -14,7 +14,7 @@ use cadmill_scene::Scene;
 use run::{End, Run};
 
 #[test]
-fn the_exact_figures_are_those_of_another_program() {
+fn exact_measurements_match_another_program() {
     for source in sources::expected() {
         let name = source.path.display();
         let run = Run::of(&source.path).finish();
@@ -57,7 +57,7 @@ fn every_product_name_is_the_name_of_an_occurrence() {
 }
 
 #[test]
-fn threads_do_not_show_in_the_result() {
+fn the_number_of_threads_does_not_change_the_result() {
     for source in sources::expected() {
         let one = Run::of(&source.path).threads(1).finish().glb();
         for threads in [2, 5] {
@@ -72,12 +72,12 @@ fn threads_do_not_show_in_the_result() {
 }
 
 #[test]
-fn colours_of_faces_parts_and_the_lack_of_any_are_told_apart() {
+fn colours_of_faces_and_parts_and_default_colours_are_distinguished() {
     let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
     let housing = part(&scene, "Gehäuse 零件");
     assert!(
         housing.primitives.len() > 1,
-        "the machined faces have a colour of their own"
+        "the machined faces have their own colour"
     );
     let names: BTreeMap<&str, usize> = scene
         .materials
@@ -93,9 +93,9 @@ fn colours_of_faces_parts_and_the_lack_of_any_are_told_apart() {
 }
 
 #[test]
-fn keys_are_unique_and_do_not_count() {
+fn keys_are_unique_and_not_numbered_by_position() {
     let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
-    scene.check().expect("a sound scene");
+    scene.check().expect("a valid scene");
     let bolts: Vec<&str> = scene
         .occurrences
         .iter()
@@ -110,7 +110,7 @@ fn keys_are_unique_and_do_not_count() {
 }
 
 #[test]
-fn every_product_has_its_id_assemblies_too() {
+fn every_product_has_its_id_including_assemblies() {
     let scene = Run::of(&sources::sample("gearbox.step")).finish().scene();
     for occurrence in &scene.occurrences {
         assert!(!occurrence.product_id.is_empty(), "{}", occurrence.key);
@@ -145,7 +145,7 @@ fn a_coarser_recipe_gives_fewer_triangles() {
 }
 
 #[test]
-fn what_cannot_be_meshed_is_one_entry_of_the_catalogue() {
+fn inputs_that_cannot_be_meshed_have_failure_codes() {
     let cases = [
         (sources::no_step(), FailureCode::KernelError),
         (sources::no_solid(), FailureCode::KernelEmpty),
@@ -159,7 +159,7 @@ fn what_cannot_be_meshed_is_one_entry_of_the_catalogue() {
 }
 
 #[test]
-fn a_face_without_a_surface_is_counted_not_forgotten() {
+fn a_face_without_a_surface_is_counted() {
     let text = std::fs::read_to_string(sources::sample("inch-cube.step")).unwrap();
     let faces = text.matches("ADVANCED_FACE").count() as u64;
     let run = Run::of_text(sources::without("ADVANCED_FACE", &text))
@@ -170,7 +170,7 @@ fn a_face_without_a_surface_is_counted_not_forgotten() {
 }
 
 #[test]
-fn a_fault_is_reported_and_nothing_goes_on_after_it() {
+fn a_fault_is_reported_and_ends_the_process() {
     use nix::sys::signal::{Signal, kill};
     for fault in [
         Signal::SIGSEGV,
@@ -189,8 +189,8 @@ fn a_fault_is_reported_and_nothing_goes_on_after_it() {
 }
 
 #[test]
-fn a_fault_of_the_kernel_is_no_success() {
-    // Open CASCADE 7.6 reads past the direction. A version that looks before loses the face.
+fn a_fault_of_the_kernel_is_not_a_success() {
+    // Open CASCADE 7.6 reads out of bounds. A version that checks the type loses the face.
     let run = Run::of_text(sources::pole_that_is_no_point())
         .source_faces(4)
         .finish();
@@ -201,7 +201,7 @@ fn a_fault_of_the_kernel_is_no_success() {
 }
 
 #[test]
-fn solids_of_several_products_are_meshed_in_one_order() {
+fn shared_solids_are_meshed_in_a_fixed_order() {
     let text = sources::shared_solids();
     let one = Run::of_text(&text).threads(1).finish();
     assert_eq!(one.scene().parts.len(), 3);
@@ -212,7 +212,7 @@ fn solids_of_several_products_are_meshed_in_one_order() {
 }
 
 #[test]
-fn a_material_is_that_of_all_bodies_of_its_product() {
+fn a_material_applies_to_all_bodies_of_its_product() {
     let report = Run::of_text(sources::two_solids_of_one_material())
         .finish()
         .report();
@@ -221,7 +221,7 @@ fn a_material_is_that_of_all_bodies_of_its_product() {
 }
 
 #[test]
-fn a_layer_of_a_face_is_one_of_its_part() {
+fn a_layer_of_a_face_is_a_layer_of_its_part() {
     let scene = Run::of_text(sources::two_solids_of_one_material())
         .finish()
         .scene();
@@ -238,7 +238,7 @@ fn names_in_latin_1_are_read() {
 }
 
 #[test]
-fn output_that_cannot_be_written_is_said() {
+fn output_that_cannot_be_written_is_reported() {
     let run = Run::of(&sources::sample("inch-cube.step"))
         .into_missing_folder()
         .finish();

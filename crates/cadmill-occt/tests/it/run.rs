@@ -1,4 +1,4 @@
-//! One run of the tessellator, and what it said and wrote.
+//! Runs the tessellator, and parses its output.
 
 use std::{
     fs,
@@ -14,7 +14,7 @@ use tempfile::TempDir;
 
 pub(crate) const TESSELLATOR: &str = env!("CARGO_BIN_EXE_cadmill-tessellate");
 
-/// A run that is being prepared.
+/// A run in preparation.
 pub(crate) struct Run {
     input: PathBuf,
     folder: TempDir,
@@ -26,23 +26,23 @@ pub(crate) struct Run {
     require_sandbox: bool,
 }
 
-/// A run that has ended.
+/// A finished run.
 pub(crate) struct Finished {
     pub(crate) exit: Option<i32>,
     pub(crate) end: End,
     pub(crate) detail: String,
     pub(crate) stderr: String,
-    /// Phase and fraction of each progress line.
+    /// The phase and fraction of each progress line.
     pub(crate) progress: Vec<(String, f64)>,
     folder: TempDir,
 }
 
-/// What the last line said.
+/// The result in the last line.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Done,
     Failed(FailureCode),
-    /// It died without a word.
+    /// The process ended without a result.
     Silent,
 }
 
@@ -96,13 +96,13 @@ impl Run {
         self
     }
 
-    /// Says that it is made of these bytes, so that results of different files can be compared.
+    /// Sets the source hash to that of `bytes`, so that results of different files can be compared.
     pub(crate) fn source_hash_of(mut self, bytes: &str) -> Self {
         self.source_hash = Some(ContentHash::of(bytes.as_bytes()));
         self
     }
 
-    /// The folder that holds the input and that the output goes to.
+    /// Returns the folder of the input and the output.
     pub(crate) fn folder(&self) -> &Path {
         self.folder.path()
     }
@@ -116,23 +116,23 @@ impl Run {
         self.finish_after(|_| {})
     }
 
-    /// `meddle` is given the number of the process as soon as that has said something.
-    pub(crate) fn finish_after(self, meddle: impl FnOnce(u32)) -> Finished {
-        self.finish_as(Command::new(TESSELLATOR), meddle)
+    /// Calls `interfere` with the process id after the first line of output.
+    pub(crate) fn finish_after(self, interfere: impl FnOnce(u32)) -> Finished {
+        self.finish_as(Command::new(TESSELLATOR), interfere)
     }
 
-    /// Runs it as the last argument of another program.
+    /// Passes the command to another program as its last arguments.
     pub(crate) fn finish_under(self, mut program: Command) -> Finished {
         program.arg(TESSELLATOR);
         self.finish_as(program, |_| {})
     }
 
-    fn finish_as(self, mut program: Command, meddle: impl FnOnce(u32)) -> Finished {
+    fn finish_as(self, mut program: Command, interfere: impl FnOnce(u32)) -> Finished {
         let bytes = fs::read(&self.input).expect("the input is there");
         let source_hash = self.source_hash.unwrap_or_else(|| ContentHash::of(&bytes));
         let input = fs::File::open(&self.input).expect("the input can be opened");
         let mut child = program
-            // As its parent does; the kernel looks for other files there.
+            // As the parent does; the kernel looks for other files in the working folder.
             .current_dir(self.folder.path())
             .arg("--output-dir")
             .arg(&self.output)
@@ -150,7 +150,7 @@ impl Run {
         let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
         let mut said = String::new();
         stdout.read_line(&mut said).expect("UTF-8");
-        meddle(child.id());
+        interfere(child.id());
         stdout.read_to_string(&mut said).expect("UTF-8");
         let output = child.wait_with_output().expect("it ends");
         let mut finished = Finished {

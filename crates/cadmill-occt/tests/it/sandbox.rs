@@ -1,4 +1,4 @@
-//! What a confined tessellator can still do.
+//! The capabilities of a confined tessellator.
 
 use std::{
     collections::BTreeSet,
@@ -65,9 +65,9 @@ fn every_thread_is_confined() {
         .threads(3)
         .recipe(Recipe::FINE);
     run.finish_after(|process| {
-        // All threads that were started by the time of the first line, or since.
+        // All threads that exist at or after the first line of output.
         for thread in fs::read_dir(format!("/proc/{process}/task")).unwrap() {
-            // A thread may have ended meanwhile.
+            // The thread may have ended.
             let status = fs::read_to_string(thread.unwrap().path().join("status"));
             seen.lock().unwrap().extend(status);
         }
@@ -105,14 +105,14 @@ fn nothing_else_is_opened_after_the_start() {
             .find(" seccomp(")
             .expect("it confines itself by seccomp");
         let after: Vec<&str> = trace[confined..].lines().skip(1).collect();
-        // A call that another thread interrupts has a second line, which says that it is resumed.
+        // A call interrupted by another thread has a second line that reports its resumption.
         let opens = [" open(", " openat(", " openat2("];
         let opened: BTreeSet<&str> = after
             .iter()
             .filter(|line| opens.iter().any(|open| line.contains(open)))
             .map(|line| line.split('"').nth(1).expect("a path"))
             .collect();
-        // The kernel looks for its resources in the working folder, unless a variable names another.
+        // The kernel looks for resources in the working folder unless a variable names another.
         let known = |path: &str| {
             ["XSTEP.us", "SHAPE.us"].contains(&path) || path.starts_with(own.to_str().unwrap())
         };
@@ -130,7 +130,7 @@ fn nothing_else_is_opened_after_the_start() {
 }
 
 #[test]
-fn a_sandbox_that_is_whole_is_no_reason_to_refuse() {
+fn a_complete_sandbox_is_accepted() {
     let run = Run::of(&sources::sample("inch-cube.step")).require_sandbox();
     assert_eq!(run.finish().report().parts, 1);
 }

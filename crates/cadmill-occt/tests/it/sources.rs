@@ -1,4 +1,4 @@
-//! What the tessellator is tried on.
+//! The inputs of the tests.
 
 use std::{
     collections::BTreeMap,
@@ -8,7 +8,7 @@ use std::{
 
 use serde::Deserialize;
 
-/// A file whose figures another program has measured.
+/// A file measured by another program.
 pub(crate) struct Expected {
     pub(crate) path: PathBuf,
     pub(crate) parts: usize,
@@ -16,12 +16,12 @@ pub(crate) struct Expected {
     pub(crate) volume_mm3: f64,
     pub(crate) area_mm2: f64,
     pub(crate) names: Vec<String>,
-    /// It holds surfaces that enclose nothing, whose volume is a matter of definition.
+    /// Whether it contains open surfaces, whose volume depends on the definition.
     pub(crate) open_shells: bool,
 }
 
 #[derive(Deserialize)]
-struct Figures {
+struct Measurements {
     parts: usize,
     occurrences: usize,
     volume_mm3: f64,
@@ -29,7 +29,7 @@ struct Figures {
     names: Vec<String>,
 }
 
-/// Our own samples, and the files beside the project where they are.
+/// Our samples, and further files next to the project if present.
 pub(crate) fn expected() -> Vec<Expected> {
     let own = workspace().join("docs/samples");
     let more = workspace().join("../shared/step");
@@ -42,21 +42,23 @@ pub(crate) fn expected() -> Vec<Expected> {
 }
 
 fn in_folder(folder: &Path) -> Vec<Expected> {
-    let json = fs::read_to_string(folder.join("expected.json")).expect("figures of the samples");
-    let figures: BTreeMap<String, Figures> = serde_json::from_str(&json).expect("figures are JSON");
-    figures
+    let json =
+        fs::read_to_string(folder.join("expected.json")).expect("measurements of the samples");
+    let measurements: BTreeMap<String, Measurements> =
+        serde_json::from_str(&json).expect("measurements are JSON");
+    measurements
         .into_iter()
-        .map(|(name, figures)| {
+        .map(|(name, measurements)| {
             let path = folder.join(name);
             let text = String::from_utf8_lossy(&fs::read(&path).expect("the sample is there"))
                 .into_owned();
             Expected {
                 path,
-                parts: figures.parts,
-                occurrences: figures.occurrences,
-                volume_mm3: figures.volume_mm3,
-                area_mm2: figures.area_mm2,
-                names: figures.names,
+                parts: measurements.parts,
+                occurrences: measurements.occurrences,
+                volume_mm3: measurements.volume_mm3,
+                area_mm2: measurements.area_mm2,
+                names: measurements.names,
                 open_shells: text.contains("OPEN_SHELL"),
             }
         })
@@ -75,13 +77,13 @@ pub(crate) fn no_step() -> String {
     "This is a letter, not a model.\n".repeat(20)
 }
 
-/// A product whose shape has lost its solid.
+/// A product whose shape has no solid.
 pub(crate) fn no_solid() -> String {
     let text = fs::read_to_string(sample("inch-cube.step")).expect("the sample is there");
     without("MANIFOLD_SOLID_BREP", &text)
 }
 
-/// The first instance of this entity loses its record.
+/// Removes the record of the first instance of an entity.
 pub(crate) fn without(entity: &str, text: &str) -> String {
     let keyword = text.find(entity).expect("such an instance");
     let start = text[..keyword].rfind('#').expect("its name");
@@ -89,8 +91,8 @@ pub(crate) fn without(entity: &str, text: &str) -> String {
     format!("{}{}", &text[..start], &text[end..])
 }
 
-/// A plate and a pin, and a third product whose two solids have the very shells of those: no two
-/// threads may mesh them at once, and the third asks for another deflection.
+/// A plate, a pin, and a third product whose two solids have the same shells as these. No two
+/// threads may mesh them at the same time, and the third product requires another deflection.
 pub(crate) fn shared_solids() -> String {
     let text = fs::read_to_string(sample("plate-instances.step")).expect("the sample is there");
     let shells: Vec<&str> = text
@@ -114,7 +116,7 @@ pub(crate) fn shared_solids() -> String {
     format!("{head}{records}ENDSEC;{foot}")
 }
 
-/// Surfaces of which one has a direction where a pole should be: the kernel does not look.
+/// Surfaces, one of which has a direction instead of a pole; the kernel does not check this.
 pub(crate) fn pole_that_is_no_point() -> String {
     let text = fs::read_to_string(sample("surfaces.step")).expect("the sample is there");
     let poles = text.find("B_SPLINE_SURFACE").expect("such a surface");
@@ -125,7 +127,7 @@ pub(crate) fn pole_that_is_no_point() -> String {
     format!("{}{}{}", &text[..poles], direction.trim_end(), &text[end..])
 }
 
-/// A part of two solids, with a material.
+/// A part that consists of two solids, with a material.
 pub(crate) fn two_solids_of_one_material() -> String {
     let text = shared_solids();
     let (head, foot) = text.rsplit_once("ENDSEC;").expect("its end");
@@ -144,7 +146,7 @@ fn first_face(text: &str) -> &str {
     &text[text[..keyword].rfind('#').expect("its name")..keyword]
 }
 
-/// The sample `plate-instances.step` with names in Latin-1 and, beside them, one in UTF-8.
+/// The sample `plate-instances.step` with names in Latin-1 and one in UTF-8.
 pub(crate) fn latin1_names() -> Vec<u8> {
     let text = fs::read_to_string(sample("plate-instances.step")).expect("the sample is there");
     let text = text
@@ -160,8 +162,8 @@ pub(crate) fn latin1_names() -> Vec<u8> {
     bytes
 }
 
-/// The cube of the samples, and a part without a shape whose geometry lies in `file`: in the way of
-/// AP214 or, if `listed`, in that of AP203.
+/// The sample cube, and a part without a shape whose geometry is in `file`, referenced in the style
+/// of AP214 or, if `listed`, of AP203.
 pub(crate) fn with_shape_in(file: &str, listed: bool) -> String {
     let text = fs::read_to_string(sample("inch-cube.step")).expect("the sample is there");
     let definition = if listed {

@@ -225,7 +225,7 @@ impl Writer {
     }
 
     fn spec(&mut self, path: u32, of: SpecType, fields: Vec<u32>) -> Result<(), UsdError> {
-        if !self.paths.take_for_spec(path) {
+        if !self.paths.reserve_for_spec(path) {
             return Err(UsdError::Duplicate(self.paths.text(path, &self.tokens)));
         }
         let next = tables::index("fields of specs", self.field_sets.len())?;

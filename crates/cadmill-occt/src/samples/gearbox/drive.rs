@@ -1,4 +1,4 @@
-//! What turns: shafts, gears, bearings.
+//! The rotating components: shafts, gears, bearings.
 
 use std::f64::consts::{PI, TAU};
 
@@ -13,10 +13,10 @@ const BEARING_WIDTH: f64 = 9.0;
 const BALL_RING: f64 = 11.75;
 const BALL_RADIUS: f64 = 2.4;
 const BALLS: u32 = 9;
-/// Where the lower and the upper bearing begin.
+/// The start of the lower and the upper bearing along the shaft.
 const BEARINGS: [(f64, &str); 2] = [(5.0, "lower"), (52.0, "upper")];
 
-/// The size of the teeth: pitch diameter over number of teeth.
+/// The gear module: pitch diameter divided by the number of teeth.
 const MODULE: f64 = 2.5;
 const SHAFT_RADIUS: f64 = 7.5;
 const SEAT_RADIUS: f64 = 9.5;
@@ -56,7 +56,7 @@ pub(super) fn input(model: &mut Model, bearing: Product) -> Result<Product, Kern
     let key = model.part("key-5x5x20", HARDENED, &key()?)?;
     model.place(assembly, key, at(0.0, -4.5, 76.0), "key")?;
     let pinion = model.part("pinion", STEEL, &gear(16, 20.0)?)?;
-    // A gap, not a tooth, has to face the wheel.
+    // A gap between teeth must face the wheel.
     let turn = DAffine3::from_rotation_z(PI / 16.0);
     model.place(assembly, pinion, at(0.0, 0.0, 21.0) * turn, "pinion")?;
     place_bearings(model, assembly, bearing)?;
@@ -128,12 +128,12 @@ fn shaft(end: f64) -> Made {
     ])
 }
 
-/// A key with round ends, upright, its bottom in the plane of X and Z.
+/// An upright key with rounded ends; its bottom is in the XZ plane.
 fn key() -> Made {
     Solid::cuboid([-2.5, -5.0, 0.0], [2.5, 0.0, 20.0])?.fillet(EVERYWHERE, Y, 2.49)
 }
 
-/// A spur gear with straight flanks at 20°, bored for its seat.
+/// A spur gear with straight flanks at 20° and a bore for its seat.
 fn gear(teeth: u32, width: f64) -> Made {
     let pitch = MODULE * f64::from(teeth) / 2.0;
     let (root, tip) = (pitch - 1.25 * MODULE, pitch + MODULE);
@@ -181,7 +181,7 @@ fn wheel() -> Made {
     Ok(wheel)
 }
 
-/// A flange to screw the driven machine to.
+/// A flange for the driven machine.
 fn coupling() -> Made {
     let mut coupling = Solid::turned(&[
         (7.0, 0.0),

@@ -1,4 +1,4 @@
-//! What holds it together: bolts with washers, plugs, brackets.
+//! The fasteners: bolts with washers, plugs, brackets.
 
 use std::f64::consts::FRAC_PI_3;
 
@@ -14,9 +14,9 @@ pub(super) const BRACKET_THICKNESS: f64 = 8.0;
 const WASHER_HEIGHT: f64 = 1.6;
 
 pub(super) struct Fasteners {
-    /// A bolt on its washer, which lies in the plane of X and Y.
+    /// A bolt with its washer, which is in the XY plane.
     pub(super) bolt: Product,
-    /// The bolt in there.
+    /// The bolt without its washer.
     pub(super) head: Occurrence,
 }
 
@@ -55,7 +55,7 @@ fn bolt() -> Made {
     hexagon(10.0, 4.2)?.fuse(&shank)
 }
 
-/// A plug with a hexagonal head; its collar lies on the plane of X and Y.
+/// A plug with a hexagonal head; its collar is in the XY plane.
 pub(super) fn plug() -> Made {
     let shank = Solid::turned(&[
         (0.0, -10.0),
@@ -70,7 +70,7 @@ pub(super) fn plug() -> Made {
     hexagon(13.0, 7.0)?.fuse(&shank)
 }
 
-/// The head of a bolt, its upper corners turned off at 30°.
+/// The head of a bolt, with its upper corners chamfered at 30°.
 fn hexagon(across_flats: f64, height: f64) -> Made {
     let radius = across_flats / 3_f64.sqrt();
     let outline: Vec<Corner> = (0..6)
@@ -94,7 +94,7 @@ fn hexagon(across_flats: f64, height: f64) -> Made {
     Solid::prism(&outline, height)?.common(&turned)
 }
 
-/// An angle with one gusset, for the side of +X; its upright leg stands in the plane of Y and Z.
+/// An angle bracket with a gusset for the +X side; its upright leg is in the YZ plane.
 pub(super) fn bracket() -> Made {
     let t = BRACKET_THICKNESS;
     let profile = corners(&[

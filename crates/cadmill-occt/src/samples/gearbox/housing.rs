@@ -1,4 +1,4 @@
-//! What does not turn: housing, gasket, cover, sight glass, plugs.
+//! The stationary components: housing, gasket, cover, sight glass, plugs.
 
 use std::f64::consts::FRAC_PI_2;
 
@@ -15,18 +15,18 @@ use super::{
 
 pub(super) const COVER_HEIGHT: f64 = 8.0;
 
-/// Half the length and width of housing, gasket and cover, and of the hollow inside.
+/// Half the length and width of housing, gasket and cover, and of the cavity.
 const OUTER: [f64; 2] = [82.0, 62.0];
 const INNER: [f64; 2] = [66.0, 46.0];
 const OUTER_RADIUS: f64 = 16.0;
 const INNER_RADIUS: f64 = 13.0;
 const FLOOR: f64 = 10.0;
-/// How far the bosses stand out of the front wall.
+/// How far the bosses protrude from the front wall.
 const BOSS_FRONT: f64 = -OUTER[1] - 3.0;
 const SIGHT: [f64; 2] = [52.0, 25.0];
 const DRAIN: [f64; 2] = [-54.0, 17.0];
 const VENT: [f64; 2] = [-56.0, 36.0];
-/// The bosses round the bearings in the cover.
+/// The bosses around the bearings in the cover.
 const BOSS_RADIUS: f64 = 23.0;
 const BOSS_HEIGHT: f64 = COVER_HEIGHT + 4.0;
 

@@ -1,6 +1,7 @@
-//! A gearbox of one stage: nested assemblies, shared parts, colours of faces, a mirrored bracket.
+//! A single-stage gearbox with nested assemblies, shared parts, face colours and a mirrored
+//! bracket.
 //!
-//! The shafts stand upright. The cover is cut open, as in a showroom, to let the gears be seen.
+//! The shafts are vertical. The cover is cut open to show the gears.
 
 mod drive;
 mod fasteners;
@@ -26,13 +27,13 @@ const PAPER: Stock = stock(0x24_28_2B, "Gasket paper", 1100.0);
 
 const SIGNAL: Color = color(0xE8_69_2C);
 
-/// Distance of the shafts from the middle of the housing, along X.
+/// The distance of the shafts from the centre of the housing, along X.
 const INPUT_X: f64 = -40.0;
 const OUTPUT_X: f64 = 20.0;
-/// Where the gasket lies on the housing, and the cover on the gasket.
+/// The height of the gasket on the housing, and of the cover on the gasket.
 const RIM: f64 = 50.0;
 const COVER: f64 = 51.0;
-/// Where the bolts of the cover stand.
+/// The positions of the bolts of the cover.
 const BOLTS: [(f64, f64); 12] = [
     (-73.0, -53.0),
     (-24.5, -54.0),
@@ -47,7 +48,7 @@ const BOLTS: [(f64, f64); 12] = [
     (-74.0, 17.5),
     (-74.0, -17.5),
 ];
-/// Where the brackets are screwed on: distance from the middle along X, height, and ±Y.
+/// The position of the brackets: distance from the centre along X, height, and ±Y.
 const PAD_X: f64 = 84.0;
 const PAD_Z: f64 = 27.0;
 const PAD_Y: f64 = 20.0;
@@ -71,7 +72,7 @@ pub(super) fn model() -> Result<Model, KernelError> {
         let name = format!("cover-bolt-{:02}", i + 1);
         bolts.push(model.place(gearbox, fasteners.bolt, place, &name)?);
     }
-    // Marked as the last one that was tightened.
+    // Marks the bolt that is tightened last.
     model.paint_in_context(&[bolts[BOLTS.len() - 1], fasteners.head], SIGNAL)?;
     let right = model.part("bracket", BLACK_STEEL, &fasteners::bracket()?)?;
     let left = model.part(
