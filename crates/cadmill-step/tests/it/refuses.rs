@@ -45,7 +45,7 @@ fn files_that_are_not_step() {
         1,
         "`ISO-10303-21;` is missing",
     );
-    check([0; 10_000], FailureCode::NotStep, 1, "zeros");
+    check([0; 10_000], FailureCode::NotStep, 1, "zero bytes");
     check(
         b"\x1F\x8B\x08\x00 ISO-10303-21;",
         FailureCode::NotStep,
