@@ -103,7 +103,7 @@ fn on_a_large_stack(options: Options) -> Result<(), Failure> {
             Failure::new(FailureCode::KernelMemory, detail)
         })?;
     thread.join().unwrap_or_else(|_| {
-        let detail = "The tessellator stopped by a defect of its own.";
+        let detail = "The tessellator panicked.";
         Err(Failure::new(FailureCode::KernelError, detail))
     })
 }

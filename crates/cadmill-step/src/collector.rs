@@ -148,8 +148,8 @@ impl SummaryCollector {
     ) {
         let parameters = parameters(tokens);
         let string = |index: usize| text(parameters.get(index));
-        let link = |index: usize| reference(parameters.get(index));
-        let links = |index: usize| references(parameters.get(index));
+        let reference_at = |index: usize| reference(parameters.get(index));
+        let references_at = |index: usize| references(parameters.get(index));
         if kind.names_files() && (record.cut || has_nonempty_string(tokens)) {
             self.external.mark_present();
         }
@@ -161,19 +161,20 @@ impl SummaryCollector {
                 description: string(2),
             }),
             EntityKind::Formation => {
-                if let Some(product) = link(2) {
+                if let Some(product) = reference_at(2) {
                     self.tree.formation(id, product);
                 }
             }
             EntityKind::Definition => {
                 self.tree.definition(RawDefinition {
                     instance: id,
-                    formation: link(2),
-                    context: link(3),
+                    formation: reference_at(2),
+                    context: reference_at(3),
                 });
                 if record.keyword.ends_with(b"_DOCUMENTS") {
                     self.external.add_reference(record.line, String::new());
-                    self.external.associated_documents(id, link(2), links(4));
+                    self.external
+                        .associated_documents(id, reference_at(2), references_at(4));
                 }
             }
             EntityKind::DefinitionContext
@@ -185,12 +186,12 @@ impl SummaryCollector {
                 instance: id,
                 id: string(0),
                 name: string(1),
-                relating: link(3),
-                related: link(4),
+                relating: reference_at(3),
+                related: reference_at(4),
                 reference_designator: string(5),
             }),
             EntityKind::LengthMeasure => self.units.measure(id, tokens),
-            EntityKind::ShapeRepresentation => self.shapes.representation(id, links(1)),
+            EntityKind::ShapeRepresentation => self.shapes.representation(id, references_at(1)),
             EntityKind::ProductShape
             | EntityKind::ShapeDefinition
             | EntityKind::ShapeRelationship

@@ -61,7 +61,7 @@ pub enum StepError {
         message: String,
     },
     /// The file only refers to geometry in other files.
-    #[error("Line {line}: the file holds no geometry of its own, only references {}.", named(.files))]
+    #[error("Line {line}: the file holds no geometry of its own, only references {}.", describe(.files))]
     ExternalReference {
         /// The line of the first reference.
         line: u64,
@@ -70,18 +70,22 @@ pub enum StepError {
     },
 }
 
-fn named(files: &[String]) -> String {
-    const SHOWN: usize = 3;
+fn describe(files: &[String]) -> String {
+    const MAX_NAMES: usize = 3;
     if files.is_empty() {
         return "to other files".to_owned();
     }
     // A name may be a megabyte long; the message must stay readable.
     let short = |file: &String| format!("`{}`", file.chars().take(80).collect::<String>());
-    let shown: Vec<_> = files.iter().take(SHOWN).map(short).collect();
-    let shown = shown.join(", ");
-    match files.len().saturating_sub(SHOWN) {
-        0 => format!("to {shown}"),
-        more => format!("to {shown} and {more} more"),
+    let names = files
+        .iter()
+        .take(MAX_NAMES)
+        .map(short)
+        .collect::<Vec<_>>()
+        .join(", ");
+    match files.len().saturating_sub(MAX_NAMES) {
+        0 => format!("to {names}"),
+        more => format!("to {names} and {more} more"),
     }
 }
 

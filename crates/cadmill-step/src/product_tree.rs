@@ -243,28 +243,28 @@ impl ProductTree {
         }
         self.counts.roots = is_root.iter().filter(|&&is_root| is_root).count() as u64;
         let order = parents_first(&children, &is_root);
-        let mut place = vec![0; count];
-        for (at, &product) in order.iter().enumerate() {
-            place[product] = at;
+        let mut position = vec![0; count];
+        for (index, &product) in order.iter().enumerate() {
+            position[product] = index;
         }
         let mut depth = vec![1_u64; count];
         for parent in order {
             // A product that is reachable only through a cycle counts as a root.
-            let shown = self.products[parent].occurrences.max(1);
-            self.products[parent].occurrences = shown;
+            let parent_occurrences = self.products[parent].occurrences.max(1);
+            self.products[parent].occurrences = parent_occurrences;
             for &child in &children[parent] {
-                if place[child] <= place[parent] {
+                if position[child] <= position[parent] {
                     self.counts.cyclic += 1;
                     continue;
                 }
                 let occurrences = &mut self.products[child].occurrences;
-                *occurrences = occurrences.saturating_add(shown);
+                *occurrences = occurrences.saturating_add(parent_occurrences);
                 depth[child] = depth[child].max(depth[parent] + 1);
             }
         }
         self.counts.depth = depth.into_iter().max().unwrap_or(0);
         for product in &self.products {
-            let (distinct, shown) = match product.kind {
+            let (distinct, occurrences) = match product.kind {
                 ProductKind::Part => (&mut self.counts.parts, &mut self.counts.part_occurrences),
                 ProductKind::Assembly => (
                     &mut self.counts.assemblies,
@@ -272,7 +272,7 @@ impl ProductTree {
                 ),
             };
             *distinct += 1;
-            *shown = shown.saturating_add(product.occurrences);
+            *occurrences = occurrences.saturating_add(product.occurrences);
         }
     }
 }

@@ -39,20 +39,20 @@ pub fn encode(text: &str) -> Vec<u8> {
     let mut out = String::new();
     let mut open = "";
     for character in text.chars() {
-        let wanted = match character {
+        let encoding = match character {
             ' '..='~' => "",
             '\0'..='\u{FFFF}' => "\\X2\\",
             _ => "\\X4\\",
         };
-        if wanted != open {
+        if encoding != open {
             if !open.is_empty() {
                 out += "\\X0\\";
             }
-            out += wanted;
-            open = wanted;
+            out += encoding;
+            open = encoding;
         }
         let code = u32::from(character);
-        match (wanted, character) {
+        match (encoding, character) {
             ("", '\'') => out += "''",
             ("", '\\') => out += "\\\\",
             ("", _) => out.push(character),

@@ -61,10 +61,10 @@ impl ExternalNames {
             let mut left = span.end - span.start;
             at += kept;
             while left > 0 {
-                let room = usize::try_from(left)
+                let length = usize::try_from(left)
                     .unwrap_or(BUFFER_BYTES)
                     .min(BUFFER_BYTES);
-                let read = source.read(&mut buffer[..room])?;
+                let read = source.read(&mut buffer[..length])?;
                 if read == 0 {
                     return Err(io::ErrorKind::UnexpectedEof.into());
                 }

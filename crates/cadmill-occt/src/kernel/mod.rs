@@ -135,10 +135,10 @@ pub(crate) struct Body(SharedPtr<ffi::Body>);
 
 #[expect(
     unsafe_code,
-    reason = "the kernel counts its handles atomically, and meshing writes only into the topology \
-              of the body, which is no other's"
+    reason = "the kernel counts its handles atomically, and meshing writes only to the topology \
+              of the body, which no other body shares"
 )]
-// SAFETY: as the reason says.
+// SAFETY: see the reason above.
 unsafe impl Send for Body {}
 
 impl Body {

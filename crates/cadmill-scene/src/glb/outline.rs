@@ -64,7 +64,7 @@ mod tests {
     use crate::{Overlay, glb, sample::gearbox_like};
 
     #[test]
-    fn the_outline_is_the_scene_without_its_triangles() {
+    fn the_outline_is_the_scene_without_meshes() {
         let mut scene = gearbox_like();
         let bytes = glb::write(&scene, &Overlay::none(&scene)).unwrap();
         let range = json_range(bytes[..HEAD_BYTES].try_into().unwrap()).unwrap();

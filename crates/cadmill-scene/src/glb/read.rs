@@ -161,13 +161,13 @@ fn occurrence(
         product_id: info.product_id.clone(),
         designator: info.designator.clone(),
         transform: placement.to_transform(),
-        part: shown_part(document, node, info)?,
+        part: part_of_node(document, node, info)?,
         material: info.material.map(MaterialIndex),
         layers: info.layers.clone(),
     })
 }
 
-fn shown_part(
+fn part_of_node(
     document: &Document,
     node: &Node,
     info: &OccurrenceInfo,
@@ -181,11 +181,11 @@ fn shown_part(
         }
         None => None,
     };
-    let shown = mesh.or(info.meshless.as_ref());
-    if shown.map(|part| &part.part) != info.part.as_ref() {
+    let part = mesh.or(info.meshless.as_ref());
+    if part.map(|part| &part.part) != info.part.as_ref() {
         return Err(damaged("a node and its mesh belong to different parts"));
     }
-    Ok(shown.map(|part| PartIndex(part.index)))
+    Ok(part.map(|part| PartIndex(part.index)))
 }
 
 /// Returns the parent of each node except the root. Parents must precede their children, which also

@@ -98,7 +98,7 @@ mod tests {
     use super::*;
     use crate::gltf::document::Node;
 
-    fn through_a_node(transform: &DAffine3) -> DAffine3 {
+    fn round_trip(transform: &DAffine3) -> DAffine3 {
         let mut node = Node {
             name: String::new(),
             translation: None,
@@ -114,7 +114,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_transform_survives_a_node(
+        fn transforms_round_trip(
             angles in prop::array::uniform3(-4.0..4.0_f64),
             translation in prop::array::uniform3(-1e3..1e3_f64),
             scale in prop_oneof![Just(1.0), 1e-3..1e3_f64],
@@ -127,26 +127,26 @@ mod tests {
                 matrix3: DMat3::from_quat(rotation) * mirror * scale,
                 translation: DVec3::from_array(translation),
             };
-            let back = through_a_node(&transform);
+            let back = round_trip(&transform);
             prop_assert!(back.abs_diff_eq(transform, 1e-12 * scale.max(1.0)), "{back} {transform}");
             prop_assert_eq!(back.matrix3.determinant() < 0.0, mirrored);
         }
     }
 
     #[test]
-    fn half_turns_and_the_identity_survive_exactly() {
+    fn half_turns_and_the_identity_round_trip_exactly() {
         for quarter_turns in 0..4 {
             let half = DAffine3::from_axis_angle(
                 DVec3::Z,
                 f64::from(quarter_turns) * std::f64::consts::FRAC_PI_2,
             );
-            assert!(through_a_node(&half).abs_diff_eq(half, 1e-15));
+            assert!(round_trip(&half).abs_diff_eq(half, 1e-15));
         }
-        assert_eq!(through_a_node(&DAffine3::IDENTITY), DAffine3::IDENTITY);
+        assert_eq!(round_trip(&DAffine3::IDENTITY), DAffine3::IDENTITY);
     }
 
     #[test]
-    fn the_root_turns_z_up_into_y_up() {
+    fn the_root_converts_z_up_to_y_up() {
         let up = DQuat::from_array(Z_UP_TO_Y_UP) * DVec3::Z;
         assert!(up.abs_diff_eq(DVec3::Y, 1e-15));
     }

@@ -114,16 +114,16 @@ mod tests {
     }
 
     #[test]
-    fn each_source_is_named_by_its_key() {
+    fn sources_contain_their_keys() {
         let scene = gearbox_like();
         let first = scene.parts[0].key.as_str();
         let second = scene.parts[1].key.as_str();
-        let shown = scene
+        let occurrence = scene
             .occurrences
             .iter()
-            .position(|o| o.part == Some(PartIndex(1)));
-        let shown = shown.unwrap();
-        let path = scene.occurrences[shown].key.as_str();
+            .position(|o| o.part == Some(PartIndex(1)))
+            .unwrap();
+        let path = scene.occurrences[occurrence].key.as_str();
         let maps = MaterialMaps {
             part_materials: map(&[first, second]),
             manual_overrides: map(&[first, path]),
@@ -138,11 +138,11 @@ mod tests {
                 .all(|source| *source == MaterialSource::Scene)
         );
         let own = Some(MaterialSource::ManualOverride(key(path)));
-        assert_eq!(sources.occurrences[shown], own);
+        assert_eq!(sources.occurrences[occurrence], own);
     }
 
     #[test]
-    fn a_colour_of_the_file_for_one_occurrence_gives_way_to_a_material_of_its_part() {
+    fn a_material_of_the_part_replaces_the_occurrence_colour_of_the_file() {
         let scene = gearbox_like();
         let coloured = scene.occurrences.iter().position(|o| o.material.is_some());
         let coloured = coloured.unwrap();

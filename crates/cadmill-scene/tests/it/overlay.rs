@@ -5,7 +5,7 @@ use cadmill_scene::{OccurrenceIndex, Overlay, PartIndex, Scene, glb, sample};
 
 /// Returns the names of the materials of the occurrence with this key, in the order of the
 /// primitives of its part.
-fn shown<'a>(scene: &'a Scene, overlay: &'a Overlay, key: &str) -> Vec<&'a str> {
+fn materials_of<'a>(scene: &'a Scene, overlay: &'a Overlay, key: &str) -> Vec<&'a str> {
     let index = scene.occurrences.iter().position(|o| o.key.as_str() == key);
     let index = OccurrenceIndex(index.unwrap());
     let part = scene.occurrences[index.0].part.unwrap();
@@ -48,14 +48,14 @@ fn check(
     let maps = maps(part_materials, manual_overrides);
     let overlay = Overlay::resolve(&scene, &maps);
     for (key, materials) in expected {
-        assert_eq!(&shown(&scene, &overlay, key), materials, "{key}");
+        assert_eq!(&materials_of(&scene, &overlay, key), materials, "{key}");
     }
     assert_eq!(overlay.unmatched, []);
     let canonical = glb::write(&scene, &Overlay::none(&scene)).unwrap();
     let overlaid = glb::overlay(&canonical, &maps).unwrap();
     assert!(
         overlaid.glb == glb::write(&scene, &overlay).unwrap(),
-        "rewriting the JSON chunk differs from writing anew"
+        "rewriting the JSON chunk differs from writing the scene"
     );
 }
 

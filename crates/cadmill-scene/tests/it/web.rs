@@ -293,7 +293,7 @@ fn check_nodes(scene: &Scene, document: &Value, plain: &Value) {
 }
 
 #[test]
-fn the_samples_survive_compression() {
+fn samples_round_trip() {
     check(&sample::empty());
     check(&sample::cube());
     check(&sample::gearbox_like());
@@ -378,7 +378,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(60))]
 
     #[test]
-    fn any_scene_survives_compression(scene in generated::scene()) {
+    fn any_scene_round_trips(scene in generated::scene()) {
         check(&scene);
     }
 }

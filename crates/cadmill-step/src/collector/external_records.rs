@@ -16,11 +16,11 @@ impl SummaryCollector {
         kind: EntityKind,
         parameters: &[&[Token<'_>]],
     ) {
-        let link = |index: usize| reference(parameters.get(index));
-        let both = |one: usize, other: usize| Some((link(one)?, link(other)?));
+        let reference_at = |index: usize| reference(parameters.get(index));
+        let both = |one: usize, other: usize| Some((reference_at(one)?, reference_at(other)?));
         match kind {
             EntityKind::ProductShape => {
-                if let Some(subject) = link(2) {
+                if let Some(subject) = reference_at(2) {
                     self.shapes.shape(id, subject);
                 }
             }
@@ -35,7 +35,7 @@ impl SummaryCollector {
                 }
             }
             EntityKind::Property => {
-                if let Some(subject) = link(2) {
+                if let Some(subject) = reference_at(2) {
                     self.external.property(id, subject);
                 }
             }
@@ -57,8 +57,8 @@ impl SummaryCollector {
         parameters: &[&[Token<'_>]],
     ) {
         let string = |index: usize| text(parameters.get(index));
-        let link = |index: usize| reference(parameters.get(index));
-        let links = |index: usize| references(parameters.get(index));
+        let reference_at = |index: usize| reference(parameters.get(index));
+        let references_at = |index: usize| references(parameters.get(index));
         let first_of = |names: [String; 2]| {
             let mut named = names.into_iter().filter(|name| !name.trim().is_empty());
             named.next().unwrap_or_default()
@@ -73,7 +73,8 @@ impl SummaryCollector {
             }
             EntityKind::ExternalIdentification => {
                 self.external.add_reference(line, string(0));
-                self.external.identification(&string(0), link(2), &links(3));
+                self.external
+                    .identification(&string(0), reference_at(2), &references_at(3));
             }
             EntityKind::ExternalSource => self.external.source(id, string(0)),
             EntityKind::External => {
@@ -82,17 +83,18 @@ impl SummaryCollector {
             }
             EntityKind::DefinitionReference => {
                 self.external.add_reference(line, String::new());
-                self.external.external_definition(id, link(0), string(1));
+                self.external
+                    .external_definition(id, reference_at(0), string(1));
             }
             EntityKind::DocumentReference => {
-                if let Some(document) = link(0) {
+                if let Some(document) = reference_at(0) {
                     let assigned = parameters.iter().skip(1);
                     let to = assigned.flat_map(|parameter| all_references(parameter));
                     self.external.assignment(document, to.collect());
                 }
             }
             EntityKind::DocumentEquivalence => {
-                if let (Some(document), Some(formation)) = (link(2), link(3)) {
+                if let (Some(document), Some(formation)) = (reference_at(2), reference_at(3)) {
                     self.external.equivalence(document, formation);
                 }
             }

@@ -51,8 +51,8 @@ impl Capture {
     }
 
     fn copy(&mut self, bytes: &[u8]) {
-        let room = MAX_RECORD - self.earlier.len();
-        let taken = bytes.len().min(room);
+        let remaining = MAX_RECORD - self.earlier.len();
+        let taken = bytes.len().min(remaining);
         self.earlier.extend_from_slice(&bytes[..taken]);
         self.cut |= taken < bytes.len();
     }

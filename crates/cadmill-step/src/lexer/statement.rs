@@ -39,9 +39,9 @@ impl Lexer {
         let rest = &chunk[at..];
         let length = rest.iter().position(|&byte| !is_word(byte));
         let end = length.unwrap_or(rest.len());
-        let room = MAX_WORD.saturating_sub(self.word.len());
+        let remaining = MAX_WORD.saturating_sub(self.word.len());
         let taken = self.word.len();
-        self.word.extend_from_slice(&rest[..end.min(room)]);
+        self.word.extend_from_slice(&rest[..end.min(remaining)]);
         self.word[taken..].make_ascii_uppercase();
         (at + end, length.is_some())
     }

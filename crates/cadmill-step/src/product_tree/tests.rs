@@ -36,7 +36,7 @@ fn tree(products: u64, uses: impl IntoIterator<Item = (u64, u64)>) -> ProductTre
     reader.resolve()
 }
 
-fn shown(tree: &ProductTree) -> Vec<u64> {
+fn occurrences(tree: &ProductTree) -> Vec<u64> {
     tree.products
         .iter()
         .map(|product| product.occurrences)
@@ -46,7 +46,7 @@ fn shown(tree: &ProductTree) -> Vec<u64> {
 #[test]
 fn occurrences_multiply_along_the_tree() {
     let tree = tree(4, [(0, 1), (0, 1), (1, 2), (1, 2), (1, 2), (0, 2), (0, 3)]);
-    assert_eq!(shown(&tree), [1, 2, 7, 1]);
+    assert_eq!(occurrences(&tree), [1, 2, 7, 1]);
     assert_eq!(
         tree.counts,
         TreeCounts {
@@ -81,10 +81,10 @@ fn a_very_deep_tree_does_not_overflow_the_stack() {
 fn cycles_are_cut_and_counted() {
     let tree = tree(4, [(0, 1), (1, 2), (2, 1), (2, 3), (3, 3)]);
     assert_eq!(tree.counts.cyclic, 2);
-    assert_eq!(shown(&tree), [1, 1, 1, 1]);
+    assert_eq!(occurrences(&tree), [1, 1, 1, 1]);
     let alone = self::tree(2, [(0, 1), (1, 0)]);
     assert_eq!((alone.counts.cyclic, alone.counts.roots), (1, 0));
-    assert_eq!(shown(&alone), [1, 1]);
+    assert_eq!(occurrences(&alone), [1, 1]);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn products_below_a_cycle_are_not_part_of_it() {
         ],
     );
     assert_eq!(tree.counts.cyclic, 1);
-    assert_eq!(shown(&tree), [5, 1, 1, 1]);
+    assert_eq!(occurrences(&tree), [5, 1, 1, 1]);
     assert_eq!(tree.counts.depth, 4);
 }
 
@@ -128,7 +128,7 @@ proptest! {
         uses in prop::collection::vec((0_u64..12, 0_u64..12), 0..40),
     ) {
         let tree = tree(12, uses.clone());
-        prop_assert!(shown(&tree).iter().all(|&times| times > 0));
+        prop_assert!(occurrences(&tree).iter().all(|&times| times > 0));
         let down: Vec<_> = uses.iter().map(|&(a, b)| (a.min(b), a.max(b) + 12)).collect();
         let cyclic = tree.counts.cyclic as usize;
         prop_assert!(cyclic <= uses.len());

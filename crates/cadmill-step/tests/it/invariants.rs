@@ -23,7 +23,7 @@ impl Read for Chunked<'_> {
     }
 }
 
-fn shown(result: Result<StepSummary, StepError>) -> String {
+fn describe(result: Result<StepSummary, StepError>) -> String {
     match result {
         Ok(summary) => serde_json::to_string(&summary).unwrap(),
         Err(error) => format!("{:?}", error.into_failure()),
@@ -59,7 +59,7 @@ pub(crate) fn check(bytes: &[u8], sizes: &[usize]) {
         sizes,
         turn: 0,
     };
-    assert_eq!(shown(inspect(chunked)), shown(result));
+    assert_eq!(describe(inspect(chunked)), describe(result));
 }
 
 /// Checks that the summary and [`ExternalNames`] agree, and that the copy refers to no other file.

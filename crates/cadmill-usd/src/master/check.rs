@@ -20,7 +20,7 @@ pub(super) fn check(scene: &Scene, overlay: &Overlay) -> Result<(), UsdError> {
             .map_err(|problem| UsdError::Scene(format!("material {index}: {problem}")))?;
     }
     let of_overlay = overlay.parts.iter().chain(&overlay.occurrences);
-    let is_in_range = |given: &Option<MaterialIndex>| given.is_none_or(|m| m.0 < materials);
+    let is_in_range = |index: &Option<MaterialIndex>| index.is_none_or(|m| m.0 < materials);
     let is_for_scene = overlay.parts.len() == scene.parts.len()
         && overlay.occurrences.len() == scene.occurrences.len();
     if !is_for_scene || !of_overlay.into_iter().all(is_in_range) {

@@ -82,7 +82,7 @@ impl Writer<'_> {
     }
 
     fn add_materials(&mut self, overrides: &[(OccurrenceIndex, Variant)]) -> Result<(), UsdError> {
-        let of_parts = self
+        let part_materials = self
             .plan
             .parts
             .iter()
@@ -91,7 +91,7 @@ impl Writer<'_> {
                 let primitives = part.primitives.iter();
                 primitives.map(move |&primitive| (PartIndex(index), primitive))
             });
-        let mut used: BTreeSet<MaterialIndex> = of_parts
+        let mut used: BTreeSet<MaterialIndex> = part_materials
             .map(|(part, primitive)| self.primitive_material(part, primitive))
             .collect();
         used.extend(overrides.iter().map(|&(_, (_, material))| material));

@@ -93,9 +93,9 @@ mod tests {
     #[test]
     fn numbered_names_do_not_collide_with_existing_ones() {
         let mut names = Names::with_reserved(&["Prototypes"]);
-        let given = ["Bolt", "Bolt_2", "Bolt", "Bolt", "Prototypes"].map(|n| names.unique(n, "P"));
+        let unique = ["Bolt", "Bolt_2", "Bolt", "Bolt", "Prototypes"].map(|n| names.unique(n, "P"));
         assert_eq!(
-            given,
+            unique,
             ["Bolt", "Bolt_2", "Bolt_3", "Bolt_4", "Prototypes_2"]
         );
     }
