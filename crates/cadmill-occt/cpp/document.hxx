@@ -117,9 +117,8 @@ private:
 };
 
 std::unique_ptr<Document> new_document();
-// Must be called once, before everything else. Makes faults report themselves and end the process,
-// silences the kernel's messages (standard output is the protocol), and sets the size of its thread
-// pool.
+// Installs the fault handlers, silences the kernel's messages (standard output is the protocol), and
+// sets the size of its thread pool. Must be called once, before everything else.
 void prepare_kernel(std::size_t threads);
 rust::String kernel_version();
 
