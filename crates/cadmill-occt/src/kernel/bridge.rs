@@ -41,7 +41,8 @@ pub(crate) mod ffi {
         warnings: Vec<String>,
     }
 
-    /// Area and volume of the exact surfaces of a body, in mm² and mm³. Open shells have no volume.
+    /// Area (mm²), volume (mm³) and bounding box (mm) of the exact surfaces of a body. Open shells have
+    /// no volume.
     struct Measure {
         volume: f64,
         area: f64,
