@@ -95,7 +95,8 @@ impl Report {
         text.push('.');
         for (input, failure) in &self.failures {
             let file = input;
-            text += &format!("\n\n{}", FailureParagraph { file, failure });
+            let paragraph = FailureParagraph { file, failure }.to_string();
+            text += &["\n\n", &paragraph].concat();
         }
         text
     }

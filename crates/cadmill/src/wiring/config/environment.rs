@@ -28,10 +28,10 @@ pub(super) fn variables() -> HashMap<String, String> {
 
 fn is_key(name: &str) -> bool {
     let is_other =
-        |other: &&str| name == *other || (other.ends_with('_') && name.starts_with(other));
+        |other: &&str| name == *other || (other.ends_with('_') && name.starts_with(*other));
     name.strip_prefix(PREFIX)
         .is_some_and(|key| key.starts_with('_'))
-        && !OTHER_VARIABLES.iter().any(|other| is_other(other))
+        && !OTHER_VARIABLES.iter().any(is_other)
 }
 
 #[cfg(test)]

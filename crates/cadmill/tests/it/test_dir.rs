@@ -1,4 +1,4 @@
-//! A folder to work in, and the command that is run there.
+//! A temporary folder, and the command that runs in it.
 
 use std::{
     fs,
@@ -9,25 +9,27 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-pub(crate) struct Bench {
+/// A temporary folder in which the command runs.
+pub(crate) struct TestDir {
     folder: TempDir,
 }
 
-/// How the command ended.
-pub(crate) struct Ended {
+/// Exit code and output of a command.
+pub(crate) struct CommandOutput {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Ended {
+impl CommandOutput {
+    /// Asserts the exit code.
     #[track_caller]
-    pub(crate) fn with(self, code: i32) -> Self {
+    pub(crate) fn expect_exit(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}\n{}", self.stdout, self.stderr);
         self
     }
 
-    /// The objects of `--json`.
+    /// The JSON objects that `--json` prints.
     #[track_caller]
     pub(crate) fn objects(&self) -> Vec<Value> {
         let lines = self.stdout.lines();
@@ -37,7 +39,7 @@ impl Ended {
     }
 }
 
-impl From<Output> for Ended {
+impl From<Output> for CommandOutput {
     fn from(output: Output) -> Self {
         Self {
             code: output.status.code(),
@@ -47,7 +49,7 @@ impl From<Output> for Ended {
     }
 }
 
-impl Bench {
+impl TestDir {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::create_dir(folder.path().join("scratch")).unwrap();
@@ -65,12 +67,12 @@ impl Bench {
         path
     }
 
-    /// A small STEP file that asks the stand-in to misbehave in this way.
+    /// Writes a small STEP file with an order for the fake tessellator.
     pub(crate) fn step(&self, name: &str, order: &str) -> PathBuf {
         self.write(name, &step(order))
     }
 
-    /// The command, run in the folder, with nothing inherited that could change what it says.
+    /// The command in this folder, with no inherited variables.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_cadmill"));
         command
@@ -78,13 +80,13 @@ impl Bench {
             .current_dir(&self.folder)
             .env_clear()
             .env("CADMILL_LISTEN", "127.0.0.1:0")
-            .env("CADMILL_TESSELLATOR", fake())
+            .env("CADMILL_TESSELLATOR", fake_tessellator())
             .env("TMPDIR", self.path("scratch"))
             .stdin(Stdio::null());
         command
     }
 
-    pub(crate) fn run(&self, arguments: &[&str]) -> Ended {
+    pub(crate) fn run(&self, arguments: &[&str]) -> CommandOutput {
         let ended = self.command(arguments).output().unwrap().into();
         self.assert_scratch_is_empty();
         ended
@@ -95,7 +97,7 @@ impl Bench {
         assert_eq!(self.names("scratch"), Vec::<String>::new());
     }
 
-    /// Every file below a folder, relative to it, in order.
+    /// The files below a folder, relative to it, sorted.
     pub(crate) fn names(&self, folder: &str) -> Vec<String> {
         let root = self.path(folder);
         let walk = walkdir::WalkDir::new(&root).sort_by_file_name();
@@ -114,13 +116,13 @@ impl Bench {
     }
 }
 
-/// The stand-in for the tessellator, which cargo builds beside the tests.
-pub(crate) fn fake() -> PathBuf {
+/// The fake tessellator, which cargo builds together with the tests.
+pub(crate) fn fake_tessellator() -> PathBuf {
     let command = Path::new(env!("CARGO_BIN_EXE_cadmill"));
     command.with_file_name("examples").join("fake-kernel")
 }
 
-/// One cube as far as the reader of STEP can tell, and an order to the stand-in.
+/// A STEP file that the STEP reader accepts as a cube, with an order for the fake tessellator.
 pub(crate) fn step(order: &str) -> String {
     format!(
         "ISO-10303-21;\nHEADER;\n/* fake: {order} */\nFILE_DESCRIPTION((''),'2;1');\n\
