@@ -33,7 +33,7 @@ const AFTER_HELP: &str = "\
 Exit codes: 0 success, 1 failure, 2 wrong usage, 3 some files failed, 130 interrupted.
 
 Environment:
-  CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if it is neither beside this one nor on PATH
+  CADMILL_TESSELLATOR  the program `cadmill-tessellate`, if neither beside this one nor on PATH
   CADMILL_…            the keys of the configuration, for example CADMILL_DATA_DIR
   CADMILL_LOG          what is logged on standard error, for example `debug`
   TMPDIR               where the tessellator's private folders are created

@@ -36,7 +36,7 @@ use crate::{
 const DEFAULT_FILE: &str = "cadmill.toml";
 
 /// A shorter stream mostly reconnects; a longer one outlives its token.
-const EVENTS_LONGEST_RANGE: RangeInclusive<Duration> =
+const EVENT_STREAM_RANGE: RangeInclusive<Duration> =
     Duration::from_millis(100)..=Duration::from_hours(24);
 
 /// A shorter time-out ends healthy work on a busy machine; a longer one is no limit.
@@ -258,7 +258,7 @@ impl Config {
             }
             _ if self.slots == 0 => "`slots` must be at least 1",
             _ if self.lease < Duration::from_secs(1) => "`lease` must be at least 1s",
-            _ if !EVENTS_LONGEST_RANGE.contains(&self.events_longest) => {
+            _ if !EVENT_STREAM_RANGE.contains(&self.events_longest) => {
                 "`events_longest` must lie between 100ms and 24h"
             }
             _ if self.database_connections < 2 => "`database_connections` must be at least 2",
