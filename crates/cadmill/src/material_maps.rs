@@ -9,6 +9,9 @@ use serde_json::error::Category;
 
 use crate::{exit::Misuse, terminal::text::plain};
 
+/// The keys of a document that is no plain map.
+const KEYS: [&str; 2] = ["part_materials", "manual_overrides"];
+
 /// The maps that a document has; `None` for a map that it leaves out.
 #[derive(Debug)]
 pub(crate) struct GivenMaps {
@@ -16,10 +19,16 @@ pub(crate) struct GivenMaps {
     pub(crate) manual_overrides: Option<MaterialMap>,
 }
 
+/// Reads `path`: a document with `part_materials` and `manual_overrides`, or one plain map from parts
+/// to materials, which are manual overrides.
+pub(crate) fn read(path: &Path) -> Result<MaterialMaps> {
+    parse_file(path, &read_text(path)?)
+}
+
 /// Reads `path` like [`read`], but distinguishes an empty map from one that the document leaves out.
 pub(crate) fn read_given(path: &Path) -> Result<GivenMaps> {
-    let maps = read(path)?;
-    let text = fs::read_to_string(path)?;
+    let text = read_text(path)?;
+    let maps = parse_file(path, &text)?;
     let is_given = |name: &str| {
         let keys = serde_json::from_str::<serde_json::Map<_, _>>(&text);
         keys.is_ok_and(|keys| keys.contains_key(name))
@@ -32,16 +41,14 @@ pub(crate) fn read_given(path: &Path) -> Result<GivenMaps> {
     })
 }
 
-/// The keys of a document that is no plain map.
-const KEYS: [&str; 2] = ["part_materials", "manual_overrides"];
-
-/// Reads `path`: a document with `part_materials` and `manual_overrides`, or one plain map from parts
-/// to materials, which are manual overrides.
-pub(crate) fn read(path: &Path) -> Result<MaterialMaps> {
-    let text = fs::read_to_string(path)
+fn read_text(path: &Path) -> Result<String> {
+    fs::read_to_string(path)
         .map_err(|error| Misuse(format!("{}: {error}", path.display())))
-        .context("the materials cannot be read")?;
-    parse(&text)
+        .context("the materials cannot be read")
+}
+
+fn parse_file(path: &Path, text: &str) -> Result<MaterialMaps> {
+    parse(text)
         .map_err(|problem| Misuse(format!("{}{problem}", path.display())))
         .context("the materials cannot be used")
 }
@@ -67,6 +74,7 @@ fn parse(text: &str) -> Result<MaterialMaps, String> {
     Ok(maps)
 }
 
+/// Whether the document has no other keys than [`KEYS`].
 fn has_only_keys(text: &str) -> bool {
     let keys = serde_json::from_str::<serde_json::Map<_, _>>(text);
     keys.is_ok_and(|keys| keys.keys().all(|key| KEYS.contains(&key.as_str())))

@@ -25,14 +25,16 @@ pub(super) async fn check(config: &Config) -> Vec<Finding> {
         (
             "database",
             match config.database_url {
-                Some(_) => "Check `database_url`, and that PostgreSQL runs there and lets us in.",
+                Some(_) => {
+                    "Check `database_url`, and that PostgreSQL runs there and accepts the credentials."
+                }
                 None => "Check the contents of the data folder, and its permissions.",
             },
             store.map(|(store, _)| Arc::new(store) as _),
         ),
         (
             "lock",
-            "Check `redis_url`, and that Redis runs there and lets us in.",
+            "Check `redis_url`, and that Redis runs there and accepts the credentials.",
             lock.map(|lock| Arc::new(LockCheck::new(lock)) as _),
         ),
         (

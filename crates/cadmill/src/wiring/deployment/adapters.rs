@@ -18,7 +18,8 @@ use crate::wiring::{
 };
 
 /// The context of an error of Redis.
-const REDIS: &str = "Redis cannot be used; check `redis_url`, and that it runs and lets us in";
+const REDIS: &str =
+    "Redis cannot be used; check `redis_url`, and that it runs and accepts the credentials";
 
 /// The SQLite database of an embedded deployment.
 pub(super) fn sqlite_path(config: &Config) -> PathBuf {
