@@ -6,11 +6,14 @@ mod coarser;
 mod convert;
 mod deadline;
 mod failpoint;
+mod health;
 mod meter;
 mod metrics;
 mod passed_over;
 mod process;
 mod recovery;
+#[cfg(feature = "redis")]
+mod redis;
 mod runner;
 mod scratch;
 mod slots;
@@ -24,8 +27,11 @@ pub use convert::{
     Record, Stage, Target,
 };
 pub use failpoint::Failpoint;
+pub use health::{LockCheck, TessellatorCheck};
 pub use metrics::describe_metrics;
 pub use process::{ProcessTessellator, SandboxReport};
+#[cfg(feature = "redis")]
+pub use redis::RedisNotifier;
 pub use runner::{Records, TaskError, TaskRunner, TaskRunnerSettings};
 pub use scratch::Scratch;
 pub use verify::{Fault, Finding, Verified, Verifier};

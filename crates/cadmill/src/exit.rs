@@ -1,23 +1,23 @@
-//! How the command ends.
+//! Exit codes, and the errors that decide between them.
 
 use std::{fmt, process::ExitCode};
 
 /// The exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
-    /// All went well.
+    /// Everything succeeded.
     Ok = 0,
-    /// Nothing did.
+    /// Nothing succeeded.
     Failed = 1,
-    /// What was asked for makes no sense; nothing was begun.
+    /// The arguments make no sense; nothing was started.
     Usage = 2,
-    /// Some files went well, some did not.
+    /// Some files succeeded and some failed.
     SomeFailed = 3,
-    /// Somebody stopped it.
+    /// A signal interrupted it.
     Interrupted = 130,
 }
 
-/// An error in what was asked for.
+/// An error in the arguments.
 #[derive(Debug)]
 pub(crate) struct Misuse(pub(crate) String);
 
@@ -29,7 +29,7 @@ impl fmt::Display for Misuse {
 
 impl std::error::Error for Misuse {}
 
-/// Something that cannot be done, in one whole sentence.
+/// A failure that one sentence describes completely.
 #[derive(Debug)]
 pub(crate) struct Failed(pub(crate) String);
 
@@ -42,8 +42,8 @@ impl fmt::Display for Failed {
 impl std::error::Error for Failed {}
 
 impl Exit {
-    /// Tells an error, once and with its whole chain.
-    pub(crate) fn of(ended: anyhow::Result<Self>) -> Self {
+    /// Prints an error with its whole chain, and returns the exit code.
+    pub(crate) fn report(ended: anyhow::Result<Self>) -> Self {
         ended.unwrap_or_else(|error| {
             eprintln!("error: {error:#}");
             if error.is::<Misuse>() {
@@ -54,9 +54,9 @@ impl Exit {
         })
     }
 
-    /// How a run over several files ends.
-    pub(crate) fn after(good: usize, failed: usize) -> Self {
-        match (good, failed) {
+    /// The exit code of a run over several files.
+    pub(crate) fn after(succeeded: usize, failed: usize) -> Self {
+        match (succeeded, failed) {
             (_, 0) => Self::Ok,
             (0, _) => Self::Failed,
             _ => Self::SomeFailed,

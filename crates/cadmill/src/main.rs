@@ -1,54 +1,24 @@
 //! The `cadmill` command.
 
-mod api;
-mod checks;
 mod cli;
-mod config;
-mod convert;
-mod deployment;
-mod doctor;
+mod commands;
 mod exit;
-mod gc;
-mod health;
-mod import;
-mod inspect;
-mod interrupt;
-mod listener;
-mod logging;
-mod machine;
-mod maintenance;
-mod materials;
-mod metrics;
-mod missing;
-mod output;
+mod inputs;
+mod material_maps;
 mod quantity;
-mod retry;
-mod run;
-mod scrub;
-mod serve;
-mod shell;
-mod status;
-mod tessellator;
-mod token;
-mod traces;
-mod verify;
-mod waiting;
+mod terminal;
+mod wiring;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::{cli::Cli, exit::Exit, logging::Logging};
+use crate::{cli::Cli, exit::Exit};
 
-/// SQLite, whose memory comes from here as well, spent a fifth of its time in the system's.
+/// SQLite allocates through it too, and spent a fifth of its time in the allocator of the system.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    let logging = Logging {
-        verbosity: cli.verbose + cli.command.verbosity(),
-        as_json: cli.log_json,
-    };
-    Exit::of(run::command(&cli.command, logging)).into()
+    Exit::report(Cli::parse().run()).into()
 }

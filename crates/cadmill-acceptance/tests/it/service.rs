@@ -36,7 +36,7 @@ impl Service {
         command.env("CADMILL_LISTEN", "127.0.0.1:0");
         command.envs(variables.iter().copied());
         let worker = Worker::start(command, folder.join("serve.log"));
-        worker.says("Milling with");
+        worker.says("Working with");
         let said = worker.said();
         let token = said.split_once("shown only this once: ");
         let token = token.and_then(|(_, rest)| rest.lines().next());

@@ -2,19 +2,19 @@
 
 use std::{collections::BTreeMap, fs};
 
-use crate::bench::{Bench, Ended};
+use crate::test_dir::{CommandOutput, TestDir};
 
 #[test]
-fn thousands_of_bad_files_are_each_told_and_stop_no_good_one() {
+fn thousands_of_bad_files_are_reported_and_stop_no_good_one() {
     const BAD: usize = 3000;
-    let bench = Bench::new();
+    let dir = TestDir::new();
     for index in 0..BAD {
         let folder = index % 7;
-        bench.write(&format!("in/{folder}/bad{index}.step"), "not STEP");
+        dir.write(&format!("in/{folder}/bad{index}.step"), "not STEP");
     }
-    bench.step("in/3/good.stp", "");
-    let ended = bench.run(&["convert", "in", "-o", "out", "--json", "--kinds", "glb"]);
-    let objects = ended.with(3).objects();
+    dir.step("in/3/good.stp", "");
+    let ended = dir.run(&["convert", "in", "-o", "out", "--json", "--kinds", "glb"]);
+    let objects = ended.expect_exit(3).objects();
     assert_eq!(objects.len(), BAD + 2);
     let failed = objects
         .iter()
@@ -25,35 +25,34 @@ fn thousands_of_bad_files_are_each_told_and_stop_no_good_one() {
     assert_eq!(summary["converted"], 1);
     assert_eq!(summary["failures"].as_array().unwrap().len(), BAD);
     assert_eq!(summary["exit_code"], 3);
-    assert_eq!(bench.names("out"), ["good.glb", "good.json"]);
+    assert_eq!(dir.names("out"), ["good.glb", "good.json"]);
 }
 
 #[test]
-fn the_summary_says_what_failed_and_what_to_do() {
-    let bench = Bench::new();
-    bench.step("in/a.step", "");
-    bench.step("in/b.step", "signal 11");
-    bench.step("in/c.step", "silent");
-    bench.write("in/d.step", "");
-    let ended = bench.run(&[
+fn the_summary_has_failures_and_remedies() {
+    let dir = TestDir::new();
+    dir.step("in/a.step", "");
+    dir.step("in/b.step", "signal 11");
+    dir.step("in/c.step", "silent");
+    dir.write("in/d.step", "");
+    let ended = dir.run(&[
         "convert", "in", "-o", "out", "--jobs", "1", "--kinds", "glb",
     ]);
-    let ended = ended.with(3);
+    let ended = ended.expect_exit(3);
     insta::assert_snapshot!("summary", ended.stdout);
     insta::assert_snapshot!("progress", ended.stderr);
 }
 
 #[test]
 fn inputs_that_share_a_stem_keep_their_folders() {
-    let bench = Bench::new();
-    bench.step("in/left/bracket.step", "");
-    bench.step("in/right/bracket.step", "");
-    bench.step("in/right/plate.step", "");
-    bench
-        .run(&["convert", "in", "-o", "out", "--kinds", "glb"])
-        .with(0);
+    let dir = TestDir::new();
+    dir.step("in/left/bracket.step", "");
+    dir.step("in/right/bracket.step", "");
+    dir.step("in/right/plate.step", "");
+    dir.run(&["convert", "in", "-o", "out", "--kinds", "glb"])
+        .expect_exit(0);
     assert_eq!(
-        bench.names("out"),
+        dir.names("out"),
         [
             "left/bracket.glb",
             "left/bracket.json",
@@ -67,21 +66,21 @@ fn inputs_that_share_a_stem_keep_their_folders() {
 
 #[test]
 fn a_folder_without_step_files_is_a_failure() {
-    let bench = Bench::new();
-    bench.write("in/readme.txt", "hello");
-    let ended = bench.run(&["convert", "in"]).with(1);
+    let dir = TestDir::new();
+    dir.write("in/readme.txt", "hello");
+    let ended = dir.run(&["convert", "in"]).expect_exit(1);
     assert!(ended.stdout.contains("no *.step"), "{}", ended.stdout);
 }
 
 #[test]
-fn a_missing_tessellator_is_told_with_its_remedy() {
-    let bench = Bench::new();
-    bench.step("a.step", "");
-    let mut command = bench.command(&["convert", "a.step"]);
+fn a_missing_tessellator_is_reported_with_its_remedy() {
+    let dir = TestDir::new();
+    dir.step("a.step", "");
+    let mut command = dir.command(&["convert", "a.step"]);
     let output = command
         .env("CADMILL_TESSELLATOR", "/no/such/program")
         .output();
-    let ended = Ended::from(output.unwrap()).with(1);
+    let ended = CommandOutput::from(output.unwrap()).expect_exit(1);
     assert!(
         ended.stdout.contains("tessellator_missing"),
         "{}",
@@ -95,10 +94,10 @@ fn a_missing_tessellator_is_told_with_its_remedy() {
 }
 
 #[test]
-fn the_number_of_jobs_does_not_change_a_byte() {
-    let bench = Bench::new();
+fn the_number_of_jobs_changes_no_byte() {
+    let dir = TestDir::new();
     for index in 0..12 {
-        bench.step(
+        dir.step(
             &format!("in/{index}.step"),
             &format!("first silent {index}"),
         );
@@ -109,11 +108,11 @@ fn the_number_of_jobs_does_not_change_a_byte() {
         let arguments = [
             "convert", "in", "-o", &out, "--jobs", jobs, "--kinds", kinds,
         ];
-        bench.run(&arguments).with(0);
-        let names = bench.names(&out).into_iter();
+        dir.run(&arguments).expect_exit(0);
+        let names = dir.names(&out).into_iter();
         let media = names.filter(|name| !name.contains(".json"));
         media
-            .map(|name| (name.clone(), fs::read(bench.path(&out).join(name)).unwrap()))
+            .map(|name| (name.clone(), fs::read(dir.path(&out).join(name)).unwrap()))
             .collect::<BTreeMap<_, _>>()
     };
     let one = media("1");
@@ -122,9 +121,9 @@ fn the_number_of_jobs_does_not_change_a_byte() {
 }
 
 #[test]
-fn the_loose_layers_are_those_of_the_package() {
-    let bench = Bench::new();
-    bench.step("a.step", "");
+fn the_loose_layers_equal_those_of_the_package() {
+    let dir = TestDir::new();
+    dir.step("a.step", "");
     let arguments = [
         "convert",
         "a.step",
@@ -134,12 +133,12 @@ fn the_loose_layers_are_those_of_the_package() {
         "usd",
         "--usd-layers",
     ];
-    bench.run(&arguments).with(0);
-    let package = fs::read(bench.path("out/a.usdz")).unwrap();
-    let layers: Vec<_> = bench.names("out/a.usd");
+    dir.run(&arguments).expect_exit(0);
+    let package = fs::read(dir.path("out/a.usdz")).unwrap();
+    let layers: Vec<_> = dir.names("out/a.usd");
     assert!(layers.len() > 1, "{layers:?}");
     for layer in layers {
-        let bytes = fs::read(bench.path("out/a.usd").join(layer)).unwrap();
+        let bytes = fs::read(dir.path("out/a.usd").join(layer)).unwrap();
         assert!(package.windows(bytes.len()).any(|part| part == bytes));
     }
 }

@@ -1,6 +1,6 @@
 //! `cadmill inspect`.
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 const GEARBOX: &str = "ISO-10303-21;
 HEADER;
@@ -35,31 +35,33 @@ END-ISO-10303-21;
 ";
 
 #[test]
-fn what_a_file_holds_is_told_to_people() {
-    let bench = Bench::new();
-    bench.write("gearbox.step", GEARBOX);
-    let text = bench.run(&["inspect", "gearbox.step"]).with(0).stdout;
+fn the_contents_are_printed_as_text() {
+    let dir = TestDir::new();
+    dir.write("gearbox.step", GEARBOX);
+    let text = dir.run(&["inspect", "gearbox.step"]).expect_exit(0).stdout;
     insta::assert_snapshot!("inspect", text);
 }
 
 #[test]
-fn what_a_file_holds_is_told_to_programs() {
-    let bench = Bench::new();
-    bench.write("gearbox.step", GEARBOX);
-    let ended = bench.run(&["inspect", "--json", "gearbox.step"]).with(0);
+fn the_contents_are_printed_as_json() {
+    let dir = TestDir::new();
+    dir.write("gearbox.step", GEARBOX);
+    let ended = dir
+        .run(&["inspect", "--json", "gearbox.step"])
+        .expect_exit(0);
     insta::assert_json_snapshot!("inspect_json", ended.objects());
 }
 
 #[test]
-fn a_file_that_is_refused_is_told_with_its_remedy_and_stops_no_other() {
-    let bench = Bench::new();
-    bench.write("gearbox.step", GEARBOX);
-    bench.write("half.step", &GEARBOX[..600]);
-    bench.write("empty.step", "");
-    let refused = bench.run(&["inspect", "half.step", "empty.step", "missing.step"]);
-    insta::assert_snapshot!("inspect_refused", refused.with(1).stdout);
-    let some = bench.run(&["inspect", "--json", "half.step", "gearbox.step"]);
-    let objects = some.with(3).objects();
+fn a_refused_file_is_reported_with_its_remedy_and_stops_no_other() {
+    let dir = TestDir::new();
+    dir.write("gearbox.step", GEARBOX);
+    dir.write("half.step", &GEARBOX[..600]);
+    dir.write("empty.step", "");
+    let refused = dir.run(&["inspect", "half.step", "empty.step", "missing.step"]);
+    insta::assert_snapshot!("inspect_refused", refused.expect_exit(1).stdout);
+    let some = dir.run(&["inspect", "--json", "half.step", "gearbox.step"]);
+    let objects = some.expect_exit(3).objects();
     assert_eq!(objects[0]["failure"]["code"], "step_truncated");
     assert_eq!(objects[1]["status"], "ok");
 }

@@ -1,4 +1,4 @@
-//! Ctrl-C.
+//! Signals during a conversion.
 
 use std::{
     fs::File,
@@ -11,63 +11,59 @@ use nix::{
     unistd::Pid,
 };
 
-use crate::bench::{Bench, Ended};
+use crate::test_dir::{CommandOutput, TestDir};
 
-/// A conversion that hangs, and a pipe that its tessellator holds open.
+/// A conversion that hangs, and a pipe that its tessellator keeps open.
 struct Hanging {
-    bench: Bench,
+    dir: TestDir,
     command: Child,
     pipe: File,
 }
 
 impl Hanging {
     fn new() -> Self {
-        let bench = Bench::new();
-        let leash = bench.path("leash");
-        nix::unistd::mkfifo(&leash, nix::sys::stat::Mode::S_IRWXU).unwrap();
-        bench.step("in/a.step", &format!("hang fifo={}", leash.display()));
-        bench.step("in/b.step", "");
-        let mut command = bench.command(&["convert", "in", "-o", "out", "--jobs", "1"]);
+        let dir = TestDir::new();
+        let fifo = dir.path("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        dir.step("in/a.step", &format!("hang fifo={}", fifo.display()));
+        dir.step("in/b.step", "");
+        let mut command = dir.command(&["convert", "in", "-o", "out", "--jobs", "1"]);
         let command = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn();
-        // Opening waits until the tessellator opens the pipe; what it writes is its number.
-        let mut pipe = File::open(leash).unwrap();
+        // Opening blocks until the tessellator opens the pipe. It writes its process id.
+        let mut pipe = File::open(fifo).unwrap();
         assert_ne!(pipe.read(&mut [0; 32]).unwrap(), 0);
         let command = command.unwrap();
-        Self {
-            bench,
-            command,
-            pipe,
-        }
+        Self { dir, command, pipe }
     }
 
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.command.id() as i32), signal).unwrap();
     }
 
-    /// Waits until no process holds the pipe.
-    fn ended(mut self) -> (Bench, Ended) {
+    /// Waits until no process has the pipe open.
+    fn ended(mut self) -> (TestDir, CommandOutput) {
         let ended = self.command.wait_with_output().unwrap().into();
         self.pipe.read_to_end(&mut Vec::new()).unwrap();
-        (self.bench, ended)
+        (self.dir, ended)
     }
 }
 
 fn check(signal: Signal) {
     let hanging = Hanging::new();
     hanging.signal(signal);
-    let (bench, ended) = hanging.ended();
-    let ended = ended.with(130);
+    let (dir, ended) = hanging.ended();
+    let ended = ended.expect_exit(130);
     assert!(
         ended.stdout.contains("in/a.step: failed, cancelled"),
         "{}",
         ended.stdout
     );
-    assert!(ended.stdout.contains("1 not begun"), "{}", ended.stdout);
-    bench.assert_scratch_is_empty();
-    assert!(!bench.path("out").exists());
+    assert!(ended.stdout.contains("1 not started"), "{}", ended.stdout);
+    dir.assert_scratch_is_empty();
+    assert!(!dir.path("out").exists());
 }
 
 #[test]
@@ -80,7 +76,7 @@ fn termination_ends_the_tessellator_and_cleans_up() {
     check(Signal::SIGTERM);
 }
 
-/// The system kills the tessellator with its parent.
+/// The system kills the tessellator when its parent dies.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_killed_command_leaves_no_tessellator() {

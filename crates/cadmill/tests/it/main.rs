@@ -1,6 +1,6 @@
-//! The command as people run it, with a stand-in for the tessellator.
+//! The command line, with a fake tessellator.
 
-mod bench;
+mod closing;
 mod damage;
 mod disk;
 mod doctor;
@@ -14,6 +14,7 @@ mod ownership;
 mod pipeline;
 mod server;
 mod service;
+mod test_dir;
 mod traces;
 mod uploads;
 mod usage;

@@ -1,21 +1,21 @@
-//! Materials that are laid over the parts.
+//! Materials from a document.
 
 use std::fs;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
 #[track_caller]
 fn check(materials: &str, expected: &str) {
-    let bench = Bench::new();
-    bench.step("a.step", "");
-    bench.write("m.json", materials);
-    let ended = bench.run(&["convert", "a.step", "-o", "out", "--materials", "m.json"]);
-    assert_eq!(ended.with(2).stderr, format!("error: {expected}\n"));
-    assert!(!bench.path("out").exists());
+    let dir = TestDir::new();
+    dir.step("a.step", "");
+    dir.write("m.json", materials);
+    let ended = dir.run(&["convert", "a.step", "-o", "out", "--materials", "m.json"]);
+    assert_eq!(ended.expect_exit(2).stderr, format!("error: {expected}\n"));
+    assert!(!dir.path("out").exists());
 }
 
 #[test]
-fn a_mistake_is_told_with_its_file_line_and_key() {
+fn an_error_has_file_line_and_key() {
     check(
         "{\n  \"bolt\": {\n    \"color\": \"red\"\n  }\n}",
         "the materials cannot be used: m.json, line 3, key `bolt.color`: `red` is not a colour: \
@@ -30,27 +30,27 @@ fn a_mistake_is_told_with_its_file_line_and_key() {
 
 #[test]
 fn new_materials_need_no_tessellator() {
-    let bench = Bench::new();
-    bench.step("a.step", "");
-    bench.run(&["convert", "a.step"]).with(0);
-    let plain = fs::read(bench.path("a.glb")).unwrap();
-    bench.write(
+    let dir = TestDir::new();
+    dir.step("a.step", "");
+    dir.run(&["convert", "a.step"]).expect_exit(0);
+    let plain = fs::read(dir.path("a.glb")).unwrap();
+    dir.write(
         "m.json",
         r##"{"cube": {"color": "#00ff00"}, "nut": {"color": "#ff0000"}}"##,
     );
 
-    let mut command = bench.command(&["convert", "a.step", "--materials", "m.json"]);
+    let mut command = dir.command(&["convert", "a.step", "--materials", "m.json"]);
     let without = command
         .env("CADMILL_TESSELLATOR", "/no/such/program")
         .output();
-    let ended = crate::bench::Ended::from(without.unwrap()).with(0);
+    let ended = crate::test_dir::CommandOutput::from(without.unwrap()).expect_exit(0);
     assert!(
         ended.stdout.contains("note: no part is named `nut`"),
         "{}",
         ended.stdout
     );
-    assert_ne!(fs::read(bench.path("a.glb")).unwrap(), plain);
+    assert_ne!(fs::read(dir.path("a.glb")).unwrap(), plain);
 
-    bench.run(&["convert", "a.step"]).with(0);
-    assert_eq!(fs::read(bench.path("a.glb")).unwrap(), plain);
+    dir.run(&["convert", "a.step"]).expect_exit(0);
+    assert_eq!(fs::read(dir.path("a.glb")).unwrap(), plain);
 }

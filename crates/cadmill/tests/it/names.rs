@@ -1,18 +1,18 @@
-//! Files with hostile names: stored and served without harm.
+//! Files with hostile names.
 
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, step},
     server::{Server, multipart},
+    test_dir::{TestDir, step},
 };
 
-/// The data lies so deep that whatever climbs out of it is still seen.
+/// The data folder. A name that climbs out of it stays within the test folder.
 const DATA: &str = "one/two/three/data";
-/// What a name that climbs would make.
+/// Part of all names that would climb out of the data folder.
 const ESCAPED: &str = "escaped";
 
-/// As browsers and worse send them, within the quotes of `filename="…"`.
+/// Values between the quotes of `filename="…"`, as browsers and attackers send them.
 fn hostile() -> Vec<String> {
     let names = [
         "",
@@ -77,7 +77,7 @@ fn hostile() -> Vec<String> {
     names.chain(long).collect()
 }
 
-/// The head of a part cannot hold these, so nothing comes in.
+/// The header of a part cannot contain these, so the upload is refused.
 const REFUSED: [&str; 7] = [
     "a\0b.step",
     "\0",
@@ -90,64 +90,63 @@ const REFUSED: [&str; 7] = [
 
 #[test]
 fn hostile_names_are_stored_and_served_safely() {
-    let bench = Bench::new();
-    std::fs::create_dir_all(bench.path("one/two/three")).unwrap();
-    let before = outside(&bench);
+    let dir = TestDir::new();
+    std::fs::create_dir_all(dir.path("one/two/three")).unwrap();
+    let before = outside(&dir);
     let variables = [
         ("CADMILL_ACCESS", "open"),
         ("CADMILL_DATA_DIR", DATA),
         ("CADMILL_MEDIA", "usd_master"),
     ];
-    let server = Server::start(&bench, &variables);
+    let server = Server::start(&dir, &variables);
     for name in REFUSED {
         let (kind, body) = multipart(name, &step(""));
-        let (status, head, _) = server.ask("POST /api/cad", &[&kind], &body);
+        let (status, head, _) = server.send("POST /api/cad", &[&kind], &body);
         assert!(matches!(status, 400 | 422), "{name:?}: {head}");
     }
     let sent = hostile();
     assert!(sent.len() >= 50);
-    let files: Vec<(String, String)> = sent.iter().map(|name| bring(&server, name)).collect();
+    let files: Vec<(String, String)> = sent.iter().map(|name| upload(&server, name)).collect();
     let (_, page) = server.json("GET /api/cad?limit=200", "", &Value::Null);
     assert_eq!(page["files"].as_array().map(Vec::len), Some(files.len()));
 
-    bench
-        .run(&[
-            "generate-missing",
-            "canonical-scenes",
-            "--wait",
-            "--data-dir",
-            DATA,
-        ])
-        .with(0);
+    dir.run(&[
+        "generate-missing",
+        "canonical-scenes",
+        "--wait",
+        "--data-dir",
+        DATA,
+    ])
+    .expect_exit(0);
     for (id, name) in &files {
         let content = format!("GET /api/cad/{id}/media/gltf_geometry/content");
-        let (status, head, _) = server.ask(&content, &[], b"");
+        let (status, head, _) = server.send(&content, &[], b"");
         assert_eq!(status, 200, "{name:?}: {head}");
         check_disposition(&head, name);
     }
     server.stop();
-    assert_eq!(outside(&bench), before);
-    for name in bench.names(DATA) {
+    assert_eq!(outside(&dir), before);
+    for name in dir.names(DATA) {
         assert!(!name.contains(ESCAPED), "{name}");
     }
 }
 
-/// Brings a file in; its id, and the name that it got.
-fn bring(server: &Server, sent: &str) -> (String, String) {
+/// Uploads a file, and returns its id and its name.
+fn upload(server: &Server, sent: &str) -> (String, String) {
     let (kind, body) = multipart(sent, &step(""));
-    let (status, head, body) = server.ask("POST /api/cad", &[&kind], &body);
+    let (status, head, body) = server.send("POST /api/cad", &[&kind], &body);
     assert_eq!(status, 201, "{sent:?}: {head}");
-    let made: Value = serde_json::from_slice(&body).unwrap();
-    let id = made["id"].as_str().unwrap().to_owned();
+    let created: Value = serde_json::from_slice(&body).unwrap();
+    let id = created["id"].as_str().unwrap().to_owned();
     let (status, shown) = server.json(&format!("GET /api/cad/{id}"), "", &Value::Null);
     assert_eq!(status, 200, "{sent:?}");
-    let name = made["name"].as_str().unwrap().to_owned();
-    assert_eq!(shown["name"], made["name"], "{sent:?}");
+    let name = created["name"].as_str().unwrap().to_owned();
+    assert_eq!(shown["name"], created["name"], "{sent:?}");
     check_name(&name, sent);
     (id, name)
 }
 
-/// One that every file system and every terminal takes.
+/// Asserts that all file systems and terminals accept the name.
 fn check_name(name: &str, sent: &str) {
     let is_bad = |c: char| {
         c.is_control()
@@ -163,7 +162,7 @@ fn check_name(name: &str, sent: &str) {
     assert!(!devices.contains(&&*stem), "{sent:?} became {name:?}");
 }
 
-/// `attachment` with a quoted name for old clients and an encoded one for all others.
+/// Asserts `attachment` with a quoted name for old clients and an encoded one for others.
 fn check_disposition(head: &str, name: &str) {
     let mut lines = head.lines().filter_map(|line| line.split_once(": "));
     let found = lines.find(|(key, _)| key.eq_ignore_ascii_case("content-disposition"));
@@ -186,7 +185,7 @@ fn check_disposition(head: &str, name: &str) {
     assert_eq!(decoded(encoded), format!("{stem}.glb"), "{value}");
 }
 
-/// Text as it was before it was encoded by percent signs.
+/// Decodes percent-encoded text.
 fn decoded(encoded: &str) -> String {
     let mut pieces = encoded.split('%');
     let mut bytes = pieces.next().unwrap().as_bytes().to_vec();
@@ -197,12 +196,12 @@ fn decoded(encoded: &str) -> String {
     String::from_utf8(bytes).unwrap()
 }
 
-/// What lies around the data folder, and whatever climbed even higher.
-fn outside(bench: &Bench) -> Vec<String> {
-    let mut names = bench.names("");
+/// The files outside the data folder, including those that climbed even higher.
+fn outside(dir: &TestDir) -> Vec<String> {
+    let mut names = dir.names("");
     names.retain(|name| !name.starts_with(DATA));
     for folder in ["/", "/var/tmp", ".."] {
-        let above = std::fs::read_dir(bench.path(folder)).unwrap();
+        let above = std::fs::read_dir(dir.path(folder)).unwrap();
         let above = above.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
         names.extend(above.filter(|name| name.contains(ESCAPED)));
     }

@@ -1,4 +1,4 @@
-//! `cadmill serve` beside the test, and requests to it.
+//! A running `cadmill serve`, and requests to it.
 
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
@@ -12,9 +12,9 @@ use nix::{
 };
 use serde_json::Value;
 
-use crate::bench::Bench;
+use crate::test_dir::TestDir;
 
-/// A server, and where it listens.
+/// A running server.
 pub(crate) struct Server {
     process: Child,
     pub(crate) output: BufReader<ChildStdout>,
@@ -22,16 +22,16 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(bench: &Bench, variables: &[(&str, &str)]) -> Self {
-        let mut command = bench.command(&["serve"]);
+    pub(crate) fn start(dir: &TestDir, variables: &[(&str, &str)]) -> Self {
+        let mut command = dir.command(&["serve"]);
         command
             .envs(variables.iter().copied())
             .stderr(Stdio::null());
-        Self::of(command)
+        Self::spawn(command)
     }
 
-    /// The server that this command is.
-    pub(crate) fn of(mut command: Command) -> Self {
+    /// Starts the server of this command.
+    pub(crate) fn spawn(mut command: Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let line = line(&mut output);
@@ -44,8 +44,8 @@ impl Server {
         }
     }
 
-    /// Status, headers and body of an answer.
-    pub(crate) fn ask(
+    /// Sends a request, and returns status, headers and body of the response.
+    pub(crate) fn send(
         &self,
         request: &str,
         headers: &[&str],
@@ -61,10 +61,10 @@ impl Server {
         }
         stream.write_all(format!("{head}\r\n").as_bytes()).unwrap();
         stream.write_all(body).unwrap();
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).unwrap();
-        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
-        let (head, body) = answer.split_at(end.unwrap() + 4);
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).unwrap();
+        let end = response.windows(4).position(|four| four == b"\r\n\r\n");
+        let (head, body) = response.split_at(end.unwrap() + 4);
         let head = String::from_utf8(head.to_vec()).unwrap();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
         (status, head, body.to_vec())
@@ -78,12 +78,12 @@ impl Server {
         } else {
             body.to_string()
         };
-        let (status, head, body) = self.ask(request, &headers, body.as_bytes());
+        let (status, head, body) = self.send(request, &headers, body.as_bytes());
         let body = serde_json::from_slice(&body).unwrap_or_else(|_| panic!("{head}"));
         (status, body)
     }
 
-    /// The greatest resident memory so far, in KiB.
+    /// The maximum resident memory so far, in KiB.
     #[cfg(target_os = "linux")]
     pub(crate) fn peak_kib(&self) -> u64 {
         let status = format!("/proc/{}/status", self.process.id());
@@ -99,13 +99,14 @@ impl Server {
         assert!(self.process.wait().unwrap().success());
     }
 
-    /// Kills it, as a crash would.
+    /// Kills it, like a crash.
     pub(crate) fn kill(mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
     }
 }
 
+/// Reads a line.
 pub(crate) fn line(output: &mut BufReader<ChildStdout>) -> String {
     let mut line = String::new();
     output.read_line(&mut line).unwrap();

@@ -1,21 +1,21 @@
-//! The API as the command serves it: where it listens, and who gets in.
+//! The API of a server: addresses and tokens.
 
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{Bench, step},
     server::{Server, line, multipart},
+    test_dir::{TestDir, step},
 };
 
 #[test]
 fn the_first_token_is_shown_once_and_opens_everything() {
-    let bench = Bench::new();
-    let mut server = Server::start(&bench, &[]);
-    let told = line(&mut server.output);
-    let token = told.rsplit_once(' ').unwrap().1.to_owned();
+    let dir = TestDir::new();
+    let mut server = Server::start(&dir, &[]);
+    let printed = line(&mut server.output);
+    let token = printed.rsplit_once(' ').unwrap().1.to_owned();
     assert!(
-        told.starts_with("The first administrator's token"),
-        "{told}"
+        printed.starts_with("The first administrator's token"),
+        "{printed}"
     );
 
     let (status, _) = server.json("GET /api/cad", &token, &Value::Null);
@@ -23,87 +23,88 @@ fn the_first_token_is_shown_once_and_opens_everything() {
     let (status, problem) = server.json("GET /api/cad", "cadmill_wrong", &Value::Null);
     assert_eq!((status, &problem["status"]), (401, &json!(401)));
     let health = format!("http://{}/healthz", server.address);
-    bench.run(&["health", &health]).with(0);
+    dir.run(&["health", &health]).expect_exit(0);
     server.stop();
-    bench.run(&["health", &health]).with(1);
+    dir.run(&["health", &health]).expect_exit(1);
 
-    let mut again = Server::start(&bench, &[]);
-    assert!(line(&mut again.output).starts_with("Milling with "));
-    again.stop();
+    let mut restarted = Server::start(&dir, &[]);
+    assert!(line(&mut restarted.output).starts_with("Working with "));
+    restarted.stop();
 }
 
 #[test]
-fn tokens_are_made_listed_and_revoked() {
-    let bench = Bench::new();
-    let server = Server::start(&bench, &[]);
-    let made = ["token", "create", "--name", "reader", "--json"];
-    let made = bench.run(&made).with(0).objects().remove(0);
-    let token = made["token"].as_str().unwrap();
+fn tokens_are_created_listed_and_revoked() {
+    let dir = TestDir::new();
+    let server = Server::start(&dir, &[]);
+    let create = ["token", "create", "--name", "reader", "--json"];
+    let created = dir.run(&create).expect_exit(0).objects().remove(0);
+    let token = created["token"].as_str().unwrap();
     let (status, _) = server.json("GET /api/cad", token, &Value::Null);
     assert_eq!(status, 200);
     let missing = "POST /api/admin/generate-missing-usd-masters";
     assert_eq!(server.json(missing, token, &json!({})).0, 403);
 
-    let listed = bench.run(&["token", "list"]).with(0).stdout;
+    let listed = dir.run(&["token", "list"]).expect_exit(0).stdout;
     assert!(
         listed.contains("reader") && !listed.contains(token),
         "{listed}"
     );
-    let id = made["id"].as_str().unwrap();
-    bench.run(&["token", "revoke", id]).with(0);
-    bench.run(&["token", "revoke", "nobody"]).with(1);
+    let id = created["id"].as_str().unwrap();
+    dir.run(&["token", "revoke", id]).expect_exit(0);
+    dir.run(&["token", "revoke", "unknown"]).expect_exit(1);
     assert_eq!(server.json("GET /api/cad", token, &Value::Null).0, 401);
     server.stop();
 }
 
 #[test]
-fn without_tokens_only_this_machine_gets_in() {
-    let bench = Bench::new();
+fn without_tokens_only_this_machine_has_access() {
+    let dir = TestDir::new();
     let open = ("CADMILL_ACCESS", "open");
-    let refused = bench
+    let refused = dir
         .command(&["serve", "--listen", "0.0.0.0:0"])
         .env(open.0, open.1)
         .output();
-    let refused = crate::bench::Ended::from(refused.unwrap()).with(1);
+    let refused = crate::test_dir::CommandOutput::from(refused.unwrap()).expect_exit(1);
     assert!(
-        refused.stderr.contains("without tokens everybody"),
+        refused.stderr.contains("without tokens everyone"),
         "{}",
         refused.stderr
     );
-    let mut server = Server::start(&bench, &[open]);
+    let mut server = Server::start(&dir, &[open]);
     assert!(line(&mut server.output).starts_with("No token is needed"));
-    let (status, _, _) = server.ask("GET /api/cad", &[], b"");
+    let (status, _, _) = server.send("GET /api/cad", &[], b"");
     assert_eq!(status, 200);
     server.stop();
 }
 
 #[test]
-fn a_file_comes_in_and_its_media_go_out() {
-    let bench = Bench::new();
-    let server = Server::start(&bench, &[("CADMILL_ACCESS", "open")]);
+fn a_file_is_uploaded_and_its_media_are_downloaded() {
+    let dir = TestDir::new();
+    let server = Server::start(&dir, &[("CADMILL_ACCESS", "open")]);
     let (kind, body) = multipart("bracket.step", &step(""));
-    let (status, head, _) = server.ask("POST /api/cad", &[&kind], &body);
+    let (status, head, _) = server.send("POST /api/cad", &[&kind], &body);
     assert_eq!(status, 201, "{head}");
-    let id = bench.run(&["status", "bracket.step", "--json"]).with(0);
+    let id = dir
+        .run(&["status", "bracket.step", "--json"])
+        .expect_exit(0);
     let id = id.objects()[0]["file"]["id"].as_str().unwrap().to_owned();
-    bench
-        .run(&["generate-missing", "usd-masters", "--wait"])
-        .with(0);
+    dir.run(&["generate-missing", "usd-masters", "--wait"])
+        .expect_exit(0);
 
-    // Every button again: nothing is queued, since all is there.
-    for button in ["canonical-scenes", "usd-masters"] {
-        let click = format!("POST /api/admin/generate-missing-{button}");
+    // A second request queues nothing, since all media exist.
+    for media in ["canonical-scenes", "usd-masters"] {
+        let request = format!("POST /api/admin/generate-missing-{media}");
         let expected = json!({"queued": 0, "in_flight": 0, "present": 1, "failed": 0});
         assert_eq!(
-            server.json(&click, "", &json!({})),
+            server.json(&request, "", &json!({})),
             (202, expected),
-            "{button}"
+            "{media}"
         );
     }
     let content = format!("GET /api/cad/{id}/media/gltf_geometry/content");
-    let (status, head, glb) = server.ask(&content, &[], b"");
+    let (status, head, glb) = server.send(&content, &[], b"");
     assert_eq!((status, &glb[..4]), (200, &b"glTF"[..]), "{head}");
-    let (status, _, part) = server.ask(&content, &["Range: bytes=0-3"], b"");
+    let (status, _, part) = server.send(&content, &["Range: bytes=0-3"], b"");
     assert_eq!((status, part), (206, b"glTF".to_vec()));
 
     let file = format!("GET /api/cad/{id}");
@@ -117,13 +118,13 @@ fn a_file_comes_in_and_its_media_go_out() {
         "{after}"
     );
 
-    let (status, _, metrics) = server.ask("GET /metrics", &[], b"");
+    let (status, _, metrics) = server.send("GET /metrics", &[], b"");
     let metrics = String::from_utf8(metrics).unwrap();
     assert!(
         status == 200 && metrics.contains("cadmill_published_total"),
         "{metrics}"
     );
-    let (status, _, ready) = server.ask("GET /readyz", &[], b"");
+    let (status, _, ready) = server.send("GET /readyz", &[], b"");
     assert_eq!(status, 200, "{}", String::from_utf8_lossy(&ready));
     server.stop();
 }

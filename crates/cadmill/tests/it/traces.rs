@@ -17,11 +17,11 @@ use prost::Message as _;
 use serde_json::Value;
 
 use crate::{
-    bench::{Bench, step},
     server::{Server, multipart},
+    test_dir::{TestDir, step},
 };
 
-/// A collector that keeps all spans.
+/// A collector that stores all spans.
 struct Collector {
     url: String,
     spans: Arc<Mutex<Vec<Span>>>,
@@ -33,7 +33,7 @@ impl Collector {
         let url = format!("http://{}", listener.local_addr().unwrap());
         let spans = Arc::<Mutex<Vec<Span>>>::default();
         let received = spans.clone();
-        // It ends with the tests.
+        // The thread ends with the process of the tests.
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let received = received.clone();
@@ -63,7 +63,7 @@ impl Collector {
     }
 }
 
-/// Takes batches from one client until it goes.
+/// Receives batches from one client until it disconnects.
 fn take(mut stream: TcpStream, received: &Mutex<Vec<Span>>) {
     while let Some((head, body)) = next(&mut stream) {
         assert!(head.starts_with("POST /v1/traces HTTP/1.1\r\n"), "{head}");
@@ -128,31 +128,31 @@ fn hex(bytes: &[u8]) -> String {
 
 #[test]
 fn requests_and_tasks_reach_the_collector() {
-    let bench = Bench::new();
+    let dir = TestDir::new();
     let collector = Collector::start();
     let variables = [
         ("CADMILL_ACCESS", "open"),
         ("CADMILL_OTLP_ENDPOINT", &collector.url),
     ];
-    let server = Server::start(&bench, &variables);
+    let server = Server::start(&dir, &variables);
     let (kind, body) = multipart("bracket.step", &step(""));
-    let (status, _, file) = server.ask("POST /api/cad", &[&kind], &body);
+    let (status, _, file) = server.send("POST /api/cad", &[&kind], &body);
     assert_eq!(status, 201);
     let file: Value = serde_json::from_slice(&file).unwrap();
     let id = file["id"].as_str().unwrap();
     let parent = format!("traceparent: 00-{}-{}-01", hex(&TRACE), hex(&PARENT));
     let headers = [&*parent, "X-Request-Id: asked-once"];
     let path = format!("GET /api/cad/{id}");
-    assert_eq!(server.ask(&path, &headers, b"").0, 200);
+    assert_eq!(server.send(&path, &headers, b"").0, 200);
     let wait = ["generate-missing", "usd-masters", "--wait"];
-    bench.run(&wait).with(0);
+    dir.run(&wait).expect_exit(0);
     server.stop();
 
-    let asked = collector.one("GET /api/cad/{id}");
-    assert_eq!(asked.trace_id, TRACE);
-    assert_eq!(asked.parent_span_id, PARENT);
-    assert_eq!(asked.kind(), SpanKind::Server);
-    let about = texts(&asked.attributes);
+    let read = collector.one("GET /api/cad/{id}");
+    assert_eq!(read.trace_id, TRACE);
+    assert_eq!(read.parent_span_id, PARENT);
+    assert_eq!(read.kind(), SpanKind::Server);
+    let about = texts(&read.attributes);
     for (key, expected) in [
         ("http.method", "GET"),
         ("http.route", "/api/cad/{id}"),
@@ -161,9 +161,9 @@ fn requests_and_tasks_reach_the_collector() {
     ] {
         assert_eq!(about[key], expected, "{about:?}");
     }
-    let brought = collector.one("POST /api/cad");
-    assert!(brought.parent_span_id.is_empty() && brought.trace_id != TRACE);
-    assert_eq!(texts(&brought.attributes)["http.status"], "201");
+    let upload = collector.one("POST /api/cad");
+    assert!(upload.parent_span_id.is_empty() && upload.trace_id != TRACE);
+    assert_eq!(texts(&upload.attributes)["http.status"], "201");
 
     for task in [
         "process_step_file",
@@ -182,61 +182,61 @@ fn requests_and_tasks_reach_the_collector() {
 }
 
 #[test]
-fn a_collector_that_is_away_is_told_of_once_and_holds_nothing_up() {
-    let bench = Bench::new();
-    let nobody = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let url = format!("http://{}", nobody.local_addr().unwrap());
-    drop(nobody);
-    let log = bench.path("log");
-    let mut command = bench.command(&["serve", "--otlp-endpoint", &url, "--log-json"]);
+fn an_unavailable_collector_is_logged_once_and_delays_nothing() {
+    let dir = TestDir::new();
+    let closed = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let url = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    let log = dir.path("log");
+    let mut command = dir.command(&["serve", "--otlp-endpoint", &url, "--log-json"]);
     command.env("CADMILL_ACCESS", "open");
     command.stderr(std::fs::File::create(&log).unwrap());
-    let server = Server::of(command);
+    let server = Server::spawn(command);
     for name in ["a.step", "b.step"] {
         let (kind, body) = multipart(name, &step(""));
-        assert_eq!(server.ask("POST /api/cad", &[&kind], &body).0, 201);
+        assert_eq!(server.send("POST /api/cad", &[&kind], &body).0, 201);
     }
     let wait = ["generate-missing", "usd-masters", "--wait"];
-    bench.run(&wait).with(0);
+    dir.run(&wait).expect_exit(0);
     server.stop();
     let log = std::fs::read_to_string(log).unwrap();
-    let told = log.matches("The collector takes no traces").count();
-    assert_eq!(told, 1, "{log}");
+    let logged = log.matches("collector unavailable").count();
+    assert_eq!(logged, 1, "{log}");
 }
 
 #[test]
-fn the_log_names_the_trace() {
-    let bench = Bench::new();
+fn the_log_has_the_id_of_the_trace() {
+    let dir = TestDir::new();
     let collector = Collector::start();
-    let log = bench.path("log");
+    let log = dir.path("log");
     let url = ["serve", "--otlp-endpoint", &collector.url, "--log-json"];
-    let mut command = bench.command(&url);
+    let mut command = dir.command(&url);
     command.env("CADMILL_ACCESS", "open");
     command.stderr(std::fs::File::create(&log).unwrap());
-    let server = Server::of(command);
+    let server = Server::spawn(command);
     let (kind, body) = multipart("bracket.step", &step(""));
-    assert_eq!(server.ask("POST /api/cad", &[&kind], &body).0, 201);
+    assert_eq!(server.send("POST /api/cad", &[&kind], &body).0, 201);
     server.stop();
-    let brought = collector.one("POST /api/cad");
+    let upload = collector.one("POST /api/cad");
     let log = std::fs::read_to_string(log).unwrap();
     let lines = log
         .lines()
         .map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mut brought_in = lines.filter(|line| line["message"] == "A file was brought in.");
-    let line = brought_in.next().expect("an upload is told");
-    assert_eq!(line["span"]["trace.id"], hex(&brought.trace_id), "{line}");
+    let mut uploads = lines.filter(|line| line["message"] == "A file was brought in.");
+    let line = uploads.next().expect("an upload is logged");
+    assert_eq!(line["span"]["trace.id"], hex(&upload.trace_id), "{line}");
 }
 
 #[test]
-fn what_is_no_collector_is_refused() {
-    let bench = Bench::new();
-    let refused = bench
+fn an_invalid_endpoint_is_refused() {
+    let dir = TestDir::new();
+    let refused = dir
         .run(&["serve", "--otlp-endpoint", "collector:4318"])
-        .with(2);
+        .expect_exit(2);
     assert!(refused.stderr.contains("is no URL"), "{}", refused.stderr);
-    let mut command = bench.command(&["serve"]);
+    let mut command = dir.command(&["serve"]);
     let refused = command.env("CADMILL_OTLP_ENDPOINT", "grpc://host").output();
-    let refused = crate::bench::Ended::from(refused.unwrap()).with(1);
+    let refused = crate::test_dir::CommandOutput::from(refused.unwrap()).expect_exit(1);
     assert!(
         refused.stderr.contains("no URL of a collector"),
         "{}",

@@ -1,4 +1,4 @@
-//! Uploads that are large, and uploads that break off.
+//! Large uploads, and aborted uploads.
 
 use std::{
     fs::File,
@@ -12,8 +12,8 @@ use nix::sys::stat::Mode;
 use serde_json::{Value, json};
 
 use crate::{
-    bench::{Bench, step},
     server::{Server, multipart},
+    test_dir::{TestDir, step},
 };
 
 const HEAD: &str = "--cut\r\nContent-Disposition: form-data; name=\"file\"; \
@@ -21,8 +21,8 @@ const HEAD: &str = "--cut\r\nContent-Disposition: form-data; name=\"file\"; \
 const END: &str = "\r\n--cut--\r\n";
 const OPEN: (&str, &str) = ("CADMILL_ACCESS", "open");
 
-/// Begins an upload of one file of so many bytes.
-fn begin(server: &Server, bytes: u64) -> TcpStream {
+/// Starts an upload of one file of `bytes` bytes.
+fn start_upload(server: &Server, bytes: u64) -> TcpStream {
     let mut stream = TcpStream::connect(&server.address).unwrap();
     let length = bytes + (HEAD.len() + END.len()) as u64;
     let head = format!(
@@ -34,36 +34,36 @@ fn begin(server: &Server, bytes: u64) -> TcpStream {
     stream
 }
 
-/// A server whose only slot is taken, so that nothing reads what comes in.
-fn busy(bench: &Bench) -> (Server, File) {
-    let leash = bench.path("leash");
-    nix::unistd::mkfifo(&leash, Mode::S_IRWXU).unwrap();
+/// A server whose only slot is busy, so that nothing reads the upload.
+fn busy(dir: &TestDir) -> (Server, File) {
+    let fifo = dir.path("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
     let variables = [OPEN, ("CADMILL_SLOTS", "1"), ("CADMILL_GRACE", "1s")];
-    let server = Server::start(bench, &variables);
-    let order = format!("hang-politely fifo={}", leash.display());
+    let server = Server::start(dir, &variables);
+    let order = format!("hang-politely fifo={}", fifo.display());
     let (kind, body) = multipart("hangs.step", &step(&order));
-    assert_eq!(server.ask("POST /api/cad", &[&kind], &body).0, 201);
-    let mut leash = File::open(leash).unwrap();
-    assert_ne!(leash.read(&mut [0; 32]).unwrap(), 0);
-    (server, leash)
+    assert_eq!(server.send("POST /api/cad", &[&kind], &body).0, 201);
+    let mut fifo = File::open(fifo).unwrap();
+    assert_ne!(fifo.read(&mut [0; 32]).unwrap(), 0);
+    (server, fifo)
 }
 
 #[cfg(target_os = "linux")]
 #[test]
-fn two_gigabytes_come_in_within_200_megabytes_of_memory() {
+fn two_gigabytes_are_uploaded_within_200_megabytes_of_memory() {
     const BYTES: u64 = 2 << 30;
-    let bench = Bench::new();
-    let (server, _leash) = busy(&bench);
-    let mut stream = begin(&server, BYTES);
+    let dir = TestDir::new();
+    let (server, _fifo) = busy(&dir);
+    let mut stream = start_upload(&server, BYTES);
     let piece = vec![b' '; 1 << 20];
     for _ in 0..BYTES / piece.len() as u64 {
         stream.write_all(&piece).unwrap();
     }
     stream.write_all(END.as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    assert!(head.starts_with("HTTP/1.1 201"), "{answer}");
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    assert!(head.starts_with("HTTP/1.1 201"), "{response}");
     let file: Value = serde_json::from_str(body).unwrap();
     assert_eq!(file["size_bytes"], json!(BYTES), "{file}");
     let peak_kib = server.peak_kib();
@@ -71,45 +71,45 @@ fn two_gigabytes_come_in_within_200_megabytes_of_memory() {
     server.stop();
 }
 
-/// How a client goes away.
+/// How a client disconnects.
 #[derive(Clone, Copy)]
-enum Leave {
-    Politely,
-    ByReset,
+enum Disconnect {
+    Close,
+    Reset,
 }
 
 #[test]
-fn an_upload_that_breaks_off_leaves_nothing() {
-    let bench = Bench::new();
-    let server = Server::start(&bench, &[OPEN]);
-    let before = kept(&bench);
-    for leave in [Leave::Politely, Leave::ByReset] {
-        let mut stream = begin(&server, 64 << 20);
-        // More than one part of the blob store, of which the first is then on the disk.
+fn an_aborted_upload_leaves_nothing() {
+    let dir = TestDir::new();
+    let server = Server::start(&dir, &[OPEN]);
+    let before = stored(&dir);
+    for disconnect in [Disconnect::Close, Disconnect::Reset] {
+        let mut stream = start_upload(&server, 64 << 20);
+        // More than one part of the blob store, so that the first one is on the disk.
         stream.write_all(&vec![b' '; 20 << 20]).unwrap();
-        eventually(|| kept(&bench).len() > before.len());
-        if matches!(leave, Leave::ByReset) {
+        eventually(|| stored(&dir).len() > before.len());
+        if matches!(disconnect, Disconnect::Reset) {
             reset(&stream);
         }
         drop(stream);
-        eventually(|| kept(&bench) == before);
+        eventually(|| stored(&dir) == before);
     }
     let (_, page) = server.json("GET /api/cad", "", &Value::Null);
     assert_eq!(page["files"], json!([]), "{page}");
-    assert_eq!(bench.names("cadmill-data/blobs"), ["cadmill-owner.json"]);
+    assert_eq!(dir.names("cadmill-data/blobs"), ["cadmill-owner.json"]);
     server.stop();
-    bench.assert_scratch_is_empty();
+    dir.assert_scratch_is_empty();
 }
 
-/// What lies in the data folder, but for what the database writes beside itself.
-fn kept(bench: &Bench) -> Vec<String> {
-    let names = bench.names("cadmill-data").into_iter();
+/// The files in the data folder, except those of the database.
+fn stored(dir: &TestDir) -> Vec<String> {
+    let names = dir.names("cadmill-data").into_iter();
     names
         .filter(|name| !name.starts_with("cadmill.db"))
         .collect()
 }
 
-/// Lets the connection end as that of a client which crashes.
+/// Makes the connection end with a reset, as if the client had crashed.
 fn reset(stream: &TcpStream) {
     let linger = nix::libc::linger {
         l_onoff: 1,
@@ -118,15 +118,19 @@ fn reset(stream: &TcpStream) {
     nix::sys::socket::setsockopt(stream, nix::sys::socket::sockopt::Linger, &linger).unwrap();
 }
 
+/// Waits until a condition of another process holds.
 #[track_caller]
 #[expect(
     clippy::disallowed_methods,
-    reason = "another process does not tell when it is so"
+    reason = "the condition is in another process"
 )]
-pub(crate) fn eventually(mut is_so: impl FnMut() -> bool) {
+pub(crate) fn eventually(mut condition: impl FnMut() -> bool) {
     let since = Instant::now();
-    while !is_so() {
-        assert!(since.elapsed() < Duration::from_mins(1), "it is never so");
+    while !condition() {
+        assert!(
+            since.elapsed() < Duration::from_mins(1),
+            "the condition never holds"
+        );
         thread::sleep(Duration::from_millis(20));
     }
 }

@@ -81,7 +81,7 @@ pub(super) fn settle_and_check(site: &Site, workers: Vec<Worker>) {
 pub(super) fn stop_and_check(site: &Site, workers: Vec<Worker>) {
     for worker in workers {
         // One that is to stop while it starts leaves what the dead have left.
-        worker.says("Milling with");
+        worker.says("Working with");
         worker.stop();
     }
     check(site, &site.data().join("blobs"));

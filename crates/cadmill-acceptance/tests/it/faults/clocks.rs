@@ -23,7 +23,7 @@ fn a_clock_that_is_an_hour_ahead_puts_nothing_off() {
     );
 
     let worker = site.worker(&[("LD_PRELOAD", library.to_str().unwrap())]);
-    worker.says("Milling with");
+    worker.says("Working with");
     // Work that fails and is tried again.
     let (program, away) = (site.kernel.program(), site.folder.join("away"));
     fs::rename(&program, &away).unwrap();

@@ -142,7 +142,7 @@ fn a_data_folder_that_another_process_works_in() {
         serve
     };
     let first = Worker::start(serve(), site.folder.join("first.log"));
-    first.says("Milling with");
+    first.says("Working with");
     refused(
         &site,
         &mut serve(),
@@ -150,6 +150,6 @@ fn a_data_folder_that_another_process_works_in() {
     );
     first.stop();
     let second = Worker::start(serve(), site.folder.join("second.log"));
-    second.says("Milling with");
+    second.says("Working with");
     second.stop();
 }

@@ -61,7 +61,7 @@ impl Worker {
         let mut is_over = false;
         eventually("a server starts or ends", || {
             is_over = self.child.try_wait().unwrap().is_some();
-            is_over || self.said().contains("Milling with")
+            is_over || self.said().contains("Working with")
         });
         !is_over
     }
