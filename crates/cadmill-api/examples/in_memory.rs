@@ -13,7 +13,6 @@ use cadmill_domain::{
 };
 use cadmill_lock::MemoryLock;
 use cadmill_scene::{Overlay, glb, sample::gearbox_like};
-use serde_json::json;
 use tokio::net::TcpListener;
 
 #[tokio::main]
@@ -82,11 +81,11 @@ async fn add_sample(
     let blob = blobs
         .put(glb::write(&scene, &Overlay::none(&scene))?)
         .await?;
-    let report = json!({"kernel": "none", "warnings": []});
+    let report = cadmill_domain::fakes::tessellation_report().into();
     let products = [
         (
             TaskKind::ProcessStep,
-            TaskOutput::Step(json!({"parts": scene.parts.len()})),
+            TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
         ),
         (
             TaskKind::Make(MediaKind::GltfGeometry),

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CadFileId, ContentHash, KeptBlob, MaterialMaps, Moment, Revision};
+use crate::{CadFileId, ContentHash, KeptBlob, MaterialMaps, Moment, Revision, StepFacts};
 
 /// A STEP file that media are made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -13,9 +13,8 @@ pub struct CadFile {
     pub name: String,
     /// SHA-256 of its bytes (`step_file_hash`), under which the blob store keeps them.
     pub source: Blob,
-    /// What `process_step_file` found in it: header, schema, units, products and counts, as
-    /// `cadmill inspect --json` tells them.
-    pub step: Option<serde_json::Value>,
+    /// What `process_step_file` found in it; nothing until it was read.
+    pub step: Option<StepFacts>,
     /// The two maps of materials.
     pub materials: MaterialMaps,
     /// When it was brought in.

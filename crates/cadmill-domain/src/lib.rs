@@ -16,15 +16,18 @@ pub mod fakes;
 mod hash;
 mod id;
 mod input;
+mod kinds;
 mod ledger;
 mod materials;
-mod media;
 mod media_asset;
+mod media_plan;
+mod media_report;
 mod overview;
 mod ports;
 pub mod provenance;
 mod recipe;
 mod revision;
+mod step_facts;
 mod task;
 mod tessellator;
 mod webhook;
@@ -56,7 +59,8 @@ pub use id::{
     AccessTokenId, BlobIntentId, CadFileId, DeploymentId, MediaAssetId, ParseIdError, SweepId,
     WebhookId,
 };
-pub use input::{Input, InputPattern, MediaPlan};
+pub use input::{FormatRevision, Input, ParseInputError, SceneInput};
+pub use kinds::{MediaKind, MediaSource, ParseKindError, Production};
 #[cfg(feature = "mock")]
 pub use ledger::MockLedger;
 pub use ledger::{
@@ -69,8 +73,9 @@ pub use ledger::{
 pub use materials::{
     Color, MaterialKey, MaterialMap, MaterialMaps, MaterialSpec, MaterialsError, Specificity,
 };
-pub use media::MediaKind;
 pub use media_asset::{MediaAsset, NewMediaAsset};
+pub use media_plan::{InputPattern, MediaPlan};
+pub use media_report::{ConversionReport, MediaReport, ReportSource};
 pub use overview::{CadFileOverview, CadFilePage, CadFileQuery, MediaState, MediaStatus, Period};
 pub use ports::{
     BlobUpload, Blobs, ByteStream, CadFiles, EventId, HealthCheck, MediaAssets, NewPipelineEvent,
@@ -80,8 +85,12 @@ pub use ports::{
 pub use ports::{
     MockBlobUpload, MockBlobs, MockCadFiles, MockHealthCheck, MockMediaAssets, MockPipelineLog,
 };
-pub use recipe::{Deflection, Recipe, RecipeError, RecipeFingerprint};
+pub use recipe::{Deflection, ParseFingerprintError, Recipe, RecipeError, RecipeFingerprint};
 pub use revision::{FileChange, ParseRevisionError, Revision, SaveOutcome};
+pub use step_facts::{
+    GeometryFacts, HeaderFacts, LengthUnitFacts, OccurrenceFacts, ProductFacts, ProductKind,
+    SchemaFacts, StepFacts, TreeFacts,
+};
 pub use task::{ParseTaskError, TaskKind, TaskOutcome, Work};
 #[cfg(feature = "mock")]
 pub use tessellator::MockTessellator;

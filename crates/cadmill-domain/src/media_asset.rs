@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, CadFileId, Fence, Input, KeptBlob, MediaAssetId, MediaKind, Moment};
+use crate::{
+    Blob, CadFileId, Fence, Input, KeptBlob, MediaAssetId, MediaKind, MediaReport, Moment,
+};
 
 /// A medium of a CAD file: unique for the file, the kind and the input.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -18,7 +20,7 @@ pub struct MediaAsset {
     /// Its bytes.
     pub blob: Blob,
     /// What was found and measured when it was made.
-    pub report: serde_json::Value,
+    pub report: MediaReport,
     /// The claim under which it was published.
     pub fence: Fence,
     /// When it was published.
@@ -31,5 +33,5 @@ pub struct NewMediaAsset {
     /// Its bytes, which are in the blob store already.
     pub blob: KeptBlob,
     /// What was found and measured when it was made.
-    pub report: serde_json::Value,
+    pub report: MediaReport,
 }

@@ -1,12 +1,12 @@
 //! How finely surfaces are meshed, and the fingerprint that goes into every cache key.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ContentHash;
 
-/// What a kernel can still tell from nothing.
+/// The smallest linear deflection that a kernel distinguishes from zero.
 const MIN_DEFLECTION_MM: f64 = 1e-6;
 
 /// How finely a part is meshed.
@@ -146,9 +146,9 @@ impl fmt::Display for Recipe {
     }
 }
 
-/// A short name of a recipe: 16 hexadecimal digits.
+/// A short name of a recipe: 16 lower-case hexadecimal digits.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(into = "String", try_from = "String")]
 pub struct RecipeFingerprint(String);
 
 impl RecipeFingerprint {
@@ -163,6 +163,43 @@ impl fmt::Display for RecipeFingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
+}
+
+/// The text is no fingerprint of a recipe.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no fingerprint of a recipe: 16 hexadecimal digits are expected")]
+pub struct ParseFingerprintError(String);
+
+impl FromStr for RecipeFingerprint {
+    type Err = ParseFingerprintError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let text = text.to_owned();
+        if is_fingerprint(&text) {
+            Ok(Self(text))
+        } else {
+            Err(ParseFingerprintError(text))
+        }
+    }
+}
+
+impl From<RecipeFingerprint> for String {
+    fn from(fingerprint: RecipeFingerprint) -> Self {
+        fingerprint.0
+    }
+}
+
+impl TryFrom<String> for RecipeFingerprint {
+    type Error = ParseFingerprintError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+/// Whether `text` is 16 lower-case hexadecimal digits.
+pub(crate) fn is_fingerprint(text: &str) -> bool {
+    text.len() == 16 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 #[cfg(test)]

@@ -5,9 +5,9 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::{CadFileId, FailureCode, MediaAsset, MediaAssetId, MediaKind};
+use crate::{CadFileId, FailureCode, MediaAsset, MediaAssetId, MediaKind, MediaSource};
 
-/// What can be done with a CAD file: read it, or make a medium of it.
+/// A kind of task: to read a CAD file, or to make a medium of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(into = "&'static str", try_from = "String")]
 pub enum TaskKind {
@@ -19,18 +19,23 @@ pub enum TaskKind {
 
 /// The text names no task.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is no kind of work")]
+#[error("`{0}` is no kind of task")]
 pub struct ParseTaskError(String);
 
 impl TaskKind {
-    /// Every kind, in the order of the chain.
-    pub const ALL: [Self; 5] = [
-        Self::ProcessStep,
-        Self::Make(MediaKind::GltfGeometry),
-        Self::Make(MediaKind::UsdMaster),
-        Self::Make(MediaKind::WebGlb),
-        Self::Make(MediaKind::Thumbnail),
-    ];
+    /// The task that makes the canonical scene.
+    pub const SCENE: Self = Self::Make(MediaKind::GltfGeometry);
+
+    /// Every kind, in the order in which they run.
+    pub const ALL: [Self; MediaKind::ALL.len() + 1] = {
+        let mut all = [Self::ProcessStep; MediaKind::ALL.len() + 1];
+        let mut position = 0;
+        while position < MediaKind::ALL.len() {
+            all[position + 1] = Self::Make(MediaKind::ALL[position]);
+            position += 1;
+        }
+        all
+    };
 
     /// The stable name, as stored in the ledger.
     #[must_use]
@@ -46,10 +51,7 @@ impl TaskKind {
     pub const fn task_name(self) -> &'static str {
         match self {
             Self::ProcessStep => "process_step_file",
-            Self::Make(MediaKind::GltfGeometry) => "generate_gltf_geometry",
-            Self::Make(MediaKind::UsdMaster) => "generate_usd_master",
-            Self::Make(MediaKind::WebGlb) => "generate_web_glb",
-            Self::Make(MediaKind::Thumbnail) => "generate_thumbnail",
+            Self::Make(kind) => kind.facts().task_name,
         }
     }
 
@@ -57,18 +59,39 @@ impl TaskKind {
     #[must_use]
     pub const fn step_name(self) -> &'static str {
         match self {
-            Self::Make(MediaKind::GltfGeometry) => "export_glb_geometry",
-            other => other.as_str(),
+            Self::ProcessStep => "process_step",
+            Self::Make(kind) => kind.facts().step_name,
         }
     }
 
-    /// The task whose result this one works on.
+    /// What its lock keys begin with.
+    #[must_use]
+    pub const fn lock_name(self) -> &'static str {
+        match self {
+            Self::ProcessStep => "step_processing_lock",
+            Self::Make(kind) => kind.facts().lock_name,
+        }
+    }
+
+    /// The revision of what the task writes. It is raised when its result changes for the same
+    /// input; results of an earlier revision are stale.
+    #[must_use]
+    pub const fn revision(self) -> &'static str {
+        match self {
+            Self::ProcessStep => "step1",
+            Self::Make(kind) => kind.facts().revision,
+        }
+    }
+
+    /// The task whose result this one uses.
     #[must_use]
     pub const fn upstream(self) -> Option<Self> {
         match self {
             Self::ProcessStep => None,
-            Self::Make(MediaKind::GltfGeometry) => Some(Self::ProcessStep),
-            Self::Make(_) => Some(Self::Make(MediaKind::GltfGeometry)),
+            Self::Make(kind) => match kind.facts().source {
+                MediaSource::File => Some(Self::ProcessStep),
+                MediaSource::Scene => Some(Self::SCENE),
+            },
         }
     }
 
@@ -121,38 +144,37 @@ impl From<MediaKind> for TaskKind {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum TaskOutcome {
-    /// Somebody else is at it; nothing was touched.
+    /// Another worker is running it; nothing was touched.
     Skipped,
     /// There is no such file.
     Unknown,
-    /// What it is made of is not there; that was asked for, and the rest follows by itself.
+    /// The result that it uses is missing. That result was requested, and this task follows it.
     Waiting,
     /// The file was read.
     Processed,
     /// The medium was made.
     Made(MediaAssetId),
-    /// The medium was there already, or that of a file with the same bytes.
+    /// The medium was there already, for this file or for another with the same bytes.
     Cached(MediaAssetId),
     /// It failed. With `retry`, it is in the queue again.
     Failed {
-        /// Which entry of the catalogue this is.
+        /// The entry of the failure catalogue.
         code: FailureCode,
-        /// Whether it will be tried again by itself.
+        /// Whether it is retried automatically.
         retry: bool,
     },
-    /// The lease was lost or the claim was taken away, so nothing was published.
+    /// The lease was lost or the claim was revoked, so nothing was published.
     Lost,
-    /// It went back to the queue, since the worker stops.
+    /// It went back to the queue because the worker stops.
     HandedBack,
-    /// It went back to the queue, since something else is wanted by now.
+    /// It went back to the queue because its input has changed.
     Superseded,
-    /// It stays in the queue: another file with the same bytes is being tessellated, and what comes
-    /// of that ends its wait.
+    /// It stays in the queue until the tessellation of another file with the same bytes ends.
     PutOff,
 }
 
 impl TaskOutcome {
-    /// What the task returns, as JSON.
+    /// The return value of the task, as JSON.
     #[must_use]
     pub fn to_json(self) -> Value {
         match self {
@@ -171,12 +193,12 @@ impl TaskOutcome {
     }
 }
 
-/// One piece of work: which file, and what is to be done with it.
+/// A task for one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Work {
     /// The file.
     pub cad_file_id: CadFileId,
-    /// What is to be done.
+    /// The task.
     pub kind: TaskKind,
 }
 
@@ -188,6 +210,13 @@ impl Work {
             cad_file_id: asset.cad_file_id,
             kind: TaskKind::Make(asset.kind),
         }
+    }
+
+    /// The key of the lock under which it is done. Workers of other versions use the same keys, so
+    /// they never change.
+    #[must_use]
+    pub fn lock_key(self) -> String {
+        format!("{}:{}", self.kind.lock_name(), self.cad_file_id)
     }
 }
 
@@ -212,7 +241,34 @@ mod tests {
     }
 
     #[test]
-    fn outcomes_are_told_in_the_words_of_the_mission() {
+    fn keys_and_task_names_never_change() {
+        let cad_file_id: CadFileId = "0192f3a4-0000-7000-8000-000000000001".parse().unwrap();
+        let found = TaskKind::ALL.map(|kind| {
+            let key = Work { cad_file_id, kind }.lock_key();
+            let (lock, id) = key.split_once(':').unwrap();
+            assert_eq!(id, cad_file_id.to_string());
+            (
+                kind.as_str(),
+                kind.task_name(),
+                kind.step_name(),
+                lock.to_owned(),
+            )
+        });
+        let rows = found.map(|(name, task, step, lock)| format!("{name} {task} {step} {lock}"));
+        assert_eq!(
+            rows,
+            [
+                "process_step process_step_file process_step step_processing_lock",
+                "gltf_geometry generate_gltf_geometry export_glb_geometry glb_geometry_lock",
+                "usd_master generate_usd_master usd_master usd_master_lock",
+                "web_glb generate_web_glb web_glb web_glb_lock",
+                "thumbnail generate_thumbnail thumbnail thumbnail_lock",
+            ]
+        );
+    }
+
+    #[test]
+    fn outcomes_have_stable_json() {
         assert_eq!(TaskOutcome::Skipped.to_json(), json!({"skipped": true}));
         let id: MediaAssetId = "0192f3a4-0000-7000-8000-000000000001".parse().unwrap();
         assert_eq!(

@@ -18,7 +18,7 @@ impl TaskRunner {
         let recipe = self.settings.plan.recipe();
         let mut asked = 0;
         for (work, input) in coarser {
-            let tried_here = input.wanted().coarser(recipe, &conditions);
+            let tried_here = input.requested().coarser(recipe, &conditions);
             if input != tried_here && !self.has_asset(work, &tried_here).await? {
                 let request = Request {
                     retry_coarser: true,

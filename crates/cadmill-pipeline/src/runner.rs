@@ -12,9 +12,9 @@ use std::{
 };
 
 use cadmill_domain::{
-    BlobRefs, Blobs, CadFile, CadFileId, CadFiles, Claim, Clock, Conditions, Failure, HandBack,
-    Ledger, MediaAssets, MediaKind, MediaPlan, PipelineLog, Recovered, Recovery, Request,
-    Requested, Row, StoreError, TaskKind, TaskOutcome, Tessellator, Work, WorkerName,
+    BlobRefs, Blobs, CadFile, CadFiles, Claim, Clock, Conditions, Failure, HandBack, Ledger,
+    MediaAssets, MediaKind, MediaPlan, PipelineLog, Recovered, Recovery, Request, Requested, Row,
+    StoreError, TaskKind, TaskOutcome, Tessellator, Work, WorkerName,
 };
 use cadmill_lock::{DedupLock, Exclusive, Held, LockError, LockKey, Renewal, run_exclusive_while};
 use chrono::TimeDelta;
@@ -419,12 +419,5 @@ impl TaskRunner {
 
 /// The key under which this work is locked.
 pub(crate) fn lock_key(work: Work) -> LockKey {
-    let id: CadFileId = work.cad_file_id;
-    match work.kind {
-        TaskKind::ProcessStep => LockKey::step_processing(id),
-        TaskKind::Make(MediaKind::GltfGeometry) => LockKey::glb_geometry(id),
-        TaskKind::Make(MediaKind::UsdMaster) => LockKey::usd_master(id),
-        TaskKind::Make(MediaKind::WebGlb) => LockKey::web_glb(id),
-        TaskKind::Make(MediaKind::Thumbnail) => LockKey::thumbnail(id),
-    }
+    LockKey::new(work.lock_key())
 }

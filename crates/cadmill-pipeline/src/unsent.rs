@@ -7,8 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use cadmill_domain::{Claim, ContentHash, Failure, FailureCode};
-use serde_json::Value;
+use cadmill_domain::{Claim, ContentHash, Failure, FailureCode, MediaReport};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 
@@ -23,7 +22,7 @@ const MAX_BYTES: u64 = 8 << 30;
 
 /// What was made of the same input by an earlier try of the same claim's row, and its report. What
 /// was made of another input is removed.
-pub(crate) async fn find(job: &Job<'_>) -> Option<(Vec<u8>, Value)> {
+pub(crate) async fn find(job: &Job<'_>) -> Option<(Vec<u8>, MediaReport)> {
     let place = Place::of(job);
     let found = spawn_blocking(move || place.find()).await.ok().flatten();
     if found.is_some() {
@@ -36,7 +35,7 @@ pub(crate) async fn find(job: &Job<'_>) -> Option<(Vec<u8>, Value)> {
 }
 
 /// Keeps what was made for the next try. That it cannot be kept is only logged.
-pub(crate) async fn keep(job: &Job<'_>, bytes: bytes::Bytes, report: Value) {
+pub(crate) async fn keep(job: &Job<'_>, bytes: bytes::Bytes, report: MediaReport) {
     let place = Place::of(job);
     let kept = spawn_blocking(move || place.keep(&bytes, &report)).await;
     if let Err(error) = kept.map_err(io::Error::other).flatten() {
@@ -83,7 +82,7 @@ impl Place {
         self.medium.with_extension("json")
     }
 
-    fn find(&self) -> Option<(Vec<u8>, Value)> {
+    fn find(&self) -> Option<(Vec<u8>, MediaReport)> {
         let entries = fs::read_dir(&self.row).ok()?;
         let known = [self.medium.clone(), self.report()];
         for entry in entries.filter_map(Result::ok) {
@@ -96,13 +95,13 @@ impl Place {
         Some((fs::read(&self.medium).ok()?, report))
     }
 
-    fn keep(&self, bytes: &[u8], report: &Value) -> io::Result<()> {
+    fn keep(&self, bytes: &[u8], report: &MediaReport) -> io::Result<()> {
         if bytes.len() as u64 > MAX_BYTES {
             return Ok(());
         }
         fs::create_dir_all(&self.row)?;
         let written = fs::write(&self.medium, bytes)
-            .and_then(|()| fs::write(self.report(), report.to_string()));
+            .and_then(|()| fs::write(self.report(), serde_json::to_vec(report)?));
         if written.is_err() {
             let _ = self.forget();
         }

@@ -53,6 +53,7 @@ mod collector;
 mod entity;
 mod error;
 mod external;
+mod facts;
 mod header;
 mod id_set;
 mod inspect;

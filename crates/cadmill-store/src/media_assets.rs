@@ -30,7 +30,7 @@ impl MediaAssets for Store {
         input: &Input,
     ) -> Result<Option<MediaAsset>, StoreError> {
         let row = media_asset::Entity::find()
-            .filter(media_asset::Column::Input.eq(input.as_str()))
+            .filter(media_asset::Column::Input.eq(input.to_string()))
             .filter(media_asset::Column::Kind.eq(kind.as_str()))
             .order_by_asc(media_asset::Column::Id)
             .one(self.reading())

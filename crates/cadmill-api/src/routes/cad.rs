@@ -133,7 +133,7 @@ async fn show(
     let revision = file.revision();
     let orphaned = state.orphaned(file, &overview.media).await;
     let body = DetailDto {
-        step: file.step.clone(),
+        step: file.step.as_ref().map(|facts| serde_json::json!(facts)),
         part_materials: MaterialsDto::from(&file.materials.part_materials),
         manual_material_overrides: MaterialsDto::from(&file.materials.manual_overrides),
         orphaned_overrides: orphaned.map(|keys| keys.iter().map(ToString::to_string).collect()),

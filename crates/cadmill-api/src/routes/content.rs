@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::{CadFiles, Failure, MediaAsset, MediaAssets, MediaKind};
+use cadmill_domain::{CadFiles, Failure, MediaAsset, MediaAssets};
 use futures_util::TryStreamExt as _;
 use tracing::warn;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -115,14 +115,6 @@ async fn of_kind(
     state.content(&asset, &method, &headers, ASK_AGAIN).await
 }
 
-const fn media_type(kind: MediaKind) -> &'static str {
-    match kind {
-        MediaKind::GltfGeometry | MediaKind::WebGlb => "model/gltf-binary",
-        MediaKind::UsdMaster => "model/vnd.usdz+zip",
-        MediaKind::Thumbnail => "image/png",
-    }
-}
-
 impl Contents {
     async fn content(
         &self,
@@ -164,7 +156,7 @@ impl Contents {
         let headers = response.headers_mut();
         headers.insert(
             header::CONTENT_TYPE,
-            HeaderValue::from_static(media_type(asset.kind)),
+            HeaderValue::from_static(asset.kind.media_type()),
         );
         headers.insert(header::CONTENT_LENGTH, (range.end - range.start).into());
         headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -190,7 +182,7 @@ impl Contents {
         let Some(valid_for) = self.redirect_for else {
             return Ok(None);
         };
-        let media_type = media_type(asset.kind);
+        let media_type = asset.kind.media_type();
         let signed = self
             .media
             .blobs

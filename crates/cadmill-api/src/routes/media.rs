@@ -11,7 +11,6 @@ use axum::{
 use cadmill_domain::{
     CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
     MissingGeometry, Priority, Request, RequestKey, TaskKind, Work,
-    provenance::{converter, missing_geometry, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -220,32 +219,30 @@ struct AssetDto {
 
 impl AssetDto {
     fn of(asset: MediaAsset, why: CauseDto, current: bool) -> Self {
-        // The text of an input begins with the hash of the source and the recipe.
-        let mut parts = asset.input.as_str().split(':').map(str::to_owned);
-        let report = match asset.report {
-            report @ Value::Object(_) => report,
-            other => serde_json::json!({"report": other}),
-        };
+        let recipe = asset.input.scene().map(|scene| match &scene.coarser {
+            Some(mark) => format!("{}~{mark}", scene.recipe),
+            None => scene.recipe.to_string(),
+        });
+        let report = &asset.report;
+        let (converter, warnings) = (report.converter().to_owned(), report.warnings());
+        let missing_geometry = report.missing_geometry().iter().cloned();
         Self {
             id: asset.id.as_uuid(),
             cad_file_id: asset.cad_file_id.as_uuid(),
             kind: asset.kind.into(),
-            source_hash: parts.next().unwrap_or_default(),
-            recipe: parts.next().unwrap_or_default(),
+            source_hash: asset.input.source().to_string(),
+            recipe: recipe.unwrap_or_default(),
             why,
-            converter: converter(&report).map(str::to_owned),
-            warnings: warnings(&report),
-            missing_geometry: missing_geometry(&report)
-                .into_iter()
-                .map(MissingGeometryDto::from)
-                .collect(),
+            converter: Some(converter),
+            warnings,
+            missing_geometry: missing_geometry.map(MissingGeometryDto::from).collect(),
             input: asset.input.to_string(),
             sha256: asset.blob.sha256.to_string(),
             size_bytes: asset.blob.bytes,
             fence: asset.fence.0,
             created_at: asset.created_at,
             current,
-            report,
+            report: asset.report.into(),
         }
     }
 }

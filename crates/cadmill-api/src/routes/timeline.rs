@@ -5,7 +5,6 @@ use std::{collections::BTreeMap, sync::Arc};
 use axum::{Json, extract::State};
 use cadmill_domain::{
     CadFiles, Fence, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent, TaskKind, WorkerName,
-    provenance::{converter, warnings},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;
@@ -134,7 +133,7 @@ impl StepDto {
             ended_at: None,
             duration_ms: None,
             result: None,
-            converter: converter(&event.result).map(str::to_owned),
+            converter: event.result["converter"].as_str().map(str::to_owned),
             warnings: Vec::new(),
             log_tail: None,
         }
@@ -150,10 +149,14 @@ impl StepDto {
         self.ended_at = Some(at);
         self.duration_ms = self.started_at.map(|start| (at - start).num_milliseconds());
         self.log_tail = result["log_tail"].as_str().map(str::to_owned);
-        if let Some(kernel) = converter(&result) {
-            self.converter = Some(kernel.to_owned());
+        if let Some(converter) = result["converter"].as_str() {
+            self.converter = Some(converter.to_owned());
         }
-        self.warnings = warnings(&result);
+        let warnings = result["warnings"].as_array().into_iter().flatten();
+        self.warnings = warnings
+            .filter_map(Value::as_str)
+            .map(str::to_owned)
+            .collect();
         self.result = Some(result).filter(Value::is_object);
     }
 }

@@ -7,9 +7,7 @@ use axum::{
     extract::{FromRequestParts, State},
     http::request::Parts,
 };
-use cadmill_domain::{
-    CadFileId, Clock, Ledger, MediaKind, Moment, RowState, TaskKind, Work, WorkCursor, WorkItem,
-};
+use cadmill_domain::{CadFileId, Clock, Ledger, Moment, RowState, Work, WorkCursor, WorkItem};
 use cadmill_lock::{DedupLock, Holder, LockError, LockKey};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
@@ -217,14 +215,7 @@ impl HolderDto {
 }
 
 fn lock_key(work: Work) -> LockKey {
-    let id = work.cad_file_id;
-    match work.kind {
-        TaskKind::ProcessStep => LockKey::step_processing(id),
-        TaskKind::Make(MediaKind::GltfGeometry) => LockKey::glb_geometry(id),
-        TaskKind::Make(MediaKind::UsdMaster) => LockKey::usd_master(id),
-        TaskKind::Make(MediaKind::WebGlb) => LockKey::web_glb(id),
-        TaskKind::Make(MediaKind::Thumbnail) => LockKey::thumbnail(id),
-    }
+    LockKey::new(work.lock_key())
 }
 
 /// The work that the path names.

@@ -53,7 +53,11 @@ async fn failures_are_left_alone_until_they_are_meant() {
     let secret = harness.secret(Role::Admin).await;
     let file = harness.file("a.step", b"a").await;
     harness
-        .publish(file.id, TaskKind::ProcessStep, TaskOutput::Step(json!({})))
+        .publish(
+            file.id,
+            TaskKind::ProcessStep,
+            TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
+        )
         .await;
     let work = Work {
         cad_file_id: file.id,

@@ -17,7 +17,7 @@ use cadmill_domain::{
 };
 use cadmill_lock::MemoryLock;
 use http_body_util::BodyExt as _;
-use serde_json::{Value, json};
+use serde_json::Value;
 use tower::ServiceExt as _;
 
 /// The service and what is behind it.
@@ -126,7 +126,7 @@ impl Harness {
         self.publish(
             id,
             TaskKind::ProcessStep,
-            TaskOutput::Step(json!({"parts": 1})),
+            TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
         )
         .await;
         self.medium(id, MediaKind::GltfGeometry, bytes).await
@@ -146,10 +146,13 @@ impl Harness {
                 bytes: bytes.len() as u64
             }
         );
-        let report = json!({"converter": "cadmill 0.1.0", "unmatched_materials": []});
+        let report = cadmill_domain::ConversionReport {
+            converter: "cadmill 0.1.0".to_owned(),
+            unmatched_materials: Vec::new(),
+        };
         let product = TaskOutput::Asset(NewMediaAsset {
             blob: blob.into(),
-            report,
+            report: report.into(),
         });
         self.publish(id, TaskKind::Make(kind), product)
             .await

@@ -30,7 +30,7 @@ async fn asking_queues_merges_and_finds_what_is_there() {
         .publish(
             file.id,
             TaskKind::ProcessStep,
-            cadmill_domain::TaskOutput::Step(json!({})),
+            cadmill_domain::TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
         )
         .await;
     let queued = post(&harness, &secret, &path, None).await;

@@ -8,7 +8,6 @@ use cadmill_domain::{
     AccessTokens as _, CadFileId, Ledger as _, MediaKind, Requester, Role, TaskKind, TaskOutput,
     Work,
 };
-use serde_json::json;
 
 use crate::harness::{Harness, with};
 
@@ -99,7 +98,7 @@ async fn requests_for_media_name_their_requester_and_what_follows_inherits_it() 
         ("generate-missing-usd-masters", None, token),
     ] {
         let file = harness.file("b.step", b"b").await;
-        let product = TaskOutput::Step(json!({}));
+        let product = TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into());
         harness.publish(file.id, STEP, product).await;
         let work = Work {
             cad_file_id: file.id,

@@ -2,7 +2,6 @@
 
 use chrono::TimeDelta;
 use futures_util::future::{join, join_all};
-use serde_json::json;
 
 use crate::{
     Blob, BlobCopy, ContentHash, INTENT_HOURS, KeptBlob, MaterialMap, MediaAsset, NewCadFile,
@@ -10,7 +9,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor, Paint},
-        GLB, STEP, USD, bytes_of,
+        GLB, STEP, USD, bytes_of, report,
     },
     fakes::MemoryBlobs,
     keep_bytes,
@@ -293,7 +292,7 @@ fn new(source: KeptBlob) -> NewCadFile {
 }
 
 fn medium(blob: KeptBlob) -> TaskOutput {
-    let report = json!({});
+    let report = report("cadmill 1");
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 
 use chrono::TimeDelta;
-use serde_json::json;
 
 use crate::{
-    AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _, Failure,
-    FailureCode, HandBack, Ledger, MaterialKey, MaterialMap, MaterialSpec, MediaAsset,
-    MediaAssetId, MediaAssets, MediaKind, MediaPlan, Missing, MissingRequest, NewCadFile,
-    NewMediaAsset, PipelineLog, Published, Recipe, Request, Requested, Row, RowState, SaveOutcome,
-    TaskKind, TaskOutput, Webhooks, Work, WorkQuery, WorkerName, fakes::ManualClock,
+    AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _,
+    ConversionReport, Failure, FailureCode, HandBack, Ledger, MaterialKey, MaterialMap,
+    MaterialSpec, MediaAsset, MediaAssetId, MediaAssets, MediaKind, MediaPlan, MediaReport,
+    Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Published, Recipe, Request,
+    Requested, Row, RowState, SaveOutcome, TaskKind, TaskOutput, Webhooks, Work, WorkQuery,
+    WorkerName,
+    fakes::{ManualClock, step_facts},
 };
 
 /// A new, empty deployment that makes what [`plan`] says, by this clock.
@@ -287,12 +288,22 @@ pub(super) fn failure() -> Failure {
 }
 
 pub(super) fn product(claim: &Claim) -> TaskOutput {
-    let report = json!({"of": claim.input, "fence": claim.fence, "faces": [1, 2.5, null]});
+    let label = format!("{}, {}", claim.input, claim.fence);
     if claim.work.kind == STEP {
-        return TaskOutput::Step(report);
+        return TaskOutput::Step(step_facts(label.as_bytes()).into());
     }
+    let report = report(&label);
     let blob = Blob::of(format!("{}, {}", claim.work, claim.fence).as_bytes()).into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
+}
+
+/// A report that differs for each `converter`.
+pub(super) fn report(converter: &str) -> MediaReport {
+    let report = ConversionReport {
+        converter: converter.to_owned(),
+        unmatched_materials: vec![MaterialKey::new("it's \"ü\"")],
+    };
+    report.into()
 }
 
 pub(super) fn paint(color: &str) -> MaterialMap {

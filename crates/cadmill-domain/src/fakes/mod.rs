@@ -10,6 +10,7 @@ mod ledger;
 mod loss;
 mod media_assets;
 mod pipeline_log;
+mod reports;
 mod webhooks;
 
 use std::{
@@ -18,7 +19,11 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-pub use self::{blobs::MemoryBlobs, clock::ManualClock};
+pub use self::{
+    blobs::MemoryBlobs,
+    clock::ManualClock,
+    reports::{reading_input, step_facts, tessellation_report},
+};
 use crate::{
     AccessToken, AccessTokenId, BlobIntentId, CadFile, CadFileId, Claim, Clock, ContentHash,
     DeliveryId, EventId, FileRows, Input, MediaAsset, MediaAssetId, MediaPlan, Moment,
@@ -173,7 +178,7 @@ impl Tables {
         let NewMediaAsset { blob, report } = match product {
             TaskOutput::Step(found) => {
                 if let Some(file) = self.files.get_mut(&cad_file_id) {
-                    file.step = Some(found);
+                    file.step = Some(*found);
                 }
                 return Ok((None, None));
             }

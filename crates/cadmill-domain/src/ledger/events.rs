@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::{Claim, HandBack, Recovered, Requested, Row, TaskOutput};
 use crate::{
     Failure, FailureCode, MediaAssetId, Moment, NewPipelineEvent, StepEvent, TaskKind, TaskOutcome,
-    provenance,
 };
 
 /// The program that makes media, and its version.
@@ -36,7 +35,7 @@ impl NewPipelineEvent {
 pub struct ResultSummary {
     is_cached: bool,
     /// Converter and warnings of a medium that was made.
-    made: Option<(Option<String>, Vec<String>)>,
+    made: Option<(String, Vec<String>)>,
 }
 
 impl ResultSummary {
@@ -44,10 +43,9 @@ impl ResultSummary {
     #[must_use]
     pub fn of(product: &TaskOutput) -> Self {
         let made = match product {
-            TaskOutput::Asset(made) | TaskOutput::Coarser { made, .. } => Some((
-                provenance::converter(&made.report).map(str::to_owned),
-                provenance::warnings(&made.report),
-            )),
+            TaskOutput::Asset(made) | TaskOutput::Coarser { made, .. } => {
+                Some((made.report.converter().to_owned(), made.report.warnings()))
+            }
             _ => None,
         };
         Self {

@@ -22,7 +22,7 @@ pub use self::{
 };
 use crate::{
     BlobLoss, CadFileId, ContentHash, Failure, FailureCode, Input, MediaAssetId, MediaKind, Moment,
-    NewMediaAsset, StoreError, TaskKind, Work, WorkCursor,
+    NewMediaAsset, StepFacts, StoreError, TaskKind, Work, WorkCursor,
 };
 
 /// What is wanted, what is being made and what is there.
@@ -584,7 +584,7 @@ impl Claim {
 #[non_exhaustive]
 pub enum TaskOutput {
     /// What `process_step_file` found.
-    Step(serde_json::Value),
+    Step(Box<StepFacts>),
     /// A medium that was made.
     Asset(NewMediaAsset),
     /// A canonical scene that is coarser than what is wanted, since that could not be made; its input

@@ -2,8 +2,11 @@
 //! the requester behind the last one in a circle has the next turn.
 
 use cadmill_domain::{
-    CadFileId, Clock as _, Lane, Moment, Priority, QueuedWork, Request, Requester, Row, TaskKind,
-    Turns, Work, WorkQuery, WorkerName, contract::plan, fakes::ManualClock, first_in_queue,
+    CadFileId, Clock as _, ContentHash, Lane, Moment, Priority, QueuedWork, Request, Requester,
+    Row, TaskKind, Turns, Work, WorkQuery, WorkerName,
+    contract::plan,
+    fakes::{ManualClock, reading_input},
+    first_in_queue,
 };
 use chrono::TimeDelta;
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -28,7 +31,7 @@ impl Queued {
             requester: self.requester,
             ..Request::BULK
         };
-        let input = cadmill_domain::Input::from_text("input");
+        let input = reading_input(ContentHash::of(b"input"));
         row.request(&input, request, now - TimeDelta::seconds(self.age_s));
         if self.is_running {
             row.claim(work, &WorkerName::new("worker"), now);
@@ -99,7 +102,7 @@ proptest! {
         let row = |requester: Requester, age_s| {
             let mut row = Row::default();
             let request = Request { requester, ..Request::BULK };
-            let input = cadmill_domain::Input::from_text("input");
+            let input = reading_input(ContentHash::of(b"input"));
             row.request(&input, request, now - TimeDelta::seconds(age_s));
             row
         };

@@ -2,8 +2,8 @@
 //! of the crate's own [`Row`].
 
 use cadmill_domain::{
-    CadFileId, Claim, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment, Recovery, Row,
-    RowState, TaskKind, Work, WorkerName,
+    CadFileId, Claim, ContentHash, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment,
+    Recovery, Row, RowState, TaskKind, Work, WorkerName, fakes::reading_input,
 };
 use chrono::TimeDelta;
 use uuid::Uuid;
@@ -147,7 +147,7 @@ impl Ledger {
 
 /// The input that this stands for.
 pub(crate) fn input(made: Made) -> Input {
-    Input::from_text(char::from(b'a' + made))
+    reading_input(ContentHash::from_digest([made; 32]))
 }
 
 /// The id of an asset; it tells all that the check wants to know of it.
@@ -166,7 +166,7 @@ fn asset(id: MediaAssetId) -> Asset {
 }
 
 fn made(input: &Input) -> Made {
-    input.as_str().as_bytes()[0] - b'a'
+    input.source().as_bytes()[0]
 }
 
 fn work() -> Work {

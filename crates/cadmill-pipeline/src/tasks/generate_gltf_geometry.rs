@@ -5,12 +5,11 @@
 use std::{path::Path, sync::PoisonError, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, Retried, TaskOutput,
-    TessellationRequest,
+    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, MediaReport, StepFacts,
+    TaskOutput, TessellationRequest,
 };
 use cadmill_lock::{Held, LockError};
 use cadmill_step::inspect_path;
-use serde_json::{Value, json};
 use tokio::task::spawn_blocking;
 
 use super::{Made, cached, input, store};
@@ -43,7 +42,7 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         external: external_references(job.file.step.as_ref(), &path).await?,
         source: path,
         source_hash: source.sha256,
-        source_faces: declared_faces(job.file.step.as_ref()),
+        source_faces: job.file.step.as_ref().map_or(0, |step| step.geometry.faces),
         recipe: settings.plan.recipe(),
         timeout: settings.timeout,
         memory_bytes: settings.memory_bytes,
@@ -55,11 +54,16 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
     let tessellated = tessellator.tessellate(&request, job.meter.sink(), cancelled);
     let tessellated = tessellated.await?;
     Failpoint::AfterTessellation.reach();
-    made(job, tessellated.glb, json!(tessellated.report), keep).await
+    made(job, tessellated.glb, tessellated.report.into(), keep).await
 }
 
 /// Stores a scene, under an input of its own if it was made by a coarser try.
-async fn made(job: &Job<'_>, glb: Vec<u8>, report: Value, content: Held) -> Result<Made, Failure> {
+async fn made(
+    job: &Job<'_>,
+    glb: Vec<u8>,
+    report: MediaReport,
+    content: Held,
+) -> Result<Made, Failure> {
     let coarser = coarser_input(job, &report);
     let product = match (store(job, glb, report).await?, coarser) {
         (TaskOutput::Asset(made), Some(input)) => TaskOutput::Coarser { made, input },
@@ -72,11 +76,11 @@ async fn made(job: &Job<'_>, glb: Vec<u8>, report: Value, content: Held) -> Resu
 }
 
 /// The input of a scene that was made by a coarser try, as its report says.
-fn coarser_input(job: &Job<'_>, report: &Value) -> Option<Input> {
-    let retried: Retried = serde_json::from_value(report.get("retried")?.clone()).ok()?;
+fn coarser_input(job: &Job<'_>, report: &MediaReport) -> Option<Input> {
+    let retried = report.tessellation()?.retried.as_ref()?;
     let recipe = job.runner.settings.plan.recipe();
-    let conditions = retried.conditions?;
-    Some(job.claim.input.coarser(recipe, &conditions))
+    let conditions = retried.conditions.as_ref()?;
+    Some(job.claim.input.coarser(recipe, conditions))
 }
 
 /// The coarser scene of this file that was made under the conditions that hold here: the recipe would
@@ -136,26 +140,14 @@ fn lock_lost(error: &LockError) -> Failure {
     Failure::new(FailureCode::LockLost, cadmill_domain::sentence(error))
 }
 
-/// The faces that `process_step_file` has counted.
-fn declared_faces(step: Option<&Value>) -> u64 {
-    let faces = step.and_then(|step| step.pointer("/geometry/faces"));
-    faces.and_then(Value::as_u64).unwrap_or(0)
-}
-
-/// What `process_step_file` has found of other files. An earlier version did not look for them; then
-/// the file is read once more.
+/// The references to other files that `process_step_file` has found; the file is read again if its
+/// facts are missing.
 async fn external_references(
-    step: Option<&Value>,
+    step: Option<&StepFacts>,
     path: &Path,
 ) -> Result<ExternalReferences, Failure> {
-    let found = step.and_then(|step| {
-        Some(ExternalReferences {
-            present: step["names_other_files"].as_bool()?,
-            missing: serde_json::from_value(step["missing_geometry"].clone()).ok()?,
-        })
-    });
-    if let Some(found) = found {
-        return Ok(found);
+    if let Some(step) = step {
+        return Ok(step.external_references());
     }
     let path = path.to_owned();
     let read = spawn_blocking(move || Ok(inspect_path(&path)?.external_references()));

@@ -10,8 +10,8 @@ mod scene;
 
 use bytes::Bytes;
 use cadmill_domain::{
-    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, NewMediaAsset, TaskKind, TaskOutput,
-    keep_intended, provenance::note_force, sentence,
+    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, MediaReport, NewMediaAsset, TaskKind,
+    TaskOutput, keep_intended, sentence,
 };
 use cadmill_lock::Held;
 
@@ -45,11 +45,11 @@ pub(crate) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         };
     }
     match job.claim.work.kind {
-        TaskKind::ProcessStep => process_step_file::run(job).await,
-        TaskKind::Make(MediaKind::GltfGeometry) => generate_gltf_geometry::run(job).await,
-        TaskKind::Make(MediaKind::UsdMaster) => generate_usd_master::run(job).await,
-        TaskKind::Make(MediaKind::WebGlb) => generate_web_glb::run(job).await,
-        TaskKind::Make(MediaKind::Thumbnail) => generate_thumbnail::run(job).await,
+        TaskKind::ProcessStep => Box::pin(process_step_file::run(job)).await,
+        TaskKind::Make(MediaKind::GltfGeometry) => Box::pin(generate_gltf_geometry::run(job)).await,
+        TaskKind::Make(MediaKind::UsdMaster) => Box::pin(generate_usd_master::run(job)).await,
+        TaskKind::Make(MediaKind::WebGlb) => Box::pin(generate_web_glb::run(job)).await,
+        TaskKind::Make(MediaKind::Thumbnail) => Box::pin(generate_thumbnail::run(job)).await,
     }
 }
 
@@ -73,20 +73,16 @@ async fn cached(job: &Job<'_>, kind: MediaKind) -> Result<Option<Made>, Failure>
 async fn store(
     job: &Job<'_>,
     bytes: Vec<u8>,
-    mut report: serde_json::Value,
+    mut report: MediaReport,
 ) -> Result<TaskOutput, Failure> {
     if job.claim.force {
-        note_force(&mut report);
+        report.force = true;
     }
     send(job, bytes.into(), report).await
 }
 
 /// Sends the bytes of a medium to the blob store. If that fails they are kept for the next try.
-async fn send(
-    job: &Job<'_>,
-    bytes: Bytes,
-    report: serde_json::Value,
-) -> Result<TaskOutput, Failure> {
+async fn send(job: &Job<'_>, bytes: Bytes, report: MediaReport) -> Result<TaskOutput, Failure> {
     job.meter.enter("store");
     Failpoint::BeforeBlob.reach();
     let stored = match intend(job, ContentHash::of(&bytes)).await {

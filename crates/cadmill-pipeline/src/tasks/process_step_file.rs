@@ -2,7 +2,6 @@
 
 use cadmill_domain::{Failure, FailureCode, TaskOutput};
 use cadmill_step::inspect_path;
-use serde_json::json;
 use tokio::task::spawn_blocking;
 
 use super::{Made, input};
@@ -24,5 +23,5 @@ pub(super) async fn run(job: &Job<'_>) -> Result<Made, Failure> {
         return Err(input::lost(job, &source, failure).await);
     }
     refuse_what_cannot_be_laid_out(&found.counts)?;
-    Ok(TaskOutput::Step(json!(found)).into())
+    Ok(TaskOutput::Step(Box::new(found.into())).into())
 }

@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Failure, FailureCode, MediaKind, TaskKind, Work};
-use serde_json::json;
+use cadmill_domain::{ConversionReport, Failure, FailureCode, Input, MediaKind, TaskKind, Work};
 use tokio::task::spawn_blocking;
 
 use super::{Made, cached, input, store};
@@ -27,15 +26,20 @@ pub(super) async fn derive(job: &Job<'_>, kind: MediaKind) -> Result<Made, Failu
         Ok((styled.medium(kind)?, styled.overlay.unmatched))
     });
     let (bytes, unmatched) = join(made.await)?;
-    let report = json!({ "converter": CONVERTER, "unmatched_materials": unmatched });
-    Ok(store(job, bytes, report).await?.into())
+    let report = ConversionReport {
+        converter: CONVERTER.to_owned(),
+        unmatched_materials: unmatched,
+    };
+    Ok(store(job, bytes, report.into()).await?.into())
 }
 
 /// The canonical scene of which the input of this work says that it is made. One that is being made again still serves: its
 /// bytes will be the same.
 async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
     let kind = TaskKind::Make(MediaKind::GltfGeometry);
-    let wanted = job.claim.input.scene();
+    let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");
+    let scene = job.claim.input.scene().ok_or_else(no_scene)?;
+    let wanted = Input::Scene(scene.clone());
     let cad_file_id = job.file.id;
     let row = job.runner.row(Work { cad_file_id, kind }).await?;
     let asset = match row.and_then(|row| row.asset) {
@@ -43,6 +47,5 @@ async fn canonical(job: &Job<'_>) -> Result<Vec<u8>, Failure> {
         None => None,
     };
     let asset = asset.filter(|asset| asset.input == wanted);
-    let no_scene = || Failure::new(FailureCode::NoScene, "It was not made, or is gone.");
     input::get(job, &asset.ok_or_else(no_scene)?.blob).await
 }

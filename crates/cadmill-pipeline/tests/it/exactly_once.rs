@@ -137,7 +137,7 @@ async fn what_was_asked_for_by_another_recipe_is_made_once_by_ones_own() {
     assert_ne!(Some(&assets[0].input), asked.as_ref());
     let row = harness.row(id, GLTF).await;
     let fingerprint = plan(fine).fingerprint().to_string();
-    assert!(row.ready.unwrap().as_str().contains(&fingerprint));
+    assert!(row.ready.unwrap().to_string().contains(&fingerprint));
     // It was claimed twice, and made once; each claim has its beginning and its end.
     assert_eq!((row.fence.0, row.crashes), (2, 0));
     assert_eq!(harness.journal.of(work(id, GLTF)).len(), 4);

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    CadFileId, Clock as _, FailureCode, Input, Ledger as _, MockBlobs, MockLedger, MockMediaAssets,
+    CadFileId, Clock as _, FailureCode, Ledger as _, MockBlobs, MockLedger, MockMediaAssets,
     RowState, StepEvent, TaskOutcome, WorkQuery,
 };
 use chrono::TimeDelta;
@@ -130,7 +130,10 @@ async fn nothing_is_made_of_a_scene_of_something_else() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.ready_for(USD).await;
     let mut scene = harness.assets(id, GLTF).await.remove(0);
-    scene.input = Input::from_text("of other bytes");
+    scene.input = scene.input.clone().with_scene(cadmill_domain::SceneInput {
+        source: cadmill_domain::ContentHash::of(b"other bytes"),
+        ..scene.input.scene().unwrap().clone()
+    });
     let mut assets = MockMediaAssets::new();
     assets.expect_made_of().returning(|_, _| Ok(None));
     assets

@@ -20,7 +20,6 @@ use cadmill_domain::{
 };
 use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store};
 use sea_orm::ConnectionTrait as _;
-use serde_json::json;
 
 type Outcome<T = ()> = Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -57,7 +56,12 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
         kind,
     };
     let step = work(TaskKind::ProcessStep);
-    publish(store, step, TaskOutput::Step(json!({}))).await?;
+    publish(
+        store,
+        step,
+        TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
+    )
+    .await?;
     let scene = keep_bytes(blobs, store, b"its scene".to_vec().into()).await?;
     let scene = asset(scene);
     publish(store, work(TaskKind::Make(MediaKind::GltfGeometry)), scene).await?;
@@ -71,8 +75,8 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
     Ok(())
 }
 
-const fn asset(blob: cadmill_domain::KeptBlob) -> TaskOutput {
-    let report = serde_json::Value::Null;
+fn asset(blob: cadmill_domain::KeptBlob) -> TaskOutput {
+    let report = cadmill_domain::ConversionReport::default().into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 

@@ -34,7 +34,6 @@ use cadmill_domain::{
     WorkerName,
 };
 use cadmill_store::Store;
-use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use self::filled::Filled;
@@ -260,11 +259,11 @@ async fn take(
 }
 
 fn product(claim: &Claim) -> TaskOutput {
-    let report = json!({"parts": 12, "triangles": 45_678, "seconds": 1.25});
     if claim.work.kind == TaskKind::ProcessStep {
-        return TaskOutput::Step(report);
+        return TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into());
     }
-    let blob = Blob::of(claim.input.as_str().as_bytes()).into();
+    let blob = Blob::of(claim.input.to_string().as_bytes()).into();
+    let report = cadmill_domain::fakes::tessellation_report().into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 

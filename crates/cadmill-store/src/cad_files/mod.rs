@@ -12,6 +12,7 @@ use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,
     QueryOrder as _, QuerySelect as _, prelude::Json, sea_query::LockType,
 };
+use serde::Serialize;
 
 use crate::{
     Store,
@@ -192,7 +193,7 @@ fn row_of(file: &CadFile) -> ActiveModel {
         name: Set(file.name.clone()),
         source_sha256: Set(file.source.sha256.to_string()),
         source_bytes: Set(file.source.bytes as i64),
-        step: Set(file.step.clone()),
+        step: Set(file.step.as_ref().map(json)),
         part_materials: Set(json(&file.materials.part_materials)),
         manual_overrides: Set(json(&file.materials.manual_overrides)),
         materials_fingerprint: Set(file.materials.fingerprint().to_string()),
@@ -202,6 +203,6 @@ fn row_of(file: &CadFile) -> ActiveModel {
 }
 
 /// Maps from text to plain values can always be written.
-fn json(map: &MaterialMap) -> Json {
-    serde_json::to_value(map).unwrap_or_default()
+fn json<T: Serialize>(value: &T) -> Json {
+    serde_json::to_value(value).unwrap_or_default()
 }

@@ -47,7 +47,7 @@ impl TryFrom<Model> for CadFile {
                 sha256: understood(row.source_sha256.parse())?,
                 bytes: row.source_bytes as u64,
             },
-            step: row.step,
+            step: understood(row.step.map(serde_json::from_value).transpose())?,
             materials: MaterialMaps {
                 part_materials: understood(serde_json::from_value(row.part_materials))?,
                 manual_overrides: understood(serde_json::from_value(row.manual_overrides))?,

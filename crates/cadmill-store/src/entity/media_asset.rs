@@ -1,8 +1,6 @@
 //! The table `media_asset`.
 
-use cadmill_domain::{
-    Blob, CadFileId, Fence, Input, MediaAsset, MediaAssetId, StoreError, TaskKind,
-};
+use cadmill_domain::{Blob, CadFileId, Fence, MediaAsset, MediaAssetId, StoreError, TaskKind};
 use sea_orm::{
     entity::prelude::*,
     prelude::{ChronoDateTimeUtc, Json},
@@ -45,12 +43,12 @@ impl TryFrom<Model> for MediaAsset {
             id: MediaAssetId::from_uuid(row.id),
             cad_file_id: CadFileId::from_uuid(row.cad_file_id),
             kind: kind.ok_or_else(|| StoreError::Unreadable(row.kind.clone()))?,
-            input: Input::from_text(row.input),
+            input: understood(row.input.parse())?,
             blob: Blob {
                 sha256: understood(row.sha256.parse())?,
                 bytes: row.bytes as u64,
             },
-            report: row.report,
+            report: understood(serde_json::from_value(row.report))?,
             fence: Fence(row.fence as u64),
             created_at: row.created_at,
         })

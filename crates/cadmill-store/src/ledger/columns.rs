@@ -40,7 +40,7 @@ pub(crate) const COLUMNS: [&str; 22] = [
 
 /// The values of a row, in the order of [`COLUMNS`].
 pub(crate) fn values(file: CadFileId, kind: TaskKind, row: &Row) -> [Value; COLUMNS.len()] {
-    let input = |input: &Option<Input>| input.as_ref().map(|input| input.as_str().to_owned());
+    let input = |input: &Option<Input>| input.as_ref().map(ToString::to_string);
     [
         file.as_uuid().into(),
         kind.as_str().into(),
@@ -80,7 +80,7 @@ pub(crate) fn json<T: Serialize>(value: Option<&T>) -> Value {
 pub(crate) fn row(answer: &QueryResult) -> Result<(TaskKind, Row), StoreError> {
     let input = |column| {
         let text = get::<Option<String>>(answer, column)?;
-        Ok::<_, StoreError>(text.map(Input::from_text))
+        text.map(parse_input).transpose()
     };
     let state: String = get(answer, "state")?;
     let row = Row {
@@ -128,13 +128,18 @@ fn requester(answer: &QueryResult) -> Result<Requester, StoreError> {
     get::<Uuid>(answer, "requester").map(Requester::from_uuid)
 }
 
+/// The input with this stored text.
+pub(crate) fn parse_input(text: String) -> Result<Input, StoreError> {
+    text.parse().map_err(|_| StoreError::Unreadable(text))
+}
+
 /// The claim in an answer with its key, its numbers, its input and its worker.
 pub(crate) fn claim(answer: &QueryResult) -> Result<Claim, StoreError> {
     let tries = get::<i32>(answer, "crashes")? + get::<i32>(answer, "attempts")?;
     Ok(Claim {
         work: work(answer)?,
         fence: fence(answer)?,
-        input: Input::from_text(get::<String>(answer, "running_input")?),
+        input: parse_input(get(answer, "running_input")?)?,
         worker: WorkerName::new(get::<String>(answer, "worker")?),
         tries: tries as u32,
         force: get(answer, "forced")?,

@@ -196,7 +196,7 @@ impl Store {
         };
         let sql = format!("{} {of_its_row} {lock_rows}", *BOOK_OF_CLAIM);
         let [file_id, kind] = super::key(claim.work);
-        let values = [file_id, kind, claim.input.as_str().into()];
+        let values = [file_id, kind, claim.input.to_string().into()];
         let answers = transaction
             .query_all_raw(self.statement(&sql, values))
             .await;

@@ -213,7 +213,7 @@ impl Ledger for Store {
         let rows = rows.map_err(store_error)?;
         let coarser = rows.iter().map(|answer| {
             let ready = columns::get::<String>(answer, "ready_input")?;
-            Ok((columns::work(answer)?, Input::from_text(ready)))
+            Ok((columns::work(answer)?, columns::parse_input(ready)?))
         });
         coarser.collect()
     }

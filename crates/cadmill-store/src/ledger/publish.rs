@@ -6,7 +6,7 @@ use cadmill_domain::{
 };
 use sea_orm::Statement;
 
-use super::{file_rows::MadeBefore, queue};
+use super::{columns::json, file_rows::MadeBefore, queue};
 use crate::{Store, connection::Transaction, error::store_error, media_assets};
 
 pub(super) async fn publish(
@@ -84,7 +84,7 @@ async fn keep(
         TaskOutput::Step(found) => {
             let file = claim.work.cad_file_id.as_uuid();
             let sql = "UPDATE cad_file SET step = $2 WHERE id = $1";
-            let statement = store.statement(sql, [file.into(), found.into()]);
+            let statement = store.statement(sql, [file.into(), json(Some(&found))]);
             return Ok(Kept {
                 asset: None,
                 by: vec![statement],
@@ -135,7 +135,7 @@ async fn keep(
             coarser.as_ref().unwrap_or(&claim.input),
             kind,
             id,
-            new,
+            &new,
         )],
         coarser,
     })
@@ -148,7 +148,7 @@ fn insert(
     input: &Input,
     kind: MediaKind,
     id: MediaAssetId,
-    new: NewMediaAsset,
+    new: &NewMediaAsset,
 ) -> Statement {
     let sql = "INSERT INTO media_asset \
                (id, cad_file_id, kind, input, sha256, bytes, report, fence, created_at) \
@@ -161,10 +161,10 @@ fn insert(
         id.as_uuid().into(),
         claim.work.cad_file_id.as_uuid().into(),
         kind.as_str().into(),
-        input.as_str().into(),
+        input.to_string().into(),
         new.blob.blob().sha256.to_string().into(),
         (new.blob.blob().bytes as i64).into(),
-        new.report.into(),
+        json(Some(&new.report)),
         (claim.fence.0 as i64).into(),
         store.clock.now().into(),
     ];

@@ -88,5 +88,5 @@ pub(super) fn end_waits(store: &Store, claim: &Claim, is_made: bool) -> Option<S
         store.dialect().skip_locked,
     );
     let [file, kind] = key(claim.work);
-    Some(store.statement(&sql, [claim.input.as_str().into(), kind, file]))
+    Some(store.statement(&sql, [claim.input.to_string().into(), kind, file]))
 }

@@ -12,7 +12,6 @@ use cadmill_store::Database;
 use sea_orm::{
     ConnectionTrait as _, DatabaseConnection, DatabaseTransaction, Statement, TransactionTrait as _,
 };
-use serde_json::json;
 use tokio::time::{sleep, timeout};
 
 use crate::open;
@@ -92,7 +91,11 @@ async fn media_of_which_nothing_is_made_are_published_side_by_side() {
         published.expect("it does not wait").unwrap()
     };
     let step = claim(STEP).await;
-    publish(&step, TaskOutput::Step(json!({}))).await;
+    publish(
+        &step,
+        TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
+    )
+    .await;
     let scene = claim(TaskKind::Make(MediaKind::GltfGeometry)).await;
     publish(&scene, asset("scene")).await;
     let master = claim(TaskKind::Make(MediaKind::UsdMaster)).await;
@@ -252,7 +255,7 @@ async fn queue_row(transaction: &DatabaseTransaction) {
 
 fn asset(text: &str) -> TaskOutput {
     let blob = Blob::of(text.as_bytes()).into();
-    let report = json!({});
+    let report = cadmill_domain::ConversionReport::default().into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 

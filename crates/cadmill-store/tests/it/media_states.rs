@@ -47,14 +47,17 @@ async fn check(database: cadmill_store::Database, url: &str) {
                     let conditions = Conditions::new("kernel", 1, Duration::from_secs(1));
                     wanted.coarser(Recipe::STANDARD, &conditions)
                 }
-                Which::Other => Input::from_text("of other bytes"),
+                Which::Other => wanted.clone().with_scene(cadmill_domain::SceneInput {
+                    source: cadmill_domain::ContentHash::of(b"other bytes"),
+                    ..wanted.scene().unwrap().clone()
+                }),
             })
         };
         let (desired, ready) = (of(row.desired), of(row.ready));
         let asset = row
             .asset
             .then(|| MediaAssetId::generate(&*deployment.clock));
-        let text = |input: &Option<Input>| input.as_ref().map(|input| input.as_str().to_owned());
+        let text = |input: &Option<Input>| input.as_ref().map(ToString::to_string);
         let insert = "INSERT INTO ledger (cad_file_id, kind, state, priority, desired_input, \
                       ready_input, asset_id, fence, crashes, attempts) \
                       VALUES ($1, $2, $3, 0, $4, $5, $6, 0, 0, 0)";

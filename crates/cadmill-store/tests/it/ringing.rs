@@ -7,15 +7,14 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Claim, FailedFilter, Failure, FailureCode, HandBack, MaterialKey, MaterialMap,
-    MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Request, RequestKey,
-    Requester, StoreError, TaskKind, TaskOutput, Work, WorkNotifier, WorkerName,
-    contract::Deployment,
+    Blob, Claim, ConversionReport, FailedFilter, Failure, FailureCode, HandBack, MaterialKey,
+    MaterialMap, MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Request,
+    RequestKey, Requester, StoreError, TaskKind, TaskOutput, Work, WorkNotifier, WorkerName,
+    contract::Deployment, fakes::step_facts,
 };
 use cadmill_store::{Database, PostgresWorkNotifier};
 use futures_util::future::join_all;
 use sea_orm::sqlx::{self, PgPool, postgres::PgListener};
-use serde_json::json;
 
 use crate::open;
 
@@ -92,10 +91,6 @@ async fn check(database: Database) {
     let notifier = Arc::new(Counter::default());
     let deployment = open::ringing(database, Arc::default(), notifier.clone()).await;
     let Deployment { files, ledger, .. } = &deployment;
-    let new = |name: &str| NewCadFile {
-        name: name.to_owned(),
-        source: Blob::of(name.as_bytes()).into(),
-    };
     let id = notifier.rings(0, files.add(new("a"), None)).await.id;
     notifier
         .rings(1, files.add(new("b"), Some(Request::ASKED)))
@@ -116,7 +111,10 @@ async fn check(database: Database) {
     // What follows from a result is queued with it.
     let claim = claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
     notifier
-        .rings(1, ledger.publish(&claim, TaskOutput::Step(json!({}))))
+        .rings(
+            1,
+            ledger.publish(&claim, TaskOutput::Step(step_facts(b"a").into())),
+        )
         .await;
     let claimed = self::claim(&notifier, &deployment, work(id, GLB)).await;
     notifier
@@ -175,13 +173,17 @@ async fn check(database: Database) {
         .rings(0, ledger.cancel(work(id, TaskKind::ProcessStep)))
         .await;
     notifier.rings(0, files.remove(id)).await;
+    changes_under_a_worker(&notifier, &deployment).await;
+}
 
-    // A worker that runs what is no longer wanted is to look.
+/// A worker whose work is no longer requested is notified.
+async fn changes_under_a_worker(notifier: &Counter, deployment: &Deployment) {
+    let Deployment { files, ledger, .. } = deployment;
     let id = notifier
         .rings(1, files.add(new("c"), Some(Request::ASKED)))
         .await
         .id;
-    self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    self::claim(notifier, deployment, work(id, TaskKind::ProcessStep)).await;
     notifier
         .rings(1, ledger.cancel(work(id, TaskKind::ProcessStep)))
         .await;
@@ -191,7 +193,7 @@ async fn check(database: Database) {
             ledger.request(work(id, TaskKind::ProcessStep), Request::ASKED),
         )
         .await;
-    self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    self::claim(notifier, deployment, work(id, TaskKind::ProcessStep)).await;
     let newer = Blob::of(b"newer bytes").into();
     let replaced = files.replace_source(id, newer, Request::ASKED, None);
     notifier.rings(1, replaced).await;
@@ -201,18 +203,28 @@ async fn check(database: Database) {
         .rings(1, files.add(new("d"), Some(Request::ASKED)))
         .await
         .id;
-    let step = self::claim(&notifier, &deployment, work(id, TaskKind::ProcessStep)).await;
+    let step = self::claim(notifier, deployment, work(id, TaskKind::ProcessStep)).await;
     notifier
-        .rings(1, ledger.publish(&step, TaskOutput::Step(json!({}))))
+        .rings(
+            1,
+            ledger.publish(&step, TaskOutput::Step(step_facts(b"a").into())),
+        )
         .await;
-    let scene = self::claim(&notifier, &deployment, work(id, GLB)).await;
+    let scene = self::claim(notifier, deployment, work(id, GLB)).await;
     notifier
         .rings(1, ledger.publish(&scene, asset("glb")))
         .await;
-    self::claim(&notifier, &deployment, work(id, USD)).await;
+    self::claim(notifier, deployment, work(id, USD)).await;
     notifier
         .rings(1, files.save_part_materials(id, red(), None))
         .await;
+}
+
+fn new(name: &str) -> NewCadFile {
+    NewCadFile {
+        name: name.to_owned(),
+        source: Blob::of(name.as_bytes()).into(),
+    }
 }
 
 async fn claim(notifier: &Counter, deployment: &Deployment, work: Work) -> Claim {
@@ -229,7 +241,7 @@ fn work(cad_file_id: cadmill_domain::CadFileId, kind: TaskKind) -> Work {
 
 fn asset(text: &str) -> TaskOutput {
     let blob = Blob::of(text.as_bytes()).into();
-    let report = json!({});
+    let report = ConversionReport::default().into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
 

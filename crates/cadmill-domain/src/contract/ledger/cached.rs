@@ -1,14 +1,12 @@
 //! Media that are there already.
 
-use serde_json::json;
-
 use crate::{
     Clock as _, MediaAssetId, MediaKind, NewMediaAsset, Published, Request, Requested, RowState,
     TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, product,
+        GLB, PNG, STEP, USD, WEB, product, report,
     },
 };
 
@@ -171,9 +169,10 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     };
     deployment.request(file, USD, again).await;
     let claim = deployment.claim(file, USD).await;
+    let newest = report("newest");
     let same = NewMediaAsset {
         blob: new.blob,
-        report: json!({"fence": claim.fence}),
+        report: newest.clone(),
     };
     let same = deployment.ledger.publish(&claim, TaskOutput::Asset(same));
     let done = Published::Done {
@@ -185,7 +184,7 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     let asset = deployment.asset(other).await;
     assert_eq!(
         (asset.blob, asset.fence, asset.report),
-        (new.blob.blob(), claim.fence, json!({"fence": claim.fence})),
+        (new.blob.blob(), claim.fence, newest),
         "the newest"
     );
     assert_eq!(deployment.row(file, USD).await.asset, Some(other));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::{
     CadFileId, CadFileQuery, Claim, Conditions, Input, MediaAsset, MediaKind, MediaState,
     MissingRequest, NewMediaAsset, Published, Recipe, Request, Requested, Requester, RowState,
-    StoreError, TaskKind, TaskOutput,
+    SceneInput, StoreError, TaskKind, TaskOutput,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim as Claimed, Fail, Make, MakeAllFor, Paint},
@@ -111,7 +111,7 @@ pub async fn media_of_a_coarser_scene_say_so(deployment: &Deployment) {
     let scene = deployment.scene(file).await.input;
     for kind in [USD, WEB, PNG] {
         let claim = deployment.claim(file, kind).await;
-        assert_eq!(claim.input.scene(), scene, "{kind} is made of it");
+        assert_eq!(claim.input.scene(), scene.scene(), "{kind} is made of it");
         deployment.publish(&claim).await;
         let clicked = deployment.request_missing(&MissingRequest::of(kind)).await;
         assert_eq!((clicked.present, clicked.queued), (1, 0), "{kind}");
@@ -129,7 +129,7 @@ pub async fn media_of_a_coarser_scene_say_so(deployment: &Deployment) {
     deployment.happen(file, &[Paint("#123456")]).await;
     assert_eq!(deployment.row(file, GLB).await.state, RowState::Idle);
     let claim = deployment.claim(file, USD).await;
-    assert_eq!(claim.input.scene(), scene);
+    assert_eq!(claim.input.scene(), scene.scene());
     deployment.publish(&claim).await;
     // What is made of it and fails has failed for what is wanted.
     deployment.happen(file, &[Fail(WEB)]).await;
@@ -177,7 +177,11 @@ pub async fn what_is_stale_is_tried_by_the_recipe_again(deployment: &Deployment)
     deployment.publish_coarser(file, "kernel 2").await;
     let usd = deployment.claim(file, USD).await;
     let scene = deployment.scene(file).await.input;
-    assert_eq!(usd.input.scene(), scene, "it is of the newest scene");
+    assert_eq!(
+        usd.input.scene(),
+        scene.scene(),
+        "it is of the newest scene"
+    );
     deployment.publish(&usd).await;
     // And when it is made though it is there.
     let force = Request {
@@ -254,7 +258,10 @@ pub async fn a_coarser_scene_is_no_ones_else(deployment: &Deployment) {
     );
     let other = TaskOutput::Coarser {
         made: NewMediaAsset::copy_of(&scene),
-        input: Input::from_text("of~something:else"),
+        input: claim.input.clone().with_scene(SceneInput {
+            recipe: Recipe::FINE.fingerprint(),
+            ..claim.input.scene().unwrap().clone()
+        }),
     };
     let refused = deployment.ledger.publish(&claim, other).await;
     assert!(

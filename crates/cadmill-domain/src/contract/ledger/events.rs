@@ -11,7 +11,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor},
-        GLB, PNG, STEP, USD, WEB, failure, product, work, worker,
+        GLB, PNG, STEP, USD, WEB, failure, product, report, work, worker,
     },
 };
 
@@ -95,7 +95,7 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
     let twin = deployment.add_with("b.step", &[Make(STEP)]).await;
     let publish = async |file, bytes: &[u8]| {
         let claim = deployment.claim(file, GLB).await;
-        let report = json!({"kernel": "Open CASCADE 7.6.3", "warnings": ["odd"]});
+        let report = report("cadmill 1");
         let blob = Blob::of(bytes).into();
         let made = TaskOutput::Asset(NewMediaAsset { blob, report });
         let published = deployment.ledger.publish(&claim, made).await.unwrap();
@@ -103,7 +103,7 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
     };
     let made = |asset, again, chained: Value| {
         json!({"cached": false, "asset_id": asset, "again": again, "chained": chained,
-               "converter": "Open CASCADE 7.6.3", "warnings": ["odd"]})
+               "converter": "cadmill 1", "warnings": report("cadmill 1").warnings()})
     };
     let media = json!({"usd_master": "queued", "web_glb": "queued", "thumbnail": "queued"});
     let (first, claim) = publish(file, b"glTF").await;

@@ -58,7 +58,7 @@ pub async fn what_was_found_is_published(deployment: &Deployment) {
     let TaskOutput::Step(found) = product(&claim) else {
         unreachable!()
     };
-    expected.step = Some(found);
+    expected.step = Some(*found);
     let published = deployment.publish(&claim).await;
     let chained = vec![(GLB, Requested::Queued)];
     let done = Published::Done {

@@ -4,8 +4,9 @@
 mod world;
 
 use cadmill_domain::{
-    CadFileId, Clock as _, Fence, Input, MediaKind, Priority, Request, Requested, Requester, Row,
-    RowState, TaskKind, Work, WorkerName, fakes::ManualClock,
+    CadFileId, Clock as _, ContentHash, Fence, Input, MediaKind, Priority, Request, Requested,
+    Requester, Row, RowState, TaskKind, Work, WorkerName,
+    fakes::{ManualClock, reading_input},
 };
 use proptest::{
     collection::vec,
@@ -197,5 +198,5 @@ fn materials() -> impl Strategy<Value = Step> {
 }
 
 fn input(version: u8) -> Input {
-    Input::from_text(format!("version {version}"))
+    reading_input(ContentHash::of(&[version]))
 }

@@ -11,7 +11,6 @@ use cadmill_domain::{
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
 };
-use serde_json::json;
 
 use super::act::{Act, Answer, AssetKey, Made, Ticket};
 
@@ -458,10 +457,14 @@ fn coarser(ticket: &Ticket, product: TaskOutput) -> TaskOutput {
 }
 
 fn product(ticket: &Ticket, number: u32) -> TaskOutput {
-    let report = json!({"number": number, "share": 0.1});
     if ticket.kind == TaskKind::ProcessStep {
-        return TaskOutput::Step(report);
+        return TaskOutput::Step(cadmill_domain::fakes::step_facts(&number.to_le_bytes()).into());
     }
     let blob = Blob::of(&number.to_le_bytes()).into();
+    let report = cadmill_domain::ConversionReport {
+        converter: number.to_string(),
+        unmatched_materials: Vec::new(),
+    };
+    let report = report.into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }
