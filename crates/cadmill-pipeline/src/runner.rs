@@ -239,7 +239,7 @@ impl TaskRunner {
         match self.claim(work, locked, terms).await? {
             Some((claim, file)) => {
                 let content = ContentLock::NotNeeded;
-                Ok(self.work(claim, &file, locked, content, terms).await?)
+                Ok(Box::pin(self.work(claim, &file, locked, content, terms)).await?)
             }
             None => Ok(TaskOutcome::Waiting),
         }
@@ -258,7 +258,9 @@ impl TaskRunner {
             return Ok(TaskOutcome::PutOff);
         }
         match self.claim(work, locked, terms).await? {
-            Some((claim, file)) => Ok(self.work(claim, &file, locked, content, terms).await?),
+            Some((claim, file)) => {
+                Ok(Box::pin(self.work(claim, &file, locked, content, terms)).await?)
+            }
             None => Ok(TaskOutcome::Skipped),
         }
     }

@@ -80,7 +80,7 @@ pub(crate) enum Answer {
     Refused,
     Confirmed(Confirmed),
     Recovered(Recovered),
-    File(Option<File>),
+    File(Option<Box<File>>),
     Lost(BlobLoss),
     Found(u64),
 }

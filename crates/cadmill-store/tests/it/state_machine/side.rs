@@ -155,7 +155,7 @@ impl Side {
                 } else {
                     files.save_part_materials(id, paint, None).await
                 };
-                Answer::File(saved.unwrap().saved().map(|file| self.file(file)))
+                Answer::File(saved.unwrap().saved().map(|file| Box::new(self.file(file))))
             }
             Act::Lose(blob) => {
                 let finder = WorkerName::new("verify");
@@ -167,7 +167,12 @@ impl Side {
                 let replaced = files
                     .replace_source(id, source.into(), *request, None)
                     .await;
-                Answer::File(replaced.unwrap().saved().map(|file| self.file(file)))
+                Answer::File(
+                    replaced
+                        .unwrap()
+                        .saved()
+                        .map(|file| Box::new(self.file(file))),
+                )
             }
         }
     }
