@@ -1,4 +1,4 @@
-//! The pure ledger under any sequence of operations: a [`Row`] by itself, and the book of a file whose
+//! The pure ledger under any sequence of operations: a [`Row`] by itself, and the rows of a file whose
 //! bytes and materials change.
 
 mod world;
@@ -23,7 +23,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 1_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn any_story_keeps_the_invariants(steps in vec(any_step(), 0..MAX_STEPS)) {
+    fn any_sequence_keeps_the_invariants(steps in vec(any_step(), 0..MAX_STEPS)) {
         let mut world = World::new();
         for step in &steps {
             let before = world.rows.clone();
@@ -33,17 +33,17 @@ proptest! {
     }
 
     #[test]
-    fn any_story_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MAX_STEPS)) {
+    fn any_sequence_ends_with_all_media_of_the_newest_file(steps in vec(any_step(), 0..MAX_STEPS)) {
         let mut world = World::new();
         for step in &steps {
             world.step(step);
         }
-        // Every worker is gone; their leases run out. Then all is asked for once.
+        // All workers stop and their leases expire. Then every kind is requested once.
         for claim in world.claims.clone() {
             world.close(Close::Recover, &claim);
         }
         for kind in TaskKind::ALL {
-            world.with_book(|file_rows| file_rows.request(kind, Request::ASKED));
+            world.with_rows(|file_rows| file_rows.request(kind, Request::ASKED));
         }
         world.work_off();
         for kind in TaskKind::ALL {
@@ -59,7 +59,7 @@ proptest! {
         steps in vec(prop_oneof![bytes(), materials(), claim(), publish(), hand_back()], 0..MAX_STEPS),
     ) {
         let mut world = World::new();
-        world.with_book(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
+        world.with_rows(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
         for step in &steps {
             world.step(step);
         }
@@ -74,7 +74,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_lost_is_there_again_in_the_end(
+    fn what_was_lost_is_made_again(
         steps in vec(
             prop_oneof![bytes(), materials(), claim(), publish(), hand_back(), medium_lost()],
             0..MAX_STEPS,
@@ -82,7 +82,7 @@ proptest! {
         is_source_lost in any::<bool>(),
     ) {
         let mut world = World::new();
-        world.with_book(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
+        world.with_rows(|file_rows| file_rows.request(TaskKind::ProcessStep, Request::BULK));
         for step in &steps {
             world.step(step);
         }
