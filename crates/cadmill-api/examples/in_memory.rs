@@ -6,10 +6,11 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use cadmill_api::{Access, Api, Settings, serve};
 use cadmill_domain::{
-    AccessTokens as _, Blobs as _, CadFiles as _, Ledger as _, MediaKind, MediaPlan,
-    NewAccessToken, NewCadFile, NewMediaAsset, Recipe, Request, Role, SystemClock, TaskKind,
-    TaskOutput, TokenSecret, Work, WorkerName,
+    Blobs as _, CadFiles as _, MediaKind, MediaPlan, NewCadFile, NewMediaAsset, Recipe,
+    SystemClock, TaskKind, Work,
+    access_token::{AccessTokens as _, NewAccessToken, Role, TokenSecret},
     fakes::{MemoryBlobs, MemoryStore},
+    ledger::{Ledger as _, Request, TaskOutput, WorkerName},
 };
 use cadmill_lock::MemoryLock;
 use cadmill_scene::{Overlay, glb, sample::gearbox_like};

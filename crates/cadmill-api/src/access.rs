@@ -9,7 +9,11 @@ use axum::{
     extract::ConnectInfo,
     http::{HeaderMap, header, request::Parts},
 };
-use cadmill_domain::{AccessToken, AccessTokens, Clock, Moment, Requester, Role, TokenSecret};
+use cadmill_domain::{
+    Clock, Moment,
+    access_token::{AccessToken, AccessTokens, Role, TokenSecret},
+    ledger::Requester,
+};
 use chrono::TimeDelta;
 use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock as _};
 use tracing::{Span, warn};

@@ -10,8 +10,8 @@ use axum::{
     middleware,
 };
 use cadmill_domain::{
-    AccessTokens, BlobRefs, Blobs, CadFiles, Clock, HealthCheck, Ledger, MediaAssets, PipelineLog,
-    Webhooks,
+    Blobs, CadFiles, Clock, HealthCheck, MediaAssets, access_token::AccessTokens, blobs::BlobRefs,
+    ledger::Ledger, pipeline_log::PipelineLog, webhook::Webhooks,
 };
 use cadmill_lock::DedupLock;
 use tokio_util::sync::CancellationToken;

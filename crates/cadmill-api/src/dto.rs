@@ -1,7 +1,10 @@
 //! The words that several resources share, as JSON has them.
 
 use cadmill_domain::{
-    Failure, MediaKind, MediaState, MediaStatus, Priority, Progress, Role, TaskKind,
+    Failure, MediaKind, TaskKind,
+    access_token::Role,
+    cad_file::{MediaState, MediaStatus},
+    ledger::{Priority, Progress},
     provenance::Cause,
 };
 use chrono::{DateTime, Utc};

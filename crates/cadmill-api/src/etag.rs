@@ -1,7 +1,7 @@
 //! Entity tags and the conditions on them (RFC 9110, sections 8.8 and 13).
 
 use axum::http::{HeaderMap, HeaderValue, header};
-use cadmill_domain::{ContentHash, Revision};
+use cadmill_domain::{ContentHash, cad_file::Revision};
 use serde::Serialize;
 
 use crate::{

@@ -8,7 +8,7 @@ use axum::{
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use cadmill_domain::{
-    AccessTokenId, CadFileId, MediaAssetId, MediaKind, Moment, Requester, WebhookId,
+    AccessTokenId, CadFileId, MediaAssetId, MediaKind, Moment, WebhookId, ledger::Requester,
 };
 use chrono::Datelike as _;
 use serde::{

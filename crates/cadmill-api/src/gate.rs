@@ -12,7 +12,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::Role;
+use cadmill_domain::access_token::Role;
 use serde_json::Value;
 use utoipa::openapi::OpenApi;
 

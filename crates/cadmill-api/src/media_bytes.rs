@@ -3,7 +3,11 @@
 
 use std::{ops::Range, sync::Arc};
 
-use cadmill_domain::{Blob, Blobs, ByteStream, Failure, Ledger, WorkerName, report_blob_loss};
+use cadmill_domain::{
+    Blob, Blobs, Failure,
+    blobs::{ByteStream, report_blob_loss},
+    ledger::{Ledger, WorkerName},
+};
 use metrics::counter;
 use tracing::warn;
 

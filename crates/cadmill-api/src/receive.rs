@@ -1,7 +1,7 @@
 //! Bytes on their way into the blob store: hashed as they come, never whole in memory.
 
 use bytes::Bytes;
-use cadmill_domain::{BlobUpload, Blobs};
+use cadmill_domain::{Blobs, blobs::BlobUpload};
 use futures_util::{Stream, StreamExt as _};
 
 use crate::problem::{Code, Problem};

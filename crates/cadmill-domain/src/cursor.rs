@@ -3,7 +3,10 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
-use crate::{CadFile, CadFileId, Moment, Priority, Requester, RowState, Work};
+use crate::{
+    CadFile, CadFileId, Moment, Work,
+    ledger::{Priority, Requester, RowState},
+};
 
 /// The text is no cursor of this list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]

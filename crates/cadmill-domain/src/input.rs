@@ -4,7 +4,9 @@ use std::{borrow::Cow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Conditions, ContentHash, Recipe, RecipeFingerprint, recipe::is_fingerprint};
+use crate::{
+    ContentHash, Recipe, RecipeFingerprint, recipe::is_fingerprint, tessellator::Conditions,
+};
 
 /// Everything that a result depends on. It is the key of every cache.
 ///
@@ -234,7 +236,7 @@ impl TryFrom<String> for Input {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{CadFileId, MediaPlan, Subject, SystemClock, TaskKind};
+    use crate::{CadFileId, MediaPlan, SystemClock, TaskKind, cad_file::Subject};
 
     #[test]
     fn an_input_is_read_back_from_its_text() {

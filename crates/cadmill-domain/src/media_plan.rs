@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    FormatRevision, Input, MediaKind, Production, Recipe, RecipeFingerprint, SceneInput, Subject,
-    TaskKind, input::COARSER,
+    FormatRevision, Input, MediaKind, Production, Recipe, RecipeFingerprint, SceneInput, TaskKind,
+    cad_file::Subject, input::COARSER,
 };
 
 /// Which media a deployment makes, and by which recipe.
@@ -167,7 +167,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{CadFileId, Conditions, ContentHash, SystemClock};
+    use crate::{CadFileId, ContentHash, SystemClock, tessellator::Conditions};
 
     const GLB: TaskKind = TaskKind::SCENE;
     const USD: TaskKind = TaskKind::Make(MediaKind::UsdMaster);

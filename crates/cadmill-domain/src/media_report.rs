@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{MaterialKey, MissingGeometry, TessellationReport};
+use crate::{MaterialKey, MissingGeometry, tessellator::TessellationReport};
 
 /// The report of a medium.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -154,7 +154,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{FaceCount, Failure, FailureCode, Recipe, Retried, fakes::tessellation_report};
+    use crate::{
+        Failure, FailureCode, Recipe,
+        fakes::tessellation_report,
+        tessellator::{FaceCount, Retried},
+    };
 
     #[test]
     fn a_report_is_read_back_from_its_json() {

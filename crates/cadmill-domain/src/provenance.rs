@@ -1,6 +1,6 @@
 //! Why a medium was made.
 
-use crate::{Input, KeptBlob, MediaAsset, NewMediaAsset};
+use crate::{Input, MediaAsset, NewMediaAsset, blobs::KeptBlob};
 
 /// Why a medium was made: what differs from the previous one of the same file and kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,7 +83,8 @@ impl NewMediaAsset {
 mod tests {
     use super::*;
     use crate::{
-        ContentHash, ConversionReport, MediaKind, MediaPlan, MediaReport, Recipe, Subject, TaskKind,
+        ContentHash, ConversionReport, MediaKind, MediaPlan, MediaReport, Recipe, TaskKind,
+        cad_file::Subject,
     };
 
     fn subject() -> Subject {
@@ -134,7 +135,7 @@ mod tests {
                 .input(TaskKind::Make(MediaKind::UsdMaster), &subject()),
             blob: crate::Blob::of(b"usd"),
             report,
-            fence: crate::Fence(2),
+            fence: crate::ledger::Fence(2),
             created_at: crate::Moment::default(),
         };
         assert_eq!(found.cause(&[]), Cause::Forced);

@@ -11,7 +11,10 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{EventId, Moment, PipelineEvent, StepEvent, StoreError, WebhookId};
+use crate::{
+    Moment, StoreError, WebhookId,
+    pipeline_log::{EventId, PipelineEvent, StepEvent},
+};
 
 /// With what deliveries are signed. No log shows it.
 #[derive(Clone, PartialEq, Eq)]

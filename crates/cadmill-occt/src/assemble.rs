@@ -2,7 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use cadmill_domain::{Bounds, ContentHash, FaceCount, PartReport, TessellationReport, Timings};
+use cadmill_domain::{
+    ContentHash,
+    tessellator::{Bounds, FaceCount, PartReport, TessellationReport, Timings},
+};
 use cadmill_scene::{
     Material, MaterialIndex, Occurrence, OccurrenceIndex, OccurrenceKey, Part, PartIndex, PartKey,
     PhysicalMaterial, Primitive, Provenance, Scene,

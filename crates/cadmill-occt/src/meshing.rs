@@ -7,7 +7,7 @@ use std::{
     thread::{self, Scope},
 };
 
-use cadmill_domain::{FailureCode, Phase, Recipe};
+use cadmill_domain::{FailureCode, Recipe, tessellator::Phase};
 
 use crate::{
     kernel::{Body, Document, KernelError, MeshedBody, Tree},

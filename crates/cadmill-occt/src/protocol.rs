@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use cadmill_domain::{Failure, FailureCode, Phase};
+use cadmill_domain::{Failure, FailureCode, tessellator::Phase};
 use serde::Serialize;
 
 /// A line of the protocol.

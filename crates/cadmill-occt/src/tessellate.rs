@@ -11,7 +11,10 @@ use std::{
     time::Instant,
 };
 
-use cadmill_domain::{ContentHash, Failure, FailureCode, Phase, Recipe, Timings};
+use cadmill_domain::{
+    ContentHash, Failure, FailureCode, Recipe,
+    tessellator::{Phase, Timings},
+};
 use cadmill_scene::{Overlay, Provenance, Scene, SceneError, glb};
 
 use crate::{

@@ -5,8 +5,8 @@
 use std::{io::Write as _, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ContentHash, ExternalReferences, Phase, ProgressSink, Recipe, TessellationRequest,
-    Tessellator as _,
+    ContentHash, ExternalReferences, Recipe,
+    tessellator::{Cancelled, Phase, ProgressSink, TessellationRequest, Tessellator as _},
 };
 use cadmill_pipeline::ProcessTessellator;
 

@@ -1,7 +1,7 @@
 //! Scenes that came out coarser than the recipe are tried again where the conditions are others: by
 //! another kernel, or within other limits of memory or time.
 
-use cadmill_domain::{Failure, Input, Request, Work};
+use cadmill_domain::{Failure, Input, Work, ledger::Request};
 use tracing::info;
 
 use crate::runner::TaskRunner;

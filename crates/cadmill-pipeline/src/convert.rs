@@ -15,8 +15,10 @@ use std::{
 };
 
 use cadmill_domain::{
-    Cancelled, Conditions, ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Phase,
-    ProgressSink, Recipe, Tessellation, TessellationRequest, Tessellator,
+    ContentHash, Failure, FailureCode, MaterialMaps, MediaKind, Recipe,
+    tessellator::{
+        Cancelled, Conditions, Phase, ProgressSink, Tessellation, TessellationRequest, Tessellator,
+    },
 };
 use cadmill_step::{StepSummary, TreeCounts, inspect_path};
 use tokio::task::{JoinError, JoinSet, spawn_blocking};

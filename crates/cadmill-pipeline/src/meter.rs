@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cadmill_domain::{Confirmed, Ledger, Phase, Progress, ProgressSink, TaskKind};
+use cadmill_domain::{
+    TaskKind,
+    ledger::{Confirmed, Ledger, Progress},
+    tessellator::{Phase, ProgressSink},
+};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{Span, debug_span, warn};

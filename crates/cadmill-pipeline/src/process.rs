@@ -42,8 +42,11 @@ use std::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Cancelled, Conditions, Failure, FailureCode, ProgressSink, Retried, Retry, Tessellation,
-    TessellationRequest, Tessellator,
+    Failure, FailureCode, Retry,
+    tessellator::{
+        Cancelled, Conditions, ProgressSink, Retried, Tessellation, TessellationRequest,
+        Tessellator,
+    },
 };
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;

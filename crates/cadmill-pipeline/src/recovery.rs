@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{Claim, Recovered, Recovery};
+use cadmill_domain::ledger::{Claim, Recovered, Recovery};
 use cadmill_lock::LockKey;
 use tokio::time::{Duration, sleep};
 use tokio_util::sync::CancellationToken;

@@ -12,9 +12,12 @@ use std::{
 };
 
 use cadmill_domain::{
-    BlobRefs, Blobs, CadFile, CadFiles, Claim, Clock, Conditions, Failure, HandBack, Ledger,
-    MediaAssets, MediaKind, MediaPlan, PipelineLog, Recovered, Recovery, Request, Requested, Row,
-    StoreError, TaskKind, TaskOutcome, Tessellator, Work, WorkerName,
+    Blobs, CadFile, CadFiles, Clock, Failure, MediaAssets, MediaKind, MediaPlan, StoreError,
+    TaskKind, TaskOutcome, Work,
+    blobs::BlobRefs,
+    ledger::{Claim, HandBack, Ledger, Recovered, Recovery, Request, Requested, Row, WorkerName},
+    pipeline_log::PipelineLog,
+    tessellator::{Conditions, Tessellator},
 };
 use cadmill_lock::{DedupLock, Exclusive, Held, LockError, LockKey, Renewal, run_exclusive_while};
 use chrono::TimeDelta;

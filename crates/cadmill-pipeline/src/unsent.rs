@@ -7,7 +7,7 @@ use std::{
     time::SystemTime,
 };
 
-use cadmill_domain::{Claim, ContentHash, Failure, FailureCode, MediaReport};
+use cadmill_domain::{ContentHash, Failure, FailureCode, MediaReport, ledger::Claim};
 use tokio::task::spawn_blocking;
 use tracing::{info, warn};
 

@@ -3,8 +3,9 @@
 use std::{collections::BTreeSet, num::NonZeroU64, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, BlobExamination, BlobLoss, BlobState, Blobs, ContentHash, Failure, FailureCode, TaskKind,
-    WorkerName, report_blob_loss,
+    Blob, Blobs, ContentHash, Failure, FailureCode, TaskKind,
+    blobs::{BlobExamination, BlobLoss, BlobState, report_blob_loss},
+    ledger::WorkerName,
 };
 use serde::{Deserialize, Serialize};
 use tracing::{error, info, warn};

@@ -5,7 +5,10 @@ mod look;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cadmill_domain::{Lane, TaskOutcome, Turns, Work, WorkNotifier};
+use cadmill_domain::{
+    TaskOutcome, Work, WorkNotifier,
+    ledger::{Lane, Turns},
+};
 use tokio::{
     task::{Id, JoinError, JoinSet},
     time::{Instant, sleep, timeout},

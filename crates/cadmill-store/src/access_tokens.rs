@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    AccessToken, AccessTokenId, AccessTokens, Moment, NewAccessToken, StoreError, TokenHash,
+    AccessTokenId, Moment, StoreError,
+    access_token::{AccessToken, AccessTokens, NewAccessToken, TokenHash},
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, Condition, ConnectionTrait, EntityTrait as _,

@@ -9,8 +9,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    BlobCopy, BlobIntent, BlobIntentId, BlobRefs, ContentHash, INTENT_HOURS, KeptBlob, Moment,
-    Removal, RemovalRow, StoreError, StoredBlob, SweepId, Unreferenced,
+    BlobIntentId, ContentHash, Moment, StoreError, SweepId,
+    blobs::{
+        BlobCopy, BlobIntent, BlobRefs, INTENT_HOURS, KeptBlob, Removal, RemovalRow, StoredBlob,
+        Unreferenced,
+    },
 };
 use sea_orm::{
     ConnectionTrait, QueryResult, Statement, Value,

@@ -2,7 +2,8 @@
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, EventId, NewPipelineEvent, PipelineEvent, PipelineLog, StoreError,
+    CadFileId, StoreError,
+    pipeline_log::{EventId, NewPipelineEvent, PipelineEvent, PipelineLog},
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,

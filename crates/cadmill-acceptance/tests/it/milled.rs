@@ -6,7 +6,7 @@ use std::{
     sync::LazyLock,
 };
 
-use cadmill_domain::{MediaKind, TessellationReport};
+use cadmill_domain::{MediaKind, tessellator::TessellationReport};
 use cadmill_scene::{Scene, glb};
 use serde::Deserialize;
 

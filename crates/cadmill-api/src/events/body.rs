@@ -1,6 +1,9 @@
 //! An event as clients and the receivers of webhooks see it.
 
-use cadmill_domain::{EventFilter, PipelineEvent, StepEvent};
+use cadmill_domain::{
+    pipeline_log::{PipelineEvent, StepEvent},
+    webhook::EventFilter,
+};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

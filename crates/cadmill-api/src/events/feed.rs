@@ -7,7 +7,11 @@ use std::{
     time::Duration,
 };
 
-use cadmill_domain::{CadFileId, EventFilter, EventId, PipelineEvent, PipelineLog, StoreError};
+use cadmill_domain::{
+    CadFileId, StoreError,
+    pipeline_log::{EventId, PipelineEvent, PipelineLog},
+    webhook::EventFilter,
+};
 use futures_util::{Stream, stream};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore, watch},

@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, HeaderName},
     response::{IntoResponse, Sse, sse::Event},
 };
-use cadmill_domain::{CadFileId, EventFilter, EventId};
+use cadmill_domain::{CadFileId, pipeline_log::EventId, webhook::EventFilter};
 use futures_util::StreamExt as _;
 use serde::{Deserialize, Deserializer, de};
 use utoipa::{IntoParams, ToSchema};

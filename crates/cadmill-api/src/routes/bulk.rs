@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    FailedFilter, FailureCode, Ledger, MediaKind, Missing, MissingFilter, MissingRequest, Requester,
+    FailureCode, MediaKind,
+    ledger::{FailedFilter, Ledger, Missing, MissingFilter, MissingRequest, Requester},
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{

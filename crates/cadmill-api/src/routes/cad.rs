@@ -9,7 +9,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFile, CadFileOverview, CadFiles, MaterialKey, MediaAssets, MediaKind, MediaStatus,
+    CadFile, CadFiles, MaterialKey, MediaAssets, MediaKind,
+    cad_file::{CadFileOverview, MediaStatus},
 };
 use cadmill_scene::Overlay;
 use chrono::{DateTime, Utc};

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::{Json, extract::State};
 use cadmill_domain::{
-    CadFileCursor, CadFileOrder, CadFileQuery, CadFiles, Direction, MediaKind, Period, SortKey,
-    SortValue,
+    CadFileCursor, CadFileOrder, CadFiles, Direction, MediaKind, SortKey, SortValue,
+    cad_file::{CadFileQuery, Period},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

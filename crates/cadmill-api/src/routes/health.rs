@@ -9,7 +9,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    Clock, Count, FailureCode, HealthCheck, Ledger, Moment, Priority, QueueDepth, sentence,
+    Clock, FailureCode, HealthCheck, Moment,
+    ledger::{Count, Ledger, Priority, QueueDepth},
+    sentence,
 };
 use futures_util::future::join_all;
 use serde::Serialize;

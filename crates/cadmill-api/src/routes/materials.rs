@@ -8,7 +8,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFile, CadFiles, Color, MaterialKey, MaterialMap, MaterialSpec, SaveOutcome,
+    CadFile, CadFiles, Color, MaterialKey, MaterialMap, MaterialSpec, cad_file::SaveOutcome,
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{

@@ -9,8 +9,9 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFileId, CadFiles, Ledger, MediaAsset, MediaAssets, MediaKind, MediaState, MediaStatus,
-    MissingGeometry, Priority, Request, RequestKey, TaskKind, Work,
+    CadFileId, CadFiles, MediaAsset, MediaAssets, MediaKind, MissingGeometry, TaskKind, Work,
+    cad_file::{MediaState, MediaStatus},
+    ledger::{Ledger, Priority, Request, RequestKey},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};

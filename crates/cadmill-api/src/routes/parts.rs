@@ -1,7 +1,7 @@
 //! `GET /api/cad/{id}/parts`: the parts of a file, how they look, and why.
 
 use axum::{Json, extract::State};
-use cadmill_domain::{CadFile, MediaKind, MediaStatus};
+use cadmill_domain::{CadFile, MediaKind, cad_file::MediaStatus};
 use cadmill_scene::{
     Material, MaterialIndex, MaterialSource, MaterialSources, OccurrenceIndex, Overlay, PartIndex,
     Scene,

@@ -71,13 +71,13 @@ async fn replace(
     let file = file.ok_or_else(|| Problem::not_found("CAD file"))?;
     // Asked before the bytes are taken, too, so that a late client need not send them in vain.
     if expected.is_some_and(|expected| expected != file.revision()) {
-        saved(cadmill_domain::SaveOutcome::Changed(file))?;
+        saved(cadmill_domain::cad_file::SaveOutcome::Changed(file))?;
     }
     let mut pieces = body.into_data_stream();
     let broken = |error| Problem::new(Code::BadUpload, "The body is broken off.").because(error);
     let upload = receive(&*state.blobs, &mut pieces, state.limit_bytes, broken).await?;
-    let source = cadmill_domain::keep_upload(&*state.refs, upload).await?;
-    let request = cadmill_domain::Request {
+    let source = cadmill_domain::blobs::keep_upload(&*state.refs, upload).await?;
+    let request = cadmill_domain::ledger::Request {
         requester,
         ..UPLOADED
     };

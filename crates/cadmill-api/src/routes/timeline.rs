@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, extract::State};
 use cadmill_domain::{
-    CadFiles, Fence, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent, TaskKind, WorkerName,
+    CadFiles, TaskKind,
+    ledger::{Fence, WorkerName},
+    pipeline_log::{NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent},
 };
 use chrono::{DateTime, Utc};
 use serde::Serialize;

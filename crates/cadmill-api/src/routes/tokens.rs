@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse as _, Response},
 };
-use cadmill_domain::{AccessToken, AccessTokens, NewAccessToken, TokenSecret};
+use cadmill_domain::access_token::{AccessToken, AccessTokens, NewAccessToken, TokenSecret};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 use tracing::info;

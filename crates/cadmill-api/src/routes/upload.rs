@@ -14,7 +14,9 @@ use axum::{
 };
 use bytes::Bytes;
 use cadmill_domain::{
-    BlobRefs, BlobUpload, Blobs, CadFile, CadFiles, NewCadFile, Priority, Requester, keep_upload,
+    Blobs, CadFile, CadFiles, NewCadFile,
+    blobs::{BlobRefs, BlobUpload, keep_upload},
+    ledger::{Priority, Requester},
 };
 use futures_util::{Stream, StreamExt as _};
 use multer::{Field, Multipart};
@@ -54,9 +56,9 @@ pub(crate) struct Uploads {
 }
 
 /// How somebody who waits asks for a file to be processed.
-pub(crate) const UPLOADED: cadmill_domain::Request = cadmill_domain::Request {
+pub(crate) const UPLOADED: cadmill_domain::ledger::Request = cadmill_domain::ledger::Request {
     priority: Priority::Upload,
-    ..cadmill_domain::Request::ASKED
+    ..cadmill_domain::ledger::Request::ASKED
 };
 
 pub(crate) fn routes() -> OpenApiRouter<Uploads> {
@@ -230,7 +232,7 @@ impl Uploads {
     ) -> Result<CadFile, Problem> {
         let source = keep_upload(&*self.refs, upload).await?;
         let name = name.to_owned();
-        let request = cadmill_domain::Request {
+        let request = cadmill_domain::ledger::Request {
             requester,
             ..UPLOADED
         };

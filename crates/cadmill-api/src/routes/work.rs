@@ -7,7 +7,10 @@ use axum::{
     extract::{FromRequestParts, State},
     http::request::Parts,
 };
-use cadmill_domain::{CadFileId, Clock, Ledger, Moment, RowState, Work, WorkCursor, WorkItem};
+use cadmill_domain::{
+    CadFileId, Clock, Moment, Work, WorkCursor,
+    ledger::{Ledger, RowState, WorkItem},
+};
 use cadmill_lock::{DedupLock, Holder, LockError, LockKey};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
-use cadmill_domain::{DeliveryClaim, Moment};
+use cadmill_domain::{Moment, webhook::DeliveryClaim};
 use chrono::TimeDelta;
 use reqwest::{
     Client, Response, StatusCode, Url,

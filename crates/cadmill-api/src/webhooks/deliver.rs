@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Clock, DeliveryClaim, DeliveryFailure, DeliveryRoom, StoreError, Webhook, WebhookChange,
-    Webhooks,
+    Clock, StoreError,
+    webhook::{DeliveryClaim, DeliveryFailure, DeliveryRoom, Webhook, WebhookChange, Webhooks},
 };
 use chrono::TimeDelta;
 use tokio::time::{Instant, sleep};

@@ -1,6 +1,6 @@
 //! Webhooks and deliveries as JSON has them.
 
-use cadmill_domain::{Delivery, DeliveryState, EventFilter, Webhook, WebhookSecret};
+use cadmill_domain::webhook::{Delivery, DeliveryState, EventFilter, Webhook, WebhookSecret};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{

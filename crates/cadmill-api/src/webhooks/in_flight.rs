@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use cadmill_domain::{DeliveryRoom, WebhookId};
+use cadmill_domain::{WebhookId, webhook::DeliveryRoom};
 use tokio::task::{Id, JoinError, JoinSet};
 use tracing::error;
 

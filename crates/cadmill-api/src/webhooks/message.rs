@@ -1,6 +1,9 @@
 //! The messages of webhooks, as the Standard Webhooks specification 1.0 lays them out.
 
-use cadmill_domain::{DeliveryContent, DeliveryId, Moment, WebhookId};
+use cadmill_domain::{
+    Moment, WebhookId,
+    webhook::{DeliveryContent, DeliveryId},
+};
 use serde::Serialize;
 use serde_json::{Value, json};
 

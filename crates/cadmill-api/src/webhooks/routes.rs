@@ -8,7 +8,10 @@ use axum::{
     response::IntoResponse,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use cadmill_domain::{Clock, DeliveryId, NewWebhook, WebhookChange, WebhookSecret, Webhooks};
+use cadmill_domain::{
+    Clock,
+    webhook::{DeliveryId, NewWebhook, WebhookChange, WebhookSecret, Webhooks},
+};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{

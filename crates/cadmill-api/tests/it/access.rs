@@ -4,7 +4,10 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use cadmill_domain::{AccessTokens as _, Clock as _, Role};
+use cadmill_domain::{
+    Clock as _,
+    access_token::{AccessTokens as _, Role},
+};
 use chrono::TimeDelta;
 use serde_json::json;
 

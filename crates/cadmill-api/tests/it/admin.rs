@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
-    Failure, FailureCode, Ledger as _, MediaKind, Role, TaskKind, TaskOutput, Work, WorkerName,
+    Failure, FailureCode, MediaKind, TaskKind, Work,
+    access_token::Role,
+    ledger::{Ledger as _, TaskOutput, WorkerName},
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use serde_json::json;

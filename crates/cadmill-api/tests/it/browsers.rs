@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{HeaderName, HeaderValue, Method, Request},
 };
-use cadmill_domain::Role;
+use cadmill_domain::access_token::Role;
 
 use crate::harness::{Answer, Harness, answer, with};
 

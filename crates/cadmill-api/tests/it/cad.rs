@@ -1,7 +1,7 @@
 //! Files: one, many, changed, deleted.
 
 use axum::{body::Body, http::Method};
-use cadmill_domain::{Blob, CadFiles as _, MediaKind, Role};
+use cadmill_domain::{Blob, CadFiles as _, MediaKind, access_token::Role};
 use cadmill_scene::{Overlay, PartKey, glb, sample::gearbox_like};
 use chrono::TimeDelta;
 use serde_json::{Value, json};

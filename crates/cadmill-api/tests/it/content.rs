@@ -1,7 +1,11 @@
 //! The bytes of media.
 
 use axum::{body::Body, http::Method};
-use cadmill_domain::{Blob, ContentHash, Ledger as _, MediaKind, Role, RowState, TaskKind};
+use cadmill_domain::{
+    Blob, ContentHash, MediaKind, TaskKind,
+    access_token::Role,
+    ledger::{Ledger as _, RowState},
+};
 
 use crate::harness::{Answer, Harness, with};
 
@@ -183,7 +187,9 @@ mod redirects {
 
     use axum::http::Method;
     use cadmill_domain::{
-        Blob, BlobCopy, BlobUpload, Blobs, ByteStream, Failure, fakes::MemoryBlobs,
+        Blob, Blobs, Failure,
+        blobs::{BlobCopy, BlobUpload, ByteStream},
+        fakes::MemoryBlobs,
     };
 
     use super::Stage;

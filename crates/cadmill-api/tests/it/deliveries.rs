@@ -5,8 +5,10 @@ use std::{sync::Arc, time::Duration};
 use axum::{body::Body, http::StatusCode, response::IntoResponse as _};
 use cadmill_api::{DeliverySettings, TargetPolicy, WebhookClient};
 use cadmill_domain::{
-    Clock as _, Delivery, DeliveryState, PipelineLog as _, SystemClock, Webhooks as _,
+    Clock as _, SystemClock,
     fakes::ManualClock,
+    pipeline_log::PipelineLog as _,
+    webhook::{Delivery, DeliveryState, Webhooks as _},
 };
 use chrono::TimeDelta;
 use futures_util::stream;

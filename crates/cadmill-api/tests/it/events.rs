@@ -16,8 +16,13 @@ use axum::{
 };
 use cadmill_api::{Access, FeedSettings};
 use cadmill_domain::{
-    CadFileId, EventId, MockPipelineLog, NewPipelineEvent, PipelineEvent, PipelineLog, Role,
-    StepEvent, StoreError, TaskKind, WorkerName, fakes::MemoryStore,
+    CadFileId, StoreError, TaskKind,
+    access_token::Role,
+    fakes::MemoryStore,
+    ledger::WorkerName,
+    pipeline_log::{
+        EventId, MockPipelineLog, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent,
+    },
 };
 use http_body_util::BodyExt as _;
 use rand::{Rng as _, SeedableRng as _, rngs::StdRng};

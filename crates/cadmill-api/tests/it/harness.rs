@@ -10,10 +10,11 @@ use axum::{
 use bytes::Bytes;
 use cadmill_api::{Api, Settings};
 use cadmill_domain::{
-    AccessTokens, Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, Ledger, MediaAssetId,
-    MediaKind, MediaPlan, Moment, NewAccessToken, NewCadFile, NewMediaAsset, Published, Recipe,
-    Request as Asked, Role, TaskKind, TaskOutput, TokenSecret, Work, WorkerName,
+    Blob, Blobs, CadFile, CadFileId, CadFiles, ContentHash, MediaAssetId, MediaKind, MediaPlan,
+    Moment, NewCadFile, NewMediaAsset, Recipe, TaskKind, Work,
+    access_token::{AccessTokens, NewAccessToken, Role, TokenSecret},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
+    ledger::{Ledger, Published, Request as Asked, TaskOutput, WorkerName},
 };
 use cadmill_lock::MemoryLock;
 use http_body_util::BodyExt as _;

@@ -2,7 +2,9 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cadmill_domain::{Failure, FailureCode, HealthCheck, MockCadFiles, Role, StoreError};
+use cadmill_domain::{
+    Failure, FailureCode, HealthCheck, MockCadFiles, StoreError, access_token::Role,
+};
 use chrono::TimeDelta;
 
 use crate::harness::Harness;

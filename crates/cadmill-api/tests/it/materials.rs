@@ -1,7 +1,7 @@
 //! The two maps of materials.
 
 use axum::{body::Body, http::Method};
-use cadmill_domain::Role;
+use cadmill_domain::access_token::Role;
 use chrono::TimeDelta;
 use serde_json::{Value, json};
 

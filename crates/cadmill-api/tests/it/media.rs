@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use axum::{body::Body, http::Method};
 use cadmill_domain::{
-    Fence, HandBack, Ledger as _, MediaAssets, MediaKind, MockLedger, NewPipelineEvent,
-    PipelineLog as _, Role, StepEvent, TaskKind, Work, WorkerName,
+    MediaAssets, MediaKind, TaskKind, Work,
+    access_token::Role,
+    ledger::{Fence, HandBack, Ledger as _, MockLedger, WorkerName},
+    pipeline_log::{NewPipelineEvent, PipelineLog as _, StepEvent},
 };
 use chrono::TimeDelta;
 use serde_json::json;
@@ -30,7 +32,9 @@ async fn asking_queues_merges_and_finds_what_is_there() {
         .publish(
             file.id,
             TaskKind::ProcessStep,
-            cadmill_domain::TaskOutput::Step(cadmill_domain::fakes::step_facts(b"STEP").into()),
+            cadmill_domain::ledger::TaskOutput::Step(
+                cadmill_domain::fakes::step_facts(b"STEP").into(),
+            ),
         )
         .await;
     let queued = post(&harness, &secret, &path, None).await;

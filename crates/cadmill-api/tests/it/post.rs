@@ -9,9 +9,11 @@ use axum::{
 };
 use cadmill_api::{DeliverySettings, TargetPolicy, WebhookClient, deliver};
 use cadmill_domain::{
-    CadFile, Clock, Delivery, EventFilter, MediaKind, MediaPlan, NewPipelineEvent, NewWebhook,
-    PipelineLog as _, Recipe, StepEvent, TaskKind, Webhook, WebhookId, WebhookSecret, Webhooks,
-    WorkerName, fakes::MemoryStore,
+    CadFile, Clock, MediaKind, MediaPlan, Recipe, TaskKind, WebhookId,
+    fakes::MemoryStore,
+    ledger::WorkerName,
+    pipeline_log::{NewPipelineEvent, PipelineLog as _, StepEvent},
+    webhook::{Delivery, EventFilter, NewWebhook, Webhook, WebhookSecret, Webhooks},
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use serde_json::{Value, json};

@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     http::{Method, Request},
 };
-use cadmill_domain::Role;
+use cadmill_domain::access_token::Role;
 
 use crate::harness::{Harness, with};
 

@@ -5,8 +5,9 @@ use axum::{
     http::{Method, Request},
 };
 use cadmill_domain::{
-    AccessTokens as _, CadFileId, Ledger as _, MediaKind, Requester, Role, TaskKind, TaskOutput,
-    Work,
+    CadFileId, MediaKind, TaskKind, Work,
+    access_token::{AccessTokens as _, Role},
+    ledger::{Ledger as _, Requester, TaskOutput},
 };
 
 use crate::harness::{Harness, with};

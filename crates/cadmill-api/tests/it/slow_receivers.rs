@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_api::{DeliverySettings, WebhookClient};
-use cadmill_domain::{DeliveryState, fakes::ManualClock};
+use cadmill_domain::{fakes::ManualClock, webhook::DeliveryState};
 
 use crate::{
     post::{Post, here, number, until, webhook_client},

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::serve::Listener;
 use cadmill_api::WebhookClient;
-use cadmill_domain::{DeliveryState, SystemClock};
+use cadmill_domain::{SystemClock, webhook::DeliveryState};
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair};
 use rustls::{
     ServerConfig,

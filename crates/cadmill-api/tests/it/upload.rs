@@ -6,7 +6,9 @@ use axum::{
 };
 use bytes::Bytes;
 use cadmill_domain::{
-    Blob, Blobs as _, CadFiles as _, Ledger as _, Priority, Role, TaskKind, WorkQuery,
+    Blob, Blobs as _, CadFiles as _, TaskKind,
+    access_token::Role,
+    ledger::{Ledger as _, Priority, WorkQuery},
 };
 use futures_util::{StreamExt as _, stream};
 

@@ -2,7 +2,10 @@
 
 use axum::http::Method;
 use cadmill_domain::{
-    DeliveryFailure, DeliveryRoom, EventFilter, Role, StepEvent, WebhookId, Webhooks as _,
+    WebhookId,
+    access_token::Role,
+    pipeline_log::StepEvent,
+    webhook::{DeliveryFailure, DeliveryRoom, EventFilter, Webhooks as _},
 };
 use chrono::TimeDelta;
 use serde_json::{Value, json};

@@ -1,10 +1,11 @@
-//! What every [`AccessTokens`](crate::AccessTokens) must do.
+//! What every [`AccessTokens`](crate::access_token::AccessTokens) must do.
 
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use crate::{
-    AccessTokenId, Clock as _, NewAccessToken, Role, StoreError, TokenSecret,
+    AccessTokenId, Clock as _, StoreError,
+    access_token::{NewAccessToken, Role, TokenSecret},
     contract::deployment::Deployment,
 };
 

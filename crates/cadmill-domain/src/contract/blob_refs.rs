@@ -1,18 +1,19 @@
-//! What every [`BlobRefs`](crate::BlobRefs) must do, with the other ports of the same rows.
+//! What every [`BlobRefs`](crate::blobs::BlobRefs) must do, with the other ports of the same rows.
 
 use chrono::TimeDelta;
 use futures_util::future::{join, join_all};
 
 use crate::{
-    Blob, BlobCopy, ContentHash, INTENT_HOURS, KeptBlob, MaterialMap, MediaAsset, NewCadFile,
-    NewMediaAsset, Removal, Request, SaveOutcome, StoreError, StoredBlob, SweepId, TaskOutput,
+    Blob, ContentHash, MaterialMap, MediaAsset, NewCadFile, NewMediaAsset, StoreError, SweepId,
+    blobs::{BlobCopy, INTENT_HOURS, KeptBlob, Removal, StoredBlob, keep_bytes},
+    cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor, Paint},
         GLB, STEP, USD, bytes_of, report,
     },
     fakes::MemoryBlobs,
-    keep_bytes,
+    ledger::{Request, TaskOutput},
 };
 
 suite! { $ blob_refs, blob_refs_contract:
@@ -122,7 +123,7 @@ pub async fn a_reference_ends_the_intent(deployment: &Deployment) {
     let claim = deployment.claim(file, GLB).await;
     let product = medium(scene);
     let published = deployment.ledger.publish(&claim, product).await.unwrap();
-    assert!(matches!(published, crate::Published::Done { .. }));
+    assert!(matches!(published, crate::ledger::Published::Done { .. }));
     let all = [first, second, scene].map(|kept| kept.blob().sha256);
     assert_eq!(removed(deployment, &all).await, [all[0]]);
 }

@@ -6,7 +6,10 @@ use bytes::Bytes;
 use futures_util::{TryStreamExt as _, future::join_all};
 use tempfile::tempdir;
 
-use crate::{Blob, BlobState, Blobs, FailureCode, examine_blob};
+use crate::{
+    Blob, Blobs, FailureCode,
+    blobs::{BlobState, examine_blob},
+};
 
 suite! { $ blobs, blobs_contract:
     bytes_are_read_back

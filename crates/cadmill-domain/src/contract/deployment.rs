@@ -5,13 +5,19 @@ use std::sync::Arc;
 use chrono::TimeDelta;
 
 use crate::{
-    AccessTokens, Blob, BlobRefs, CadFile, CadFileId, CadFiles, Claim, Clock as _,
-    ConversionReport, Failure, FailureCode, HandBack, Ledger, MaterialKey, MaterialMap,
-    MaterialSpec, MediaAsset, MediaAssetId, MediaAssets, MediaKind, MediaPlan, MediaReport,
-    Missing, MissingRequest, NewCadFile, NewMediaAsset, PipelineLog, Published, Recipe, Request,
-    Requested, Row, RowState, SaveOutcome, TaskKind, TaskOutput, Webhooks, Work, WorkQuery,
-    WorkerName,
+    Blob, CadFile, CadFileId, CadFiles, Clock as _, ConversionReport, Failure, FailureCode,
+    MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId, MediaAssets, MediaKind,
+    MediaPlan, MediaReport, NewCadFile, NewMediaAsset, Recipe, TaskKind, Work,
+    access_token::AccessTokens,
+    blobs::BlobRefs,
+    cad_file::SaveOutcome,
     fakes::{ManualClock, step_facts},
+    ledger::{
+        Claim, HandBack, Ledger, Missing, MissingRequest, Published, Request, Requested, Row,
+        RowState, TaskOutput, WorkQuery, WorkerName,
+    },
+    pipeline_log::PipelineLog,
+    webhook::Webhooks,
 };
 
 /// A new, empty deployment that makes what [`plan`] says, by this clock.

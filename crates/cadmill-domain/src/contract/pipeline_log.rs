@@ -1,11 +1,13 @@
-//! What every [`PipelineLog`](crate::PipelineLog) must do.
+//! What every [`PipelineLog`](crate::pipeline_log::PipelineLog) must do.
 
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use crate::{
-    CadFileId, Clock as _, EventId, Fence, NewPipelineEvent, StepEvent, TaskKind, WorkerName,
+    CadFileId, Clock as _, TaskKind,
     contract::deployment::{Deployment, GLB},
+    ledger::{Fence, WorkerName},
+    pipeline_log::{EventId, NewPipelineEvent, StepEvent},
 };
 
 suite! { $ pipeline_log, pipeline_log_contract:

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    AccessToken, AccessTokenId, AccessTokens, Moment, NewAccessToken, StoreError, TokenHash,
+    AccessTokenId, Moment, StoreError,
+    access_token::{AccessToken, AccessTokens, NewAccessToken, TokenHash},
 };
 
 #[async_trait]

@@ -7,8 +7,11 @@ use chrono::TimeDelta;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    BlobCopy, BlobIntent, BlobIntentId, BlobRefs, ContentHash, INTENT_HOURS, KeptBlob, Moment,
-    Removal, RemovalRow, StoreError, StoredBlob, SweepId, Unreferenced,
+    BlobIntentId, ContentHash, Moment, StoreError, SweepId,
+    blobs::{
+        BlobCopy, BlobIntent, BlobRefs, INTENT_HOURS, KeptBlob, Removal, RemovalRow, StoredBlob,
+        Unreferenced,
+    },
 };
 
 #[async_trait]

@@ -13,7 +13,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt as _, stream};
 
 use super::locked;
-use crate::{Blob, BlobCopy, BlobUpload, Blobs, ByteStream, ContentHash, Failure, FailureCode};
+use crate::{
+    Blob, Blobs, ContentHash, Failure, FailureCode,
+    blobs::{BlobCopy, BlobUpload, ByteStream},
+};
 
 /// Blobs in memory. Clones share them.
 #[derive(Debug, Clone, Default)]

@@ -6,9 +6,14 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles,
-    CursorError, Direction, EventId, FileChange, KeptBlob, MaterialMap, MediaKind, MediaState,
-    NewCadFile, Request, Revision, SaveOutcome, StoreError, TaskKind, Work,
+    CadFile, CadFileCursor, CadFileId, CadFiles, CursorError, Direction, MaterialMap, MediaKind,
+    NewCadFile, StoreError, TaskKind, Work,
+    blobs::KeptBlob,
+    cad_file::{
+        CadFileOverview, CadFilePage, CadFileQuery, FileChange, MediaState, Revision, SaveOutcome,
+    },
+    ledger::Request,
+    pipeline_log::EventId,
 };
 
 #[async_trait]

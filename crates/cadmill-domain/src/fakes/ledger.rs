@@ -7,12 +7,16 @@ use chrono::TimeDelta;
 
 use super::{MemoryStore, Tables, cad_files::is_named};
 use crate::{
-    BlobLoss, CadFile, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter, Failure,
-    FileRows, HandBack, Input, Ledger, MediaAssetId, MediaKind, Missing, MissingReason,
-    MissingRequest, Moment, NewPipelineEvent, Priority, Progress, Published, QueueDepth,
-    QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, ResultSummary, Row,
-    RowState, StoreError, TaskKind, TaskOutput, Work, WorkCursor, WorkItem, WorkQuery, WorkerName,
-    first_in_queue,
+    CadFile, CadFileId, ContentHash, Failure, Input, MediaAssetId, MediaKind, Moment, StoreError,
+    TaskKind, Work, WorkCursor,
+    blobs::BlobLoss,
+    ledger::{
+        Claim, Confirmed, Count, FailedFilter, FileRows, HandBack, Ledger, Missing, MissingReason,
+        MissingRequest, Priority, Progress, Published, QueueDepth, QueuedWork, Recovered, Recovery,
+        Request, RequestKey, Requested, Requester, ResultSummary, Row, RowState, TaskOutput,
+        WorkItem, WorkQuery, WorkerName, first_in_queue,
+    },
+    pipeline_log::NewPipelineEvent,
 };
 
 #[async_trait]

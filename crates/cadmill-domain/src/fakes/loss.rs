@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{MemoryStore, Tables};
 use crate::{
-    Blob, BlobLoss, CadFileId, ContentHash, Failure, MediaAssetId, MediaPlan, Moment, WorkerName,
+    Blob, CadFileId, ContentHash, Failure, MediaAssetId, MediaPlan, Moment, blobs::BlobLoss,
+    ledger::WorkerName,
 };
 
 impl MemoryStore {

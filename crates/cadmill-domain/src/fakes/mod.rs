@@ -25,10 +25,13 @@ pub use self::{
     reports::{reading_input, step_facts, tessellation_report},
 };
 use crate::{
-    AccessToken, AccessTokenId, BlobIntentId, CadFile, CadFileId, Claim, Clock, ContentHash,
-    DeliveryId, EventId, FileRows, Input, MediaAsset, MediaAssetId, MediaPlan, Moment,
-    NewMediaAsset, NewPipelineEvent, PipelineEvent, RemovalRow, RequestKey, Row, StoreError,
-    TaskKind, TaskOutput, TokenHash, Webhook, WebhookId, Work,
+    AccessTokenId, BlobIntentId, CadFile, CadFileId, Clock, ContentHash, Input, MediaAsset,
+    MediaAssetId, MediaPlan, Moment, NewMediaAsset, StoreError, TaskKind, WebhookId, Work,
+    access_token::{AccessToken, TokenHash},
+    blobs::RemovalRow,
+    ledger::{Claim, FileRows, RequestKey, Row, TaskOutput},
+    pipeline_log::{EventId, NewPipelineEvent, PipelineEvent},
+    webhook::{DeliveryId, Webhook},
 };
 
 /// All rows of a deployment, in memory. Clones share them.

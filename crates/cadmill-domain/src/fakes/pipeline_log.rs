@@ -3,7 +3,10 @@
 use async_trait::async_trait;
 
 use super::MemoryStore;
-use crate::{CadFileId, EventId, NewPipelineEvent, PipelineEvent, PipelineLog, StoreError};
+use crate::{
+    CadFileId, StoreError,
+    pipeline_log::{EventId, NewPipelineEvent, PipelineEvent, PipelineLog},
+};
 
 #[async_trait]
 impl PipelineLog for MemoryStore {

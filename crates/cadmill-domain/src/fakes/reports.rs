@@ -1,8 +1,9 @@
 //! Facts and reports for tests, with plausible values.
 
 use crate::{
-    ContentHash, FaceCount, FormatRevision, GeometryFacts, HeaderFacts, Input, SchemaFacts,
-    StepFacts, TaskKind, TessellationReport, Timings, TreeFacts,
+    ContentHash, FormatRevision, GeometryFacts, HeaderFacts, Input, SchemaFacts, StepFacts,
+    TaskKind, TreeFacts,
+    tessellator::{FaceCount, TessellationReport, Timings},
 };
 
 /// The facts about a file with these `bytes` that holds one part with one face.

@@ -8,9 +8,12 @@ use serde_json::Value;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryRoom,
-    DeliveryState, EventId, Moment, NewWebhook, StoreError, Webhook, WebhookChange, WebhookId,
-    Webhooks,
+    Moment, StoreError, WebhookId,
+    pipeline_log::EventId,
+    webhook::{
+        Delivery, DeliveryClaim, DeliveryContent, DeliveryFailure, DeliveryId, DeliveryRoom,
+        DeliveryState, NewWebhook, Webhook, WebhookChange, Webhooks,
+    },
 };
 
 /// A delivery as it is kept.

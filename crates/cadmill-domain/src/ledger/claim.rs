@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Requested;
 use crate::{
-    FailureCode, Input, MediaAssetId, MediaKind, NewMediaAsset, StepFacts, StoreError, TaskKind, Work,
+    FailureCode, Input, MediaAssetId, MediaKind, NewMediaAsset, StepFacts, StoreError, TaskKind,
+    Work,
 };
 
 /// The fencing token of a claim: it grows by one with each claim of a row, and only the newest can

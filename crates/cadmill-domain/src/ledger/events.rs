@@ -8,7 +8,8 @@ use serde_json::{Value, json};
 
 use super::{Claim, HandBack, Recovered, Requested, Row, TaskOutput};
 use crate::{
-    Failure, FailureCode, MediaAssetId, Moment, NewPipelineEvent, StepEvent, TaskKind, TaskOutcome,
+    Failure, FailureCode, MediaAssetId, Moment, TaskKind, TaskOutcome,
+    pipeline_log::{NewPipelineEvent, StepEvent},
 };
 
 /// The program that makes media, and its version.

@@ -12,8 +12,10 @@ use super::{
     RowState, events,
 };
 use crate::{
-    CadFileId, ContentHash, Failure, Input, MediaAssetId, MediaKind, MediaPlan, Moment,
-    NewPipelineEvent, StepEvent, Subject, TaskKind, WorkerName,
+    CadFileId, ContentHash, Failure, Input, MediaAssetId, MediaKind, MediaPlan, Moment, TaskKind,
+    cad_file::Subject,
+    ledger::WorkerName,
+    pipeline_log::{NewPipelineEvent, StepEvent},
 };
 
 const SCENE: TaskKind = TaskKind::Make(MediaKind::GltfGeometry);

@@ -13,8 +13,8 @@ use super::{
     TaskOutput, WorkItem, WorkQuery, WorkerName,
 };
 use crate::{
-    BlobLoss, CadFileId, ContentHash, Failure, Input, MediaKind, Moment, StoreError, TaskKind,
-    Work, WorkCursor,
+    CadFileId, ContentHash, Failure, Input, MediaKind, Moment, StoreError, TaskKind, Work,
+    WorkCursor, blobs::BlobLoss,
 };
 
 /// What is wanted, what is being made and what is there.

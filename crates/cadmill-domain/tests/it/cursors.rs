@@ -2,7 +2,7 @@
 
 use cadmill_domain::{
     Blob, CadFile, CadFileCursor, CadFileId, CadFileOrder, Clock as _, CursorError, Direction,
-    MaterialMaps, Revision, SortKey, WorkCursor, fakes::ManualClock,
+    MaterialMaps, SortKey, WorkCursor, cad_file::Revision, fakes::ManualClock,
 };
 
 fn file(name: &str) -> CadFile {

@@ -2,11 +2,13 @@
 //! the requester behind the last one in a circle has the next turn.
 
 use cadmill_domain::{
-    CadFileId, Clock as _, ContentHash, Lane, Moment, Priority, QueuedWork, Request, Requester,
-    Row, TaskKind, Turns, Work, WorkQuery, WorkerName,
+    CadFileId, Clock as _, ContentHash, Moment, TaskKind, Work,
     contract::plan,
     fakes::{ManualClock, reading_input},
-    first_in_queue,
+    ledger::{
+        Lane, Priority, QueuedWork, Request, Requester, Row, Turns, WorkQuery, WorkerName,
+        first_in_queue,
+    },
 };
 use chrono::TimeDelta;
 use proptest::{collection::vec, prelude::*, sample::select};

@@ -2,8 +2,9 @@
 //! of the crate's own [`Row`].
 
 use cadmill_domain::{
-    CadFileId, Claim, ContentHash, FailureCode, Fence, Input, MediaAssetId, MediaKind, Moment,
-    Recovery, Row, RowState, TaskKind, Work, WorkerName, fakes::reading_input,
+    CadFileId, ContentHash, FailureCode, Input, MediaAssetId, MediaKind, Moment, TaskKind, Work,
+    fakes::reading_input,
+    ledger::{Claim, Fence, Recovery, Row, RowState, WorkerName},
 };
 use chrono::TimeDelta;
 use uuid::Uuid;

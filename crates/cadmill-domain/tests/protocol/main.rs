@@ -2,7 +2,7 @@
 //! the exactly-once protocol.
 //!
 //! **What is modelled.** One file and one kind of work, that is one row, changed by nothing but the
-//! crate's own [`Row`](cadmill_domain::Row); the lock of that row; and three workers. A worker looks
+//! crate's own [`Row`](cadmill_domain::ledger::Row); the lock of that row; and three workers. A worker looks
 //! for work, takes the lock, claims, confirms its claim, publishes under its fence and releases the
 //! lock; or it looks for open claims that are not confirmed, finds that no worker holds the lock (or takes
 //! it itself), suspects the owner and takes the claim back later. A worker whose lease is lost takes the

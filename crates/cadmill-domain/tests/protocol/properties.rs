@@ -1,7 +1,10 @@
 //! What must hold, each under the name of its invariant in the design; and what must be seen, lest
 //! the rest hold for want of anything happening.
 
-use cadmill_domain::{FailureCode, MAX_CRASHES, RowState};
+use cadmill_domain::{
+    FailureCode,
+    ledger::{MAX_CRASHES, RowState},
+};
 use stateright::Property;
 
 use crate::{

@@ -1,6 +1,6 @@
 //! The protocol: which steps can be taken at a moment.
 
-use cadmill_domain::RowState;
+use cadmill_domain::ledger::RowState;
 use stateright::{Model, Property};
 
 use crate::{

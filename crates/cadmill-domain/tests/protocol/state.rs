@@ -1,6 +1,6 @@
 //! What there is at one moment: the row, the lock, the workers, and what the check remembers.
 
-use cadmill_domain::RowState;
+use cadmill_domain::ledger::RowState;
 use stateright::Representative;
 
 use crate::ledger::{Confirmation, Ledger, Made};

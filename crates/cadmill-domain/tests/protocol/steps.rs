@@ -1,7 +1,8 @@
 //! What each step does, and whether that was right.
 
 use cadmill_domain::{
-    Failure, FailureCode, Fence, Recovered, Recovery, Request, Requested, Row, RowState,
+    Failure, FailureCode,
+    ledger::{Fence, Recovered, Recovery, Request, Requested, Row, RowState},
 };
 
 use crate::{
@@ -18,7 +19,7 @@ impl Protocol {
             Step::Request { made, retry_failed } => self.request(&mut after, made, retry_failed),
             Step::Cancel => {
                 after.left.faults -= 1;
-                after.row.change(cadmill_domain::Row::cancel);
+                after.row.change(cadmill_domain::ledger::Row::cancel);
             }
             Step::Break => {
                 after.left.faults -= 1;
@@ -254,7 +255,7 @@ impl State {
     /// The bytes of the asset are found to be lost, as in `FileRows::assets_lost`.
     fn lose_asset(&mut self) {
         self.is_broken = false;
-        self.row.change(cadmill_domain::Row::lose_asset);
+        self.row.change(cadmill_domain::ledger::Row::lose_asset);
         if self.row.state == RowState::Idle {
             self.seen.due = 1;
         }

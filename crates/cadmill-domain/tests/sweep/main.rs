@@ -3,7 +3,7 @@
 //!
 //! **What is modelled.** One blob with its copies in the store; the rows that refer to it, the
 //! recorded intents and the removal, which is changed by nothing but the crate's own
-//! [`RemovalRow`](cadmill_domain::RemovalRow); two processes that store the bytes or reuse them, and
+//! [`RemovalRow`](cadmill_domain::blobs::RemovalRow); two processes that store the bytes or reuse them, and
 //! two that sweep. Each call of the database or of the store is a step of its own, and between any
 //! two of them anything else may happen: a row is deleted, an intent ends too early, a process dies
 //! and leaves what it has begun. A process that is frozen is one that takes no step for as long as

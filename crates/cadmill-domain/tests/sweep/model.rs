@@ -1,6 +1,6 @@
 //! The state of one blob, of those who store it and of those who sweep.
 
-use cadmill_domain::RemovalRow;
+use cadmill_domain::blobs::RemovalRow;
 use stateright::{Model, Property};
 
 /// What must hold.

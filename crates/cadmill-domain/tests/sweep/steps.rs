@@ -1,6 +1,6 @@
 //! What each step does.
 
-use cadmill_domain::{RemovalRow, SweepId};
+use cadmill_domain::{SweepId, blobs::RemovalRow};
 use uuid::Uuid;
 
 use crate::model::{Guard, State, Step, Sweeper, Sweeping, Writer};

@@ -3,7 +3,10 @@
 
 use std::{fs::File, os::fd::AsRawFd as _, sync::OnceLock};
 
-use cadmill_domain::{Bounds, Deflection, FailureCode, Phase, Recipe};
+use cadmill_domain::{
+    Deflection, FailureCode, Recipe,
+    tessellator::{Bounds, Phase},
+};
 use cxx::{SharedPtr, UniquePtr};
 
 use bridge::ffi;

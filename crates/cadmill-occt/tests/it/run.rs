@@ -7,7 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use cadmill_domain::{ContentHash, FailureCode, Recipe, TessellationReport};
+use cadmill_domain::{ContentHash, FailureCode, Recipe, tessellator::TessellationReport};
 use cadmill_scene::{Scene, glb};
 use serde::Deserialize;
 use tempfile::TempDir;

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use cadmill_domain::{Bounds, FaceCount, PartReport, TessellationReport, Timings};
+use cadmill_domain::tessellator::{Bounds, FaceCount, PartReport, TessellationReport, Timings};
 use cadmill_scene::{Overlay, Provenance, Scene, glb, sample};
 
 use crate::Request;

@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-pub use cadmill_domain::CONVERTER;
+pub use cadmill_domain::ledger::CONVERTER;
 use cadmill_domain::{
-    ContentHash, MaterialKey, MediaKind, Recipe, RecipeFingerprint, TessellationReport,
+    ContentHash, MaterialKey, MediaKind, Recipe, RecipeFingerprint, tessellator::TessellationReport,
 };
 use cadmill_step::StepSummary;
 use serde::{Deserialize, Serialize};

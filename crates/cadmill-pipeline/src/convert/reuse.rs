@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use cadmill_domain::{ContentHash, MaterialMaps, Tessellation};
+use cadmill_domain::{ContentHash, MaterialMaps, tessellator::Tessellation};
 use cadmill_scene::glb;
 
 use super::record::{Origin, Recorded};

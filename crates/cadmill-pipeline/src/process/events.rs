@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use cadmill_domain::{FailureCode, Phase, ProgressSink};
+use cadmill_domain::{
+    FailureCode,
+    tessellator::{Phase, ProgressSink},
+};
 use serde::Deserialize;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 

@@ -6,7 +6,7 @@ use std::{
     path::Path,
 };
 
-use cadmill_domain::{ExternalReferences, Failure, FailureCode, TessellationRequest};
+use cadmill_domain::{ExternalReferences, Failure, FailureCode, tessellator::TessellationRequest};
 use cadmill_step::ExternalNames;
 use tempfile::TempDir;
 use tokio::task::spawn_blocking;

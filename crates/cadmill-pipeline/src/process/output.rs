@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use cadmill_domain::{Failure, FailureCode, Tessellation, TessellationReport, TessellationRequest};
+use cadmill_domain::{
+    Failure, FailureCode,
+    tessellator::{Tessellation, TessellationReport, TessellationRequest},
+};
 use cadmill_scene::{Scene, glb};
 
 /// The GLB's name in the private folder.

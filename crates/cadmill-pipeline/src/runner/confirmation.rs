@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use cadmill_domain::{Claim, Confirmed, HandBack, Ledger, Work};
+use cadmill_domain::{
+    Work,
+    ledger::{Claim, Confirmed, HandBack, Ledger},
+};
 use cadmill_lock::Renewal;
 use tokio::{
     runtime::Handle,

@@ -1,7 +1,10 @@
 //! The events of a task that has nothing to do.
 
 use cadmill_domain::{
-    NewPipelineEvent, Request, Requested, StepEvent, StoreError, TaskOutcome, Work, sentence,
+    StoreError, TaskOutcome, Work,
+    ledger::{Request, Requested},
+    pipeline_log::{NewPipelineEvent, StepEvent},
+    sentence,
 };
 use serde_json::{Value, json};
 use tracing::warn;

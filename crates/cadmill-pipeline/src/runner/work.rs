@@ -7,8 +7,8 @@ use std::{
 };
 
 use cadmill_domain::{
-    CadFile, Claim, Confirmed, Failure, FailureCode, HandBack, Published, Recovery, ResultSummary,
-    Retry, Row, StoreError, TaskOutcome, TaskOutput,
+    CadFile, Failure, FailureCode, Retry, StoreError, TaskOutcome,
+    ledger::{Claim, Confirmed, HandBack, Published, Recovery, ResultSummary, Row, TaskOutput},
 };
 use futures_util::FutureExt as _;
 use tokio_util::sync::CancellationToken;

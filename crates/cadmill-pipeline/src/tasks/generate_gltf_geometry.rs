@@ -5,8 +5,9 @@
 use std::{path::Path, sync::PoisonError, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ExternalReferences, Failure, FailureCode, Input, MediaKind, MediaReport, StepFacts,
-    TaskOutput, TessellationRequest,
+    ExternalReferences, Failure, FailureCode, Input, MediaKind, MediaReport, StepFacts,
+    ledger::TaskOutput,
+    tessellator::{Cancelled, TessellationRequest},
 };
 use cadmill_lock::{Held, LockError};
 use cadmill_step::inspect_path;

@@ -2,7 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
-use cadmill_domain::{Blob, BlobLoss, Failure, TaskKind, report_blob_loss};
+use cadmill_domain::{
+    Blob, Failure, TaskKind,
+    blobs::{BlobLoss, report_blob_loss},
+};
 use tracing::warn;
 
 use crate::{metrics, runner::Job};

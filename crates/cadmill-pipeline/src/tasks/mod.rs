@@ -10,8 +10,10 @@ mod scene;
 
 use bytes::Bytes;
 use cadmill_domain::{
-    BlobIntent, ContentHash, Failure, FailureCode, MediaKind, MediaReport, NewMediaAsset, TaskKind,
-    TaskOutput, keep_intended, sentence,
+    ContentHash, Failure, FailureCode, MediaKind, MediaReport, NewMediaAsset, TaskKind,
+    blobs::{BlobIntent, keep_intended},
+    ledger::TaskOutput,
+    sentence,
 };
 use cadmill_lock::Held;
 

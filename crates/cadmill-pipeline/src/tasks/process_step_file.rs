@@ -1,6 +1,6 @@
 //! `process_step_file`: hashes the file again and reads header, units and product structure.
 
-use cadmill_domain::{Failure, FailureCode, TaskOutput};
+use cadmill_domain::{Failure, FailureCode, ledger::TaskOutput};
 use cadmill_step::inspect_path;
 use tokio::task::spawn_blocking;
 

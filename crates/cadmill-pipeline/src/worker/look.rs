@@ -2,7 +2,10 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use cadmill_domain::{Lane, QueuedWork, Work, WorkQuery};
+use cadmill_domain::{
+    Work,
+    ledger::{Lane, QueuedWork, WorkQuery},
+};
 use cadmill_lock::LockKey;
 use tokio::time::Instant;
 use tracing::debug;

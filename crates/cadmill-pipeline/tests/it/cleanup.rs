@@ -6,7 +6,10 @@ use std::{
     sync::Arc,
 };
 
-use cadmill_domain::{Cancelled, Failure, FailureCode, Phase, Tessellation, Tessellator as _};
+use cadmill_domain::{
+    Failure, FailureCode,
+    tessellator::{Cancelled, Phase, Tessellation, Tessellator as _},
+};
 use tokio::{sync::mpsc, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 

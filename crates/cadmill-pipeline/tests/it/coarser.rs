@@ -2,8 +2,10 @@
 //! that is asked, or where it may succeed.
 
 use cadmill_domain::{
-    FailureCode, Ledger as _, MediaKind, MediaState, Requested, Requester, RowState, StepEvent,
-    TaskOutcome,
+    FailureCode, MediaKind, TaskOutcome,
+    cad_file::MediaState,
+    ledger::{Ledger as _, Requested, Requester, RowState},
+    pipeline_log::StepEvent,
 };
 use cadmill_pipeline::TaskRunner;
 

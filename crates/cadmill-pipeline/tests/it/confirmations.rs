@@ -9,8 +9,10 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, Blobs as _, CadFiles as _, FailureCode, Ledger as _, MockLedger, Request, RowState,
-    StepEvent, StoreError, TaskKind, TaskOutcome, WorkNotifier as _, WorkerName,
+    Blob, Blobs as _, CadFiles as _, FailureCode, StoreError, TaskKind, TaskOutcome,
+    WorkNotifier as _,
+    ledger::{Ledger as _, MockLedger, Request, RowState, WorkerName},
+    pipeline_log::StepEvent,
 };
 use cadmill_lock::{DedupLock as _, Lease, LockKey};
 use cadmill_pipeline::TaskRunner;

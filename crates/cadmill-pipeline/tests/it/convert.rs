@@ -3,7 +3,8 @@
 use std::{collections::BTreeSet, fs, path::Path, sync::Arc};
 
 use cadmill_domain::{
-    Cancelled, Failure, FailureCode, MaterialMaps, MediaKind, MockTessellator, Recipe, Tessellator,
+    Failure, FailureCode, MaterialMaps, MediaKind, Recipe,
+    tessellator::{Cancelled, MockTessellator, Tessellator},
 };
 use cadmill_pipeline::{Conversion, ConversionProgress, Converted, Stage, Target};
 use tokio_util::sync::CancellationToken;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cadmill_domain::{Failure, FailureCode, Recipe, Tessellation};
+use cadmill_domain::{Failure, FailureCode, Recipe, tessellator::Tessellation};
 use cadmill_pipeline::ProcessTessellator;
 
 use crate::test_folder::TestFolder;

@@ -3,8 +3,10 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
-    Blob, Blobs as _, CadFiles as _, Ledger as _, MissingRequest, Request, RowState, SaveOutcome,
-    StepEvent, TaskKind, WorkNotifier as _, WorkerName,
+    Blob, Blobs as _, CadFiles as _, TaskKind, WorkNotifier as _,
+    cad_file::SaveOutcome,
+    ledger::{Ledger as _, MissingRequest, Request, RowState, WorkerName},
+    pipeline_log::StepEvent,
 };
 use tokio::time::Instant;
 

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    CadFileId, Clock as _, FailureCode, Ledger as _, MockBlobs, MockLedger, MockMediaAssets,
-    RowState, StepEvent, TaskOutcome, WorkQuery,
+    CadFileId, Clock as _, FailureCode, MockBlobs, MockMediaAssets, TaskOutcome,
+    ledger::{Ledger as _, MockLedger, RowState, WorkQuery},
+    pipeline_log::StepEvent,
 };
 use chrono::TimeDelta;
 use futures_util::{StreamExt as _, stream};

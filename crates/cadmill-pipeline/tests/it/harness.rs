@@ -5,11 +5,13 @@ use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blobs as _, CadFileId, CadFileOverview, CadFiles as _, Clock, EventId, Ledger as _, MediaAsset,
-    MediaAssets as _, MediaKind, MediaPlan, Moment, NewCadFile, NewPipelineEvent, PipelineEvent,
-    PipelineLog, Priority, Recipe, Request, Requested, Row, SaveOutcome, StepEvent, StoreError,
-    TaskKind, Tessellator, Work, WorkNotifier, WorkerName,
+    Blobs as _, CadFileId, CadFiles as _, Clock, MediaAsset, MediaAssets as _, MediaKind,
+    MediaPlan, Moment, NewCadFile, Recipe, StoreError, TaskKind, Work, WorkNotifier,
+    cad_file::{CadFileOverview, SaveOutcome},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
+    ledger::{Ledger as _, Priority, Request, Requested, Row, WorkerName},
+    pipeline_log::{EventId, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent},
+    tessellator::Tessellator,
 };
 use cadmill_lock::{DedupLock as _, LockKey, MemoryLock};
 use cadmill_pipeline::{Records, TaskRunner, TaskRunnerSettings, Worker, WorkerSettings};

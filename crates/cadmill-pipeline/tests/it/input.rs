@@ -3,8 +3,8 @@
 use std::{ffi::OsStr, fs, os::unix::ffi::OsStrExt as _, path::Path, sync::Arc};
 
 use cadmill_domain::{
-    Cancelled, ContentHash, ExternalReferences, FailureCode, MissingGeometry, NoProgress,
-    TessellationRequest, Tessellator as _,
+    ContentHash, ExternalReferences, FailureCode, MissingGeometry,
+    tessellator::{Cancelled, NoProgress, TessellationRequest, Tessellator as _},
 };
 
 use crate::test_folder::TestFolder;

@@ -7,8 +7,11 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Cancelled, Conditions, FaceCount, Failure, FailureCode, ProgressSink, Retried, Tessellation,
-    TessellationReport, TessellationRequest, Tessellator, Timings,
+    Failure, FailureCode,
+    tessellator::{
+        Cancelled, Conditions, FaceCount, ProgressSink, Retried, Tessellation, TessellationReport,
+        TessellationRequest, Tessellator, Timings,
+    },
 };
 use cadmill_scene::{Overlay, Provenance, Scene, glb, sample};
 use futures_util::FutureExt as _;

@@ -6,8 +6,9 @@ use std::sync::{
 };
 
 use cadmill_domain::{
-    CadFileId, Confirmed, FailureCode, Ledger as _, MockLedger, RowState, StepEvent, TaskOutcome,
-    WorkNotifier as _, WorkerName,
+    CadFileId, FailureCode, TaskOutcome, WorkNotifier as _,
+    ledger::{Confirmed, Ledger as _, MockLedger, RowState, WorkerName},
+    pipeline_log::StepEvent,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use cadmill_pipeline::TaskRunner;

@@ -3,8 +3,10 @@
 use std::{num::NonZeroU64, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, BlobState, Blobs as _, CadFileId, CadFiles as _, FailureCode, HandBack, Ledger as _,
-    MaterialMap, RowState, StepEvent, TaskKind, TaskOutcome, examine_blob,
+    Blob, Blobs as _, CadFileId, CadFiles as _, FailureCode, MaterialMap, TaskKind, TaskOutcome,
+    blobs::{BlobState, examine_blob},
+    ledger::{HandBack, Ledger as _, RowState},
+    pipeline_log::StepEvent,
 };
 use cadmill_pipeline::{Fault, Verifier};
 use tokio::time::Instant;

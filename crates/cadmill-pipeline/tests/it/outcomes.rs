@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use cadmill_domain::{
-    CadFileId, CadFiles, Ledger as _, MaterialMap, MediaAsset, MockBlobRefs, MockBlobs,
-    MockCadFiles, MockLedger, MockMediaAssets, MockPipelineLog, MockTessellator, NewPipelineEvent,
-    PipelineLog as _, Request, Requested, Row, RowState, StepEvent, TaskKind, TaskOutcome,
+    CadFileId, CadFiles, MaterialMap, MediaAsset, MockBlobs, MockCadFiles, MockMediaAssets,
+    TaskKind, TaskOutcome,
+    blobs::MockBlobRefs,
+    ledger::{Ledger as _, MockLedger, Request, Requested, Row, RowState},
+    pipeline_log::{MockPipelineLog, NewPipelineEvent, PipelineLog as _, StepEvent},
     provenance::Cause,
+    tessellator::MockTessellator,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use cadmill_pipeline::Records;

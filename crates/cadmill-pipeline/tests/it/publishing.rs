@@ -5,7 +5,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use cadmill_domain::{Ledger as _, MockLedger, WorkNotifier as _};
+use cadmill_domain::{
+    WorkNotifier as _,
+    ledger::{Ledger as _, MockLedger},
+};
 use futures_util::FutureExt as _;
 use tokio::time::sleep;
 

@@ -2,7 +2,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cadmill_domain::{FailureCode, Ledger as _, RowState, TaskOutcome};
+use cadmill_domain::{
+    FailureCode, TaskOutcome,
+    ledger::{Ledger as _, RowState},
+};
 use cadmill_lock::{DedupLock as _, Lease, LockKey, MockDedupLock};
 use tracing::Level;
 
@@ -134,7 +137,7 @@ async fn a_lock_is_released_by_its_owner_and_once() {
 async fn a_claim_whose_lock_is_held_is_left_to_its_owner() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.upload("part.step").await;
-    let elsewhere = cadmill_domain::WorkerName::new("elsewhere");
+    let elsewhere = cadmill_domain::ledger::WorkerName::new("elsewhere");
     let claim = harness
         .store
         .claim(work(id, STEP), &elsewhere)

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use cadmill_domain::{Ledger as _, RowState, StepEvent, TaskOutcome, WorkNotifier as _, WorkQuery};
+use cadmill_domain::{
+    TaskOutcome, WorkNotifier as _,
+    ledger::{Ledger as _, RowState, WorkQuery},
+    pipeline_log::StepEvent,
+};
 use cadmill_lock::LockKey;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;

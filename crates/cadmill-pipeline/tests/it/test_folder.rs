@@ -9,8 +9,11 @@ use std::{
 };
 
 use cadmill_domain::{
-    Cancelled, ContentHash, ExternalReferences, Failure, NoProgress, Phase, ProgressSink, Recipe,
-    Tessellation, TessellationRequest, Tessellator as _,
+    ContentHash, ExternalReferences, Failure, Recipe,
+    tessellator::{
+        Cancelled, NoProgress, Phase, ProgressSink, Tessellation, TessellationRequest,
+        Tessellator as _,
+    },
 };
 use cadmill_pipeline::ProcessTessellator;
 use tempfile::TempDir;

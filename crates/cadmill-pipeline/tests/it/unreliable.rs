@@ -6,7 +6,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use cadmill_domain::{Ledger as _, MockLedger, StoreError, fakes::MemoryStore};
+use cadmill_domain::{
+    StoreError,
+    fakes::MemoryStore,
+    ledger::{Ledger as _, MockLedger},
+};
 use cadmill_lock::{DedupLock, Holder, Lease, LockError, LockKey, MemoryLock};
 use futures_util::FutureExt as _;
 

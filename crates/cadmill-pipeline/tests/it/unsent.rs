@@ -13,8 +13,10 @@ use std::{
 
 use bytes::Bytes;
 use cadmill_domain::{
-    Blob, BlobCopy, BlobUpload, Blobs, ByteStream, Failure, FailureCode, Ledger as _, RowState,
-    TaskOutcome, fakes::MemoryBlobs,
+    Blob, Blobs, Failure, FailureCode, TaskOutcome,
+    blobs::{BlobCopy, BlobUpload, ByteStream},
+    fakes::MemoryBlobs,
+    ledger::{Ledger as _, RowState},
 };
 
 use cadmill_pipeline::TaskRunner;
@@ -151,9 +153,9 @@ async fn what_is_demanded_again_is_not_what_was_made_before() {
     let made = run(&other, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
     assert_eq!(kernel.runs(), 2);
-    let again = cadmill_domain::Request {
+    let again = cadmill_domain::ledger::Request {
         force: true,
-        ..cadmill_domain::Request::ASKED
+        ..cadmill_domain::ledger::Request::ASKED
     };
     let work = crate::harness::work(id, GLTF);
     harness.store.request(work, again).await.unwrap();

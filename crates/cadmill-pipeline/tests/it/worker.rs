@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use cadmill_domain::{Phase, Priority, Request, Requester, RowState, StepEvent, WorkNotifier as _};
+use cadmill_domain::{
+    WorkNotifier as _,
+    ledger::{Priority, Request, Requester, RowState},
+    pipeline_log::StepEvent,
+    tessellator::Phase,
+};
 use tokio::time::Instant;
 
 use crate::{

@@ -14,9 +14,10 @@ mod fill;
 use std::{env, error::Error, path::Path, sync::Arc};
 
 use cadmill_domain::{
-    CadFiles as _, Claim, Ledger as _, MediaAssetId, MediaKind, MediaPlan, NewCadFile,
-    NewMediaAsset, Published, Recipe, Request, SystemClock, TaskKind, TaskOutput, Work, WorkerName,
-    keep_bytes,
+    CadFiles as _, MediaAssetId, MediaKind, MediaPlan, NewCadFile, NewMediaAsset, Recipe,
+    SystemClock, TaskKind, Work,
+    blobs::keep_bytes,
+    ledger::{Claim, Ledger as _, Published, Request, TaskOutput, WorkerName},
 };
 use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store};
 use sea_orm::ConnectionTrait as _;
@@ -75,7 +76,7 @@ async fn medium(store: &Store, blobs: &ObjectBlobs, folder: &Path, bytes: usize)
     Ok(())
 }
 
-fn asset(blob: cadmill_domain::KeptBlob) -> TaskOutput {
+fn asset(blob: cadmill_domain::blobs::KeptBlob) -> TaskOutput {
     let report = cadmill_domain::ConversionReport::default().into();
     TaskOutput::Asset(NewMediaAsset { blob, report })
 }

@@ -3,7 +3,10 @@
 
 use std::time::Instant;
 
-use cadmill_domain::{Ledger as _, MissingRequest, Request, Requester, Work, WorkQuery};
+use cadmill_domain::{
+    Work,
+    ledger::{Ledger as _, MissingRequest, Request, Requester, WorkQuery},
+};
 
 use crate::{Outcome, SCENE, filled::Filled};
 

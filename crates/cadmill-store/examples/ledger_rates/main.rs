@@ -29,9 +29,11 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, CadFileId, CadFiles as _, Claim, Ledger as _, MediaKind, MissingRequest, NewCadFile,
-    NewMediaAsset, Priority, Published, Request, Requested, TaskKind, TaskOutput, Work, WorkQuery,
-    WorkerName,
+    Blob, CadFileId, CadFiles as _, MediaKind, NewCadFile, NewMediaAsset, TaskKind, Work,
+    ledger::{
+        Claim, Ledger as _, MissingRequest, Priority, Published, Request, Requested, TaskOutput,
+        WorkQuery, WorkerName,
+    },
 };
 use cadmill_store::Store;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};

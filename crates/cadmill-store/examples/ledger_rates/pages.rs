@@ -3,7 +3,9 @@
 use std::time::Instant;
 
 use cadmill_domain::{
-    CadFileQuery, CadFiles as _, Direction, Ledger as _, MediaKind, MediaState, SortKey,
+    CadFiles as _, Direction, MediaKind, SortKey,
+    cad_file::{CadFileQuery, MediaState},
+    ledger::Ledger as _,
 };
 use cadmill_store::Store;
 

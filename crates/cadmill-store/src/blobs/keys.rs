@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use cadmill_domain::{Blob, BlobCopy, ContentHash};
+use cadmill_domain::{Blob, ContentHash, blobs::BlobCopy};
 use futures_util::TryStreamExt as _;
 use object_store::{
     Error, GetOptions, GetResult, ObjectMeta, ObjectStore, ObjectStoreExt as _, path::Path as Key,

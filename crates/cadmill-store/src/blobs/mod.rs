@@ -24,7 +24,8 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use cadmill_domain::{
-    Blob, BlobCopy, BlobUpload, Blobs, ByteStream, ContentHash, Failure, FailureCode, HealthCheck,
+    Blob, Blobs, ContentHash, Failure, FailureCode, HealthCheck,
+    blobs::{BlobCopy, BlobUpload, ByteStream},
     sentence,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};

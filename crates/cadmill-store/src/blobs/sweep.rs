@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 
 use cadmill_domain::{
-    BlobCopy, BlobRefs, ContentHash, Failure, FailureCode, Moment, Removal, StoredBlob, SweepId,
+    ContentHash, Failure, FailureCode, Moment, SweepId,
+    blobs::{BlobCopy, BlobRefs, Removal, StoredBlob},
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use object_store::{Error, ObjectMeta, ObjectStore as _, ObjectStoreExt as _, path::Path as Key};

@@ -5,7 +5,10 @@ use std::{io::Write as _, mem};
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use cadmill_domain::{Blob, BlobCopy, BlobUpload, ContentHash, Failure, FailureCode};
+use cadmill_domain::{
+    Blob, ContentHash, Failure, FailureCode,
+    blobs::{BlobCopy, BlobUpload},
+};
 use object_store::{ObjectStoreExt as _, WriteMultipart, path::Path as Key};
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;

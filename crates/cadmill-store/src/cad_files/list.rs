@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use cadmill_domain::{
-    CadFile, CadFileCursor, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CursorError,
-    Direction, MediaKind, MediaPlan, MediaState, Period, Row, SortKey, SortValue, StoreError,
-    TaskKind,
+    CadFile, CadFileCursor, CadFileId, CursorError, Direction, MediaKind, MediaPlan, SortKey,
+    SortValue, StoreError, TaskKind,
+    cad_file::{CadFileOverview, CadFilePage, CadFileQuery, MediaState, Period},
+    ledger::Row,
 };
 use sea_orm::{ConnectionTrait as _, EntityTrait as _, Statement, Value};
 

@@ -4,9 +4,10 @@ mod list;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFile, CadFileId, CadFileOverview, CadFilePage, CadFileQuery, CadFiles, FileChange, FileRows,
-    KeptBlob, MaterialMap, MaterialMaps, NewCadFile, Request, Revision, RowState, SaveOutcome,
-    StoreError, TaskKind,
+    CadFile, CadFileId, CadFiles, MaterialMap, MaterialMaps, NewCadFile, StoreError, TaskKind,
+    blobs::KeptBlob,
+    cad_file::{CadFileOverview, CadFilePage, CadFileQuery, FileChange, Revision, SaveOutcome},
+    ledger::{FileRows, Request, RowState},
 };
 use sea_orm::{
     ActiveValue::Set, ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _,

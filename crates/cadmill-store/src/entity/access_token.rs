@@ -1,6 +1,6 @@
 //! The table `access_token`.
 
-use cadmill_domain::{AccessToken, AccessTokenId, StoreError};
+use cadmill_domain::{AccessTokenId, StoreError, access_token::AccessToken};
 use sea_orm::{entity::prelude::*, prelude::ChronoDateTimeUtc};
 
 use crate::ledger::columns::understood;

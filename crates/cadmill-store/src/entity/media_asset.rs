@@ -1,6 +1,8 @@
 //! The table `media_asset`.
 
-use cadmill_domain::{Blob, CadFileId, Fence, MediaAsset, MediaAssetId, StoreError, TaskKind};
+use cadmill_domain::{
+    Blob, CadFileId, MediaAsset, MediaAssetId, StoreError, TaskKind, ledger::Fence,
+};
 use sea_orm::{
     entity::prelude::*,
     prelude::{ChronoDateTimeUtc, Json},

@@ -1,7 +1,9 @@
 //! The table `pipeline_event`.
 
 use cadmill_domain::{
-    CadFileId, EventId, Fence, NewPipelineEvent, PipelineEvent, StepEvent, StoreError, WorkerName,
+    CadFileId, StoreError,
+    ledger::{Fence, WorkerName},
+    pipeline_log::{EventId, NewPipelineEvent, PipelineEvent, StepEvent},
 };
 use sea_orm::{
     entity::prelude::*,

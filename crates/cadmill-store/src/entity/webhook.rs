@@ -1,6 +1,10 @@
 //! The table `webhook`.
 
-use cadmill_domain::{EventFilter, StepEvent, StoreError, Webhook, WebhookId, WebhookSecret};
+use cadmill_domain::{
+    StoreError, WebhookId,
+    pipeline_log::StepEvent,
+    webhook::{EventFilter, Webhook, WebhookSecret},
+};
 use sea_orm::{entity::prelude::*, prelude::ChronoDateTimeUtc};
 
 use super::pipeline_event::step_event;

@@ -1,6 +1,10 @@
 //! The table `webhook_delivery`.
 
-use cadmill_domain::{Delivery, DeliveryId, DeliveryState, EventId, StoreError};
+use cadmill_domain::{
+    StoreError,
+    pipeline_log::EventId,
+    webhook::{Delivery, DeliveryId, DeliveryState},
+};
 use sea_orm::{
     entity::prelude::*,
     prelude::{ChronoDateTimeUtc, Json},

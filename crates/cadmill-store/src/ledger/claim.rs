@@ -1,6 +1,9 @@
 //! Claiming: the row and its `step_start`, in one statement on PostgreSQL and in one turn on SQLite.
 
-use cadmill_domain::{Claim, StoreError, Work, WorkerName};
+use cadmill_domain::{
+    StoreError, Work,
+    ledger::{Claim, WorkerName},
+};
 use sea_orm::{ConnectionTrait as _, DbBackend, QueryResult, Value};
 
 use super::{columns, events, key};

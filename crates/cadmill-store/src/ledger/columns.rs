@@ -1,8 +1,8 @@
 //! The rows of the ledger as the databases keep them.
 
 use cadmill_domain::{
-    CadFileId, Claim, Fence, Input, MediaAssetId, Priority, QueuedWork, Requester, Row, RowState,
-    StoreError, TaskKind, Work, WorkerName,
+    CadFileId, Input, MediaAssetId, StoreError, TaskKind, Work,
+    ledger::{Claim, Fence, Priority, QueuedWork, Requester, Row, RowState, WorkerName},
 };
 use sea_orm::{
     QueryResult, TryGetable, Value,

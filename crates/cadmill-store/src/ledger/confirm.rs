@@ -2,7 +2,10 @@
 
 use std::collections::HashMap;
 
-use cadmill_domain::{Claim, Confirmed, FileRows, Recovered, Recovery, StoreError, Work};
+use cadmill_domain::{
+    StoreError, Work,
+    ledger::{Claim, Confirmed, FileRows, Recovered, Recovery},
+};
 use chrono::TimeDelta;
 use sea_orm::{ConnectionTrait as _, Value};
 

@@ -2,7 +2,11 @@
 
 use std::fmt::Write as _;
 
-use cadmill_domain::{CONVERTER, FileRows, Moment, NewPipelineEvent};
+use cadmill_domain::{
+    Moment,
+    ledger::{CONVERTER, FileRows},
+    pipeline_log::NewPipelineEvent,
+};
 use sea_orm::{Statement, Value};
 
 use crate::{Store, dialect::Dialect};

@@ -3,8 +3,9 @@
 use std::{fmt::Write as _, sync::LazyLock};
 
 use cadmill_domain::{
-    CadFileId, Claim, ContentHash, FileRows, MediaAssetId, Row, RowState, StoreError, Subject,
-    TaskKind,
+    CadFileId, ContentHash, MediaAssetId, StoreError, TaskKind,
+    cad_file::Subject,
+    ledger::{Claim, FileRows, Row, RowState},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value, prelude::Uuid};
 

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use cadmill_domain::{
-    BlobLoss, CadFileId, ContentHash, Failure, FileRows, MediaAssetId, RowState, StoreError,
-    WorkerName,
+    CadFileId, ContentHash, Failure, MediaAssetId, StoreError,
+    blobs::BlobLoss,
+    ledger::{FileRows, RowState, WorkerName},
 };
 use sea_orm::{ConnectionTrait as _, QueryResult, Statement, prelude::Uuid};
 

@@ -6,8 +6,8 @@
 use std::fmt::{self, Display, Formatter};
 
 use cadmill_domain::{
-    MediaKind, MediaPlan, Missing, MissingFilter, MissingReason, MissingRequest, StoreError,
-    TaskKind,
+    MediaKind, MediaPlan, StoreError, TaskKind,
+    ledger::{Missing, MissingFilter, MissingReason, MissingRequest},
 };
 use sea_orm::{ConnectionTrait, QueryResult, Statement, Value};
 

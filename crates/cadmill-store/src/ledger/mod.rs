@@ -16,10 +16,14 @@ mod work;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    BlobLoss, CadFileId, Claim, Confirmed, ContentHash, Count, FailedFilter, Failure, HandBack,
-    Input, Ledger, MediaKind, Missing, MissingRequest, Moment, Progress, Published, QueueDepth,
-    QueuedWork, Recovered, Recovery, Request, RequestKey, Requested, Requester, Row, RowState,
-    StoreError, TaskKind, TaskOutput, Work, WorkCursor, WorkItem, WorkQuery, WorkerName,
+    CadFileId, ContentHash, Failure, Input, MediaKind, Moment, StoreError, TaskKind, Work,
+    WorkCursor,
+    blobs::BlobLoss,
+    ledger::{
+        Claim, Confirmed, Count, FailedFilter, HandBack, Ledger, Missing, MissingRequest, Progress,
+        Published, QueueDepth, QueuedWork, Recovered, Recovery, Request, RequestKey, Requested,
+        Requester, Row, RowState, TaskOutput, WorkItem, WorkQuery, WorkerName,
+    },
 };
 use chrono::TimeDelta;
 use sea_orm::{

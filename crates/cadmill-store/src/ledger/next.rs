@@ -1,4 +1,4 @@
-//! What may be claimed, in the order of [`first_in_queue`](cadmill_domain::first_in_queue).
+//! What may be claimed, in the order of [`first_in_queue`](cadmill_domain::ledger::first_in_queue).
 //!
 //! No process keeps a count of turns: the order is computed from the queue itself. Of each lane and
 //! priority the index is searched for the first requesters behind the last turn (a loose index scan),
@@ -7,7 +7,8 @@
 use std::fmt::Write as _;
 
 use cadmill_domain::{
-    Lane, MAX_CRASHES, MAX_DUE_RETRIES, Priority, QueuedWork, StoreError, TaskKind, WorkQuery,
+    StoreError, TaskKind,
+    ledger::{Lane, MAX_CRASHES, MAX_DUE_RETRIES, Priority, QueuedWork, WorkQuery},
 };
 use sea_orm::{
     ConnectionTrait as _, Value,

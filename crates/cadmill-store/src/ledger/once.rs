@@ -1,6 +1,9 @@
 //! Requests that a client may repeat: the first of a key is done, and the key is kept with it.
 
-use cadmill_domain::{Request, RequestKey, Requested, StoreError, Work};
+use cadmill_domain::{
+    StoreError, Work,
+    ledger::{Request, RequestKey, Requested},
+};
 use sea_orm::ConnectionTrait as _;
 
 use super::key as key_of;

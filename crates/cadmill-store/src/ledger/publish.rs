@@ -1,8 +1,8 @@
 //! Publishing: the fence, the asset, the row and what follows from it, in one transaction.
 
 use cadmill_domain::{
-    Claim, FileRows, Input, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, Published,
-    Requested, ResultSummary, StoreError, TaskKind, TaskOutput, Work,
+    Input, MediaAsset, MediaAssetId, MediaKind, NewMediaAsset, StoreError, TaskKind, Work,
+    ledger::{Claim, FileRows, Published, Requested, ResultSummary, TaskOutput},
 };
 use sea_orm::Statement;
 

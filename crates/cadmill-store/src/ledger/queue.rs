@@ -1,7 +1,8 @@
 //! What may be claimed, and what has to wait.
 
 use cadmill_domain::{
-    Claim, FileRows, MAX_CRASHES, MediaKind, Moment, RowState, StoreError, TaskKind, Work,
+    MediaKind, Moment, StoreError, TaskKind, Work,
+    ledger::{Claim, FileRows, MAX_CRASHES, RowState},
 };
 use sea_orm::{ConnectionTrait as _, Statement, Value};
 

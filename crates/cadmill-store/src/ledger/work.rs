@@ -1,7 +1,8 @@
 //! What runs and what waits, for people to look at.
 
 use cadmill_domain::{
-    Lane, Priority, QueueDepth, StoreError, TaskKind, WorkCursor, WorkItem, WorkPart,
+    StoreError, TaskKind, WorkCursor, WorkPart,
+    ledger::{Lane, Priority, QueueDepth, WorkItem},
 };
 use sea_orm::{ConnectionTrait as _, Value, prelude::ChronoDateTimeUtc};
 

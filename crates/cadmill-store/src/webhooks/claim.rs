@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use cadmill_domain::{
-    DeliveryClaim, DeliveryContent, DeliveryId, DeliveryRoom, Moment, PipelineEvent, StoreError,
-    Webhook, WebhookId,
+    Moment, StoreError, WebhookId,
+    pipeline_log::PipelineEvent,
+    webhook::{DeliveryClaim, DeliveryContent, DeliveryId, DeliveryRoom, Webhook},
 };
 use chrono::TimeDelta;
 use sea_orm::{ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, Value};

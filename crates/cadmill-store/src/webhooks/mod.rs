@@ -5,8 +5,12 @@ mod outbox;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryRoom, EventId, Moment,
-    NewWebhook, PipelineLog, StoreError, Webhook, WebhookChange, WebhookId, Webhooks,
+    Moment, StoreError, WebhookId,
+    pipeline_log::{EventId, PipelineLog},
+    webhook::{
+        Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryRoom, NewWebhook, Webhook,
+        WebhookChange, Webhooks,
+    },
 };
 use chrono::TimeDelta;
 use sea_orm::{

@@ -1,8 +1,8 @@
 //! The deliveries: put into the outbox once, and noted under the number of the try.
 
 use cadmill_domain::{
-    Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryState, Moment, StoreError,
-    WebhookId,
+    Moment, StoreError, WebhookId,
+    webhook::{Delivery, DeliveryClaim, DeliveryFailure, DeliveryId, DeliveryState},
 };
 use sea_orm::{
     ColumnTrait as _, ConnectionTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,

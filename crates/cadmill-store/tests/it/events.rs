@@ -4,12 +4,14 @@
 use std::sync::Arc;
 
 use cadmill_domain::{
-    CadFileId, EventFilter, EventId, Fence, NewCadFile, NewPipelineEvent, NewWebhook, StepEvent,
-    TaskKind, WebhookSecret, WorkerName,
+    CadFileId, NewCadFile, TaskKind,
     contract::{
         Deployment,
         pipeline_log::{an_event, whoever_follows_misses_nothing},
     },
+    ledger::{Fence, WorkerName},
+    pipeline_log::{EventId, NewPipelineEvent, StepEvent},
+    webhook::{EventFilter, NewWebhook, WebhookSecret},
 };
 use cadmill_store::Database;
 use sea_orm::{
@@ -191,7 +193,7 @@ async fn a_deleted_file_takes_the_events_of_claims_at_once_along() {
             name,
             source: source.into(),
         };
-        let request = cadmill_domain::Request::BULK;
+        let request = cadmill_domain::ledger::Request::BULK;
         let file = deployment.files.add(new, Some(request)).await.unwrap().id;
         let claims = async {
             let work = cadmill_domain::Work {
@@ -203,7 +205,7 @@ async fn a_deleted_file_takes_the_events_of_claims_at_once_along() {
             loop {
                 let claim = ledger.claim(work, &worker).await.unwrap();
                 if let Some(claim) = claim {
-                    let reason = cadmill_domain::HandBack::Stopping;
+                    let reason = cadmill_domain::ledger::HandBack::Stopping;
                     ledger.hand_back(&claim, reason).await.unwrap();
                 } else if deployment.files.get(file).await.unwrap().is_none() {
                     return;

@@ -3,10 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, BlobCopy, CadFile, Claim, MediaKind, Missing, MissingRequest, NewCadFile, NewMediaAsset,
-    Published, Recovered, Recovery, Request, StoredBlob, SweepId, SystemClock, TaskKind,
-    TaskOutput, Work, WorkerName,
+    Blob, CadFile, MediaKind, NewCadFile, NewMediaAsset, SweepId, SystemClock, TaskKind, Work,
+    blobs::{BlobCopy, StoredBlob},
     contract::{self, Deployment},
+    ledger::{
+        Claim, Missing, MissingRequest, Published, Recovered, Recovery, Request, TaskOutput,
+        WorkerName,
+    },
 };
 use cadmill_store::Database;
 use sea_orm::{

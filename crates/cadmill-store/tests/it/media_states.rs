@@ -4,8 +4,11 @@
 use std::time::Duration;
 
 use cadmill_domain::{
-    CadFileQuery, Conditions, Input, MediaAssetId, MediaKind, MediaState, NewCadFile, Recipe, Row,
-    RowState, TaskKind, contract,
+    Input, MediaAssetId, MediaKind, NewCadFile, Recipe, TaskKind,
+    cad_file::{CadFileQuery, MediaState},
+    contract,
+    ledger::{Row, RowState},
+    tessellator::Conditions,
 };
 use sea_orm::{ConnectOptions, ConnectionTrait as _, Statement};
 

@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, MediaKind, NewCadFile, Request, Requested, StoreError, TaskKind, Work, WorkNotifier as _,
-    WorkQuery, WorkerName, contract::Deployment,
+    Blob, MediaKind, NewCadFile, StoreError, TaskKind, Work, WorkNotifier as _,
+    contract::Deployment,
+    ledger::{Request, Requested, WorkQuery, WorkerName},
 };
 use cadmill_servers::Postgres;
 use cadmill_store::{Database, PostgresWorkNotifier};

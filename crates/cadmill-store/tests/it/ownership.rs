@@ -3,8 +3,11 @@
 use std::{fs::DirEntry, path::PathBuf, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    BlobCopy, BlobUpload, Blobs as _, CadFiles as _, Clock as _, FailureCode, NewCadFile, SweepId,
-    SystemClock, WorkerName, contract, fakes::ManualClock, keep_bytes, report_blob_loss,
+    Blobs as _, CadFiles as _, Clock as _, FailureCode, NewCadFile, SweepId, SystemClock,
+    blobs::{BlobCopy, BlobUpload, keep_bytes, report_blob_loss},
+    contract,
+    fakes::ManualClock,
+    ledger::WorkerName,
 };
 use cadmill_store::{
     Database, LocalWorkNotifier, MaintenanceKind, MaintenanceState, Marker, ObjectBlobs, Owner,

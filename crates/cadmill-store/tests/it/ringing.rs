@@ -7,10 +7,14 @@ use std::sync::{
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    Blob, Claim, ConversionReport, FailedFilter, Failure, FailureCode, HandBack, MaterialKey,
-    MaterialMap, MaterialSpec, MediaKind, MissingRequest, NewCadFile, NewMediaAsset, Request,
-    RequestKey, Requester, StoreError, TaskKind, TaskOutput, Work, WorkNotifier, WorkerName,
-    contract::Deployment, fakes::step_facts,
+    Blob, ConversionReport, Failure, FailureCode, MaterialKey, MaterialMap, MaterialSpec,
+    MediaKind, NewCadFile, NewMediaAsset, StoreError, TaskKind, Work, WorkNotifier,
+    contract::Deployment,
+    fakes::step_facts,
+    ledger::{
+        Claim, FailedFilter, HandBack, MissingRequest, Request, RequestKey, Requester, TaskOutput,
+        WorkerName,
+    },
 };
 use cadmill_store::{Database, PostgresWorkNotifier};
 use futures_util::future::join_all;

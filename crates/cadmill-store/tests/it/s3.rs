@@ -9,8 +9,8 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, Blobs, FailureCode, SystemClock, WorkerName,
-    contract::blobs::another_length_is_told_at_once, report_blob_loss,
+    Blob, Blobs, FailureCode, SystemClock, blobs::report_blob_loss,
+    contract::blobs::another_length_is_told_at_once, ledger::WorkerName,
 };
 use cadmill_servers::{Proxy, create_bucket, shared};
 use cadmill_store::{Database, LocalWorkNotifier, Marker, ObjectBlobs, Store};

@@ -3,8 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Blob, CadFileId, MaterialMap, NewCadFile, Request, SaveOutcome, StoreError, TaskKind, Work,
-    WorkerName, contract::Deployment,
+    Blob, CadFileId, MaterialMap, NewCadFile, StoreError, TaskKind, Work,
+    cad_file::SaveOutcome,
+    contract::Deployment,
+    ledger::{Request, WorkerName},
 };
 use cadmill_servers::Postgres;
 use cadmill_store::{Database, DurabilityRisk, SessionTimeouts};

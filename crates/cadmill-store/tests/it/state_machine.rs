@@ -7,7 +7,10 @@ mod story;
 
 use std::sync::Arc;
 
-use cadmill_domain::{Clock as _, contract, fakes::ManualClock, fakes::MemoryStore};
+use cadmill_domain::{
+    Clock as _, contract,
+    fakes::{ManualClock, MemoryStore},
+};
 use chrono::TimeDelta;
 use futures_util::future::join_all;
 use proptest::{

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use cadmill_domain::{
-    Blob, BlobRefs, Blobs, CadFiles, Clock as _, ContentHash, NewCadFile, StoredBlob, SweepId,
-    SystemClock, keep_bytes,
+    Blob, Blobs, CadFiles, Clock as _, ContentHash, NewCadFile, SweepId, SystemClock,
+    blobs::{BlobRefs, StoredBlob, keep_bytes},
 };
 use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store, SweepOptions};
 use futures_util::{StreamExt as _, future::join, stream};

@@ -7,9 +7,10 @@ use std::{
 };
 
 use cadmill_domain::{
-    Blob, BlobCopy, BlobState, Blobs as _, Moment, NewCadFile, Request, SweepId, SystemClock,
+    Blob, Blobs as _, Moment, NewCadFile, SweepId, SystemClock,
+    blobs::{BlobCopy, BlobState, examine_blob},
     contract::blobs::{another_length_is_told_at_once, what_is_damaged_is_told},
-    examine_blob,
+    ledger::Request,
 };
 use cadmill_store::{Sweep, SweepOptions};
 

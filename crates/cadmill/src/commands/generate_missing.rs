@@ -1,7 +1,10 @@
 //! `cadmill generate-missing`: queues all missing media of a kind.
 
 use anyhow::Result;
-use cadmill_domain::{Ledger as _, MediaKind, Missing, MissingFilter, MissingRequest, TaskKind};
+use cadmill_domain::{
+    MediaKind, TaskKind,
+    ledger::{Ledger as _, Missing, MissingFilter, MissingRequest},
+};
 use clap::{Args, ValueEnum};
 
 use crate::{

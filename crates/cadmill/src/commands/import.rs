@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use cadmill_domain::{
-    BlobRefs as _, CadFileId, CadFiles as _, Ledger as _, NewCadFile, Priority, Request, RowState,
-    keep_file,
+    CadFileId, CadFiles as _, NewCadFile,
+    blobs::{BlobRefs as _, keep_file},
+    ledger::{Ledger as _, Priority, Request, RowState},
 };
 use clap::Args;
 use serde::Serialize;

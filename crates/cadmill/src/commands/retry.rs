@@ -1,7 +1,10 @@
 //! `cadmill retry`: queues failed work again.
 
 use anyhow::Result;
-use cadmill_domain::{FailedFilter, Ledger as _, Request, Requested, Requester, RowState, Work};
+use cadmill_domain::{
+    Work,
+    ledger::{FailedFilter, Ledger as _, Request, Requested, Requester, RowState},
+};
 use clap::Args;
 
 use crate::{

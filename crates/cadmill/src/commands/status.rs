@@ -2,8 +2,9 @@
 
 use anyhow::Result;
 use cadmill_domain::{
-    CadFile, CadFiles, Count, Failure, Ledger as _, MediaAsset, MediaAssets as _, PipelineEvent,
-    PipelineLog as _, Row, RowState, TaskKind, Work,
+    CadFile, CadFiles, Failure, MediaAsset, MediaAssets as _, TaskKind, Work,
+    ledger::{Count, Ledger as _, Row, RowState},
+    pipeline_log::{PipelineEvent, PipelineLog as _},
 };
 use clap::Args;
 use serde_json::json;

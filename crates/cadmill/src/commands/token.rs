@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use cadmill_domain::{AccessToken, AccessTokens as _, Moment, NewAccessToken, Role, TokenSecret};
+use cadmill_domain::{
+    Moment,
+    access_token::{AccessToken, AccessTokens as _, NewAccessToken, Role, TokenSecret},
+};
 use chrono::TimeDelta;
 use clap::{Subcommand, ValueEnum};
 use serde_json::json;

@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use cadmill_domain::Phase;
+use cadmill_domain::tessellator::Phase;
 use cadmill_pipeline::{ConversionProgress, Stage};
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 

@@ -7,7 +7,10 @@ use cadmill_api::{
     Access, Api, DeliverySettings, FeedSettings, JoinTrace, RenderMetrics, Settings, TargetPolicy,
     WebhookClient,
 };
-use cadmill_domain::{AccessTokens as _, HealthCheck, NewAccessToken, Role, TokenSecret};
+use cadmill_domain::{
+    HealthCheck,
+    access_token::{AccessTokens as _, NewAccessToken, Role, TokenSecret},
+};
 use cadmill_lock::DedupLock;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;

@@ -5,7 +5,7 @@ mod adapters;
 use std::{sync::Arc, time::Duration};
 
 use anyhow::Result;
-use cadmill_domain::{CadFile, CadFileId, CadFiles as _, Clock, WorkNotifier, WorkerName};
+use cadmill_domain::{CadFile, CadFileId, CadFiles as _, Clock, WorkNotifier, ledger::WorkerName};
 use cadmill_lock::DedupLock;
 use cadmill_pipeline::{Records, Scratch, TaskRunner, TaskRunnerSettings};
 use cadmill_store::{Database, FolderLock, LocalWorkNotifier, ObjectBlobs, SessionTimeouts, Store};

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cadmill_domain::Cancelled;
+use cadmill_domain::tessellator::Cancelled;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;

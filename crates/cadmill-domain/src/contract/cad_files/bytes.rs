@@ -1,12 +1,14 @@
 //! A file gets other bytes.
 
 use crate::{
-    Clock as _, Priority, Request, RowState, SaveOutcome,
+    Clock as _,
+    cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Claim, Delay, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, bytes_of, plan,
     },
+    ledger::{Priority, Request, RowState},
 };
 
 /// What waited downstream is withdrawn, what runs goes on, and the new bytes are read first.

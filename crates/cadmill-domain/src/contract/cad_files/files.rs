@@ -2,8 +2,10 @@
 
 use super::materials::MAPS;
 use crate::{
-    CadFileId, Clock as _, MissingRequest, NewCadFile, Priority, Request, RowState, SaveOutcome,
+    CadFileId, Clock as _, NewCadFile,
+    cad_file::SaveOutcome,
     contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, paint, plan},
+    ledger::{MissingRequest, Priority, Request, RowState},
 };
 
 /// With all that it was given, and with `process_step` in the queue.

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    CadFileCursor, CadFileId, CadFileOrder, CadFileQuery, Clock as _, Direction, MediaKind,
-    MediaState, NewCadFile, Period, Request, SortKey, StoreError,
+    CadFileCursor, CadFileId, CadFileOrder, Clock as _, Direction, MediaKind, NewCadFile, SortKey,
+    StoreError,
+    cad_file::{CadFileQuery, MediaState, Period},
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, bytes_of, paint,
     },
+    ledger::Request,
 };
 
 const KEYS: [SortKey; 3] = [SortKey::Name, SortKey::CreatedAt, SortKey::UpdatedAt];

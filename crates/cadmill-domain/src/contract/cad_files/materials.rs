@@ -5,13 +5,14 @@ use std::{iter, sync::Arc};
 use futures_util::future::join_all;
 
 use crate::{
-    CadFile, CadFileId, CadFiles, Clock as _, MaterialKey, MaterialMap, Priority, RowState,
-    SaveOutcome, StoreError,
+    CadFile, CadFileId, CadFiles, Clock as _, MaterialKey, MaterialMap, StoreError,
+    cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, paint, plan,
     },
+    ledger::{Priority, RowState},
 };
 
 /// Either map is replaced as a whole, `updated_at` moves, and all else stays.

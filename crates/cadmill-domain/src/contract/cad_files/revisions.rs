@@ -4,12 +4,15 @@ use futures_util::future::join_all;
 
 use super::materials::MAPS;
 use crate::{
-    CadFileId, Clock as _, EventId, HandBack, Published, Request, SaveOutcome, TaskOutput,
+    CadFileId, Clock as _,
+    cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
         Do::{Claim, MakeAllFor},
         GLB, USD, bytes_of, failure, paint, product,
     },
+    ledger::{HandBack, Published, Request, TaskOutput},
+    pipeline_log::EventId,
 };
 
 /// By a microsecond, if the clock stands still or goes back.
@@ -145,7 +148,7 @@ pub async fn a_removed_file_takes_everything_with_it(deployment: &Deployment) {
     assert_eq!(deployment.everything().await, others);
 
     let ledger = &deployment.ledger;
-    let progress = crate::Progress {
+    let progress = crate::ledger::Progress {
         phase: "mesh".to_owned(),
         fraction: 0.5,
     };

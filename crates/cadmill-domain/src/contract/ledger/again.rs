@@ -3,12 +3,14 @@
 use futures_util::future::join_all;
 
 use crate::{
-    CadFileId, MediaState, Recovery, Request, RequestKey, Requested, RowState,
+    CadFileId,
+    cad_file::MediaState,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
         GLB, STEP, USD, bytes_of, work,
     },
+    ledger::{Recovery, Request, RequestKey, Requested, RowState},
 };
 
 const AGAIN: Request = Request {

@@ -1,13 +1,13 @@
 //! Media that are there already.
 
 use crate::{
-    Clock as _, MediaAssetId, MediaKind, NewMediaAsset, Published, Request, Requested, RowState,
-    TaskOutput,
+    Clock as _, MediaAssetId, MediaKind, NewMediaAsset,
     contract::deployment::{
         Deployment,
         Do::{Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, product, report,
     },
+    ledger::{Published, Request, Requested, RowState, TaskOutput},
 };
 
 /// Two files with the same bytes: the second gets an asset of its own, with the blob of the first.

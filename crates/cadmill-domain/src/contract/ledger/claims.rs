@@ -3,12 +3,13 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Count, Priority, Progress, Request, RowState, Work, WorkQuery,
+    Clock as _, Work,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Claim, Delay, Fail, Make, MakeAllFor},
         GLB, PNG, STEP, USD, WEB, work, worker,
     },
+    ledger::{Count, Priority, Progress, Request, RowState, WorkQuery},
 };
 
 /// The urgent before the old, the old before the young, then the lower id.

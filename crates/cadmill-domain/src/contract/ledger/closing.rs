@@ -4,12 +4,13 @@ use chrono::TimeDelta;
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, FailureCode, MAX_CRASHES, Recovered, Recovery, Request, Requested, RowState,
+    Clock as _, FailureCode,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
         GLB, STEP, USD, failure, plan, work,
     },
+    ledger::{MAX_CRASHES, Recovered, Recovery, Request, Requested, RowState},
 };
 
 /// The whole row after a failure for good; what was there before stays.

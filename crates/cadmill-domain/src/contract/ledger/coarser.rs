@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use crate::{
-    CadFileId, CadFileQuery, Claim, Conditions, Input, MediaAsset, MediaKind, MediaState,
-    MissingRequest, NewMediaAsset, Published, Recipe, Request, Requested, Requester, RowState,
-    SceneInput, StoreError, TaskKind, TaskOutput,
+    CadFileId, Input, MediaAsset, MediaKind, NewMediaAsset, Recipe, SceneInput, StoreError,
+    TaskKind,
+    cad_file::{CadFileQuery, MediaState},
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim as Claimed, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, product, work,
     },
+    ledger::{
+        Claim, MissingRequest, Published, Request, Requested, Requester, RowState, TaskOutput,
+    },
+    tessellator::Conditions,
 };
 
 fn conditions(kernel: &str) -> Conditions {
@@ -65,7 +69,7 @@ impl Deployment {
         self.asset(row.asset.expect("a scene is there")).await
     }
 
-    async fn regenerate_stale(&self) -> crate::Missing {
+    async fn regenerate_stale(&self) -> crate::ledger::Missing {
         let stale = self.ledger.request_stale(None, Requester::SHARED).await;
         stale.unwrap()
     }

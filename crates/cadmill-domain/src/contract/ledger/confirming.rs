@@ -3,12 +3,13 @@
 use chrono::TimeDelta;
 
 use crate::{
-    Clock as _, Confirmed, Recovered, Recovery, RowState,
+    Clock as _,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Make, MakeAllFor, Paint},
         GLB, STEP, USD,
     },
+    ledger::{Confirmed, Recovered, Recovery, RowState},
 };
 
 const LEASE: TimeDelta = TimeDelta::seconds(30);

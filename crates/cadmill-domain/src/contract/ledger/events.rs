@@ -5,14 +5,14 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    Blob, CONVERTER, CadFileId, Claim, Clock as _, FailureCode, HandBack, MAX_CRASHES,
-    NewMediaAsset, NewPipelineEvent, Published, Recovered, Recovery, StepEvent, TaskKind,
-    TaskOutput,
+    Blob, CadFileId, Clock as _, FailureCode, NewMediaAsset, TaskKind,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor},
         GLB, PNG, STEP, USD, WEB, failure, product, report, work, worker,
     },
+    ledger::{CONVERTER, Claim, HandBack, MAX_CRASHES, Published, Recovered, Recovery, TaskOutput},
+    pipeline_log::{NewPipelineEvent, StepEvent},
 };
 
 /// One `step_start`, and one `step_done` or `step_failed` for how the claim was closed.
@@ -60,7 +60,9 @@ pub async fn each_claim_has_its_beginning_and_its_end_in_the_timeline(deployment
     let result = failed(json!(failure()), FailureCode::KernelError, Value::Null);
     expected.extend([begun, event(&failing, StepEvent::StepFailed, result)]);
 
-    deployment.request(file, STEP, crate::Request::ASKED).await;
+    deployment
+        .request(file, STEP, crate::ledger::Request::ASKED)
+        .await;
     for crashes in 1..=MAX_CRASHES {
         let (dead, begun) = claim(crashes - 1).await;
         let recovered = ledger.recover(&dead, Recovery::Ended).await.unwrap();
@@ -75,13 +77,17 @@ pub async fn each_claim_has_its_beginning_and_its_end_in_the_timeline(deployment
         expected.extend([begun, event(&dead, StepEvent::StepFailed, result)]);
     }
 
-    deployment.request(file, STEP, crate::Request::ASKED).await;
+    deployment
+        .request(file, STEP, crate::ledger::Request::ASKED)
+        .await;
     let (cancelled, begun) = claim(0).await;
     assert!(deployment.cancel(file, STEP).await);
     let result = json!({"code": "cancelled", "sentence": FailureCode::Cancelled.sentence()});
     expected.extend([begun, event(&cancelled, StepEvent::StepFailed, result)]);
 
-    deployment.request(file, STEP, crate::Request::ASKED).await;
+    deployment
+        .request(file, STEP, crate::ledger::Request::ASKED)
+        .await;
     let (read, begun) = claim(0).await;
     deployment.publish(&read).await;
     let result = json!({"processed": true, "again": false, "chained": {"gltf_geometry": "queued"}});
@@ -113,9 +119,9 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
         event(&claim, StepEvent::StepDone, made(first, false, media))
     );
 
-    let again = crate::Request {
+    let again = crate::ledger::Request {
         force: true,
-        ..crate::Request::ASKED
+        ..crate::ledger::Request::ASKED
     };
     let in_flight = json!({
         "usd_master": "in_flight", "web_glb": "in_flight", "thumbnail": "in_flight",
@@ -131,9 +137,10 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
 
     // A cached medium has to be of the same input.
     let source = deployment.file(file).await.source;
-    let replaced = deployment
-        .files
-        .replace_source(twin, source.into(), crate::Request::BULK, None);
+    let replaced =
+        deployment
+            .files
+            .replace_source(twin, source.into(), crate::ledger::Request::BULK, None);
     replaced.await.unwrap();
     deployment.happen(twin, &[Make(STEP)]).await;
     let found = deployment.row(file, GLB).await.asset.unwrap();

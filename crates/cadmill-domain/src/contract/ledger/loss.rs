@@ -1,13 +1,15 @@
 //! Bytes that are lost.
 
 use crate::{
-    Blob, BlobLoss, CadFileId, FailureCode, MediaAsset, NewCadFile, Request, Requested, RowState,
-    StepEvent, TaskKind, WorkerName,
+    Blob, CadFileId, FailureCode, MediaAsset, NewCadFile, TaskKind,
+    blobs::BlobLoss,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, bytes_of,
     },
+    ledger::{Request, Requested, RowState, WorkerName},
+    pipeline_log::StepEvent,
 };
 
 const NONE: BlobLoss = BlobLoss {
@@ -65,7 +67,7 @@ pub async fn lost_bytes_are_lost_for_every_file(deployment: &Deployment) {
     deployment.happen(twin, &[Make(STEP)]).await;
     let scene = shown(deployment, first, GLB).await;
     let claim = deployment.claim(twin, GLB).await;
-    let cached = crate::TaskOutput::Cached(scene.id);
+    let cached = crate::ledger::TaskOutput::Cached(scene.id);
     deployment.ledger.publish(&claim, cached).await.unwrap();
     let other = deployment.add_with("c.step", &[MakeAllFor(GLB)]).await;
     let others = deployment.row(other, GLB).await;
@@ -137,7 +139,7 @@ pub async fn a_loss_leaves_each_row_in_a_right_state(deployment: &Deployment) {
     ] {
         assert_eq!(deployment.row(file, kind).await.state, state, "{kind}");
     }
-    let back = crate::HandBack::Outdated;
+    let back = crate::ledger::HandBack::Outdated;
     assert!(deployment.ledger.hand_back(&running, back).await.unwrap());
     assert_eq!(deployment.row(file, WEB).await.state, RowState::Idle);
     deployment.make(file, GLB).await.unwrap();

@@ -3,13 +3,16 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, FileRows, Missing, MissingFilter, MissingRequest, Priority, Request,
-    Requested::{self, Failed, InFlight, Present, Queued},
-    Row, TaskKind,
+    Clock as _, TaskKind,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, plan,
+    },
+    ledger::{
+        FileRows, Missing, MissingFilter, MissingRequest, Priority, Request,
+        Requested::{self, Failed, InFlight, Present, Queued},
+        Row,
     },
 };
 

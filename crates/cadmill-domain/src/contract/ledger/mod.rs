@@ -1,4 +1,4 @@
-//! What every [`Ledger`](crate::Ledger) must do.
+//! What every [`Ledger`](crate::ledger::Ledger) must do.
 
 mod again;
 mod cached;

@@ -3,12 +3,13 @@
 use futures_util::future::join_all;
 
 use crate::{
-    Clock as _, Fence, MediaKind, Published, Recovery, Requested, RowState, TaskOutput,
+    Clock as _, MediaKind,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Fail, Make, MakeAllFor},
         GLB, PNG, STEP, USD, WEB, product, work,
     },
+    ledger::{Fence, Published, Recovery, Requested, RowState, TaskOutput},
 };
 
 /// The asset is stored as it was made, and the row is closed.
@@ -159,7 +160,11 @@ pub async fn a_lost_claim_changes_nothing(deployment: &Deployment) {
             assert!(!deployment.fail(&claim, None).await, "{what}: fail");
             assert!(!deployment.hand_back(&claim).await, "{what}: hand back");
             let recovered = ledger.recover(&claim, Recovery::Ended).await.unwrap();
-            assert_eq!(recovered, crate::Recovered::NoLonger, "{what}: recover");
+            assert_eq!(
+                recovered,
+                crate::ledger::Recovered::NoLonger,
+                "{what}: recover"
+            );
             assert_eq!(deployment.everything().await, before, "{what}");
         }
     }

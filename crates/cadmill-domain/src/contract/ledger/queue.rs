@@ -1,13 +1,13 @@
 //! The order of the queue: turns, ages and lanes.
 
 use crate::{
-    AccessTokenId, CadFileId, Lane, MissingRequest, Priority, Request, Requester, TaskKind, Turns,
-    WorkQuery,
+    AccessTokenId, CadFileId, TaskKind,
     contract::deployment::{
         Deployment, Do,
         Do::{Cancel, Delay, Make, MakeAllFor},
         GLB, PNG, STEP, USD, WEB, work,
     },
+    ledger::{Lane, MissingRequest, Priority, Request, Requester, Turns, WorkQuery},
 };
 
 /// Requester number `number`; they sort by number.

@@ -3,12 +3,13 @@
 use futures_util::future::join_all;
 
 use crate::{
-    CadFileId, Clock as _, Priority, Published, Request, Requested, RowState, TaskKind,
+    CadFileId, Clock as _, TaskKind,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, plan, work,
     },
+    ledger::{Priority, Published, Request, Requested, RowState},
 };
 
 /// A request for any kind goes to the first stage that is not there, and to no other.

@@ -3,12 +3,13 @@
 use chrono::TimeDelta;
 
 use crate::{
-    Blob, CadFileId, Claim, Clock as _, MAX_CRASHES, NewCadFile, Recovery, Request, RowState,
+    Blob, CadFileId, Clock as _, NewCadFile,
     contract::deployment::{
         Deployment,
         Do::{Cancel, Delay, Make},
         GLB, STEP, work,
     },
+    ledger::{Claim, MAX_CRASHES, Recovery, Request, RowState},
 };
 
 /// After two crashes it is in the list of suspects and no longer in that of other work.

@@ -1,12 +1,14 @@
 //! What is under way is shown, and much is asked for at once.
 
 use crate::{
-    FailedFilter, FailureCode, MediaKind, Missing, Priority, QueueDepth, Request, Requested,
-    Requester, RowState, TaskKind, Work, WorkCursor,
+    FailureCode, MediaKind, TaskKind, Work, WorkCursor,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Cancel, Claim, Fail, Make, MakeAllFor, Paint},
         GLB, PNG, STEP, USD, WEB, work,
+    },
+    ledger::{
+        FailedFilter, Missing, Priority, QueueDepth, Request, Requested, Requester, RowState,
     },
 };
 

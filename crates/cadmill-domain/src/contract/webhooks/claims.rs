@@ -8,8 +8,9 @@ use serde_json::json;
 
 use super::{LEASE, add, claim};
 use crate::{
-    Clock as _, DeliveryFailure, DeliveryRoom, DeliveryState, EventFilter, WebhookId,
+    Clock as _, WebhookId,
     contract::deployment::Deployment,
+    webhook::{DeliveryFailure, DeliveryRoom, DeliveryState, EventFilter},
 };
 
 /// After the lease the delivery is due again, since its owner may have died.

@@ -1,4 +1,4 @@
-//! What every [`Webhooks`](crate::Webhooks) must do.
+//! What every [`Webhooks`](crate::webhook::Webhooks) must do.
 
 mod claims;
 mod outbox;
@@ -8,9 +8,10 @@ use chrono::TimeDelta;
 
 pub use self::{claims::*, outbox::*, settings::*};
 use crate::{
-    CadFileId, DeliveryClaim, DeliveryRoom, EventFilter, NewPipelineEvent, NewWebhook, StepEvent,
-    Webhook, WebhookSecret,
+    CadFileId,
     contract::{deployment::Deployment, pipeline_log::an_event},
+    pipeline_log::{NewPipelineEvent, StepEvent},
+    webhook::{DeliveryClaim, DeliveryRoom, EventFilter, NewWebhook, Webhook, WebhookSecret},
 };
 
 suite! { $ webhooks, webhooks_contract:

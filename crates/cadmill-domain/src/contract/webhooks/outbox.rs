@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::{add, append, claim};
 use crate::{
-    Clock as _, DeliveryClaim, DeliveryContent, EventFilter, EventId, StepEvent, Webhook,
-    WebhookId,
+    Clock as _, WebhookId,
     contract::{deployment::Deployment, pipeline_log::an_event},
+    pipeline_log::{EventId, StepEvent},
+    webhook::{DeliveryClaim, DeliveryContent, EventFilter, Webhook},
 };
 
 /// Each delivery carries the whole event, in the order of the events.

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::{add, append, claim};
 use crate::{
-    EventFilter, StepEvent, WebhookChange, WebhookId, WebhookSecret,
+    WebhookId,
     contract::deployment::Deployment,
+    pipeline_log::StepEvent,
+    webhook::{EventFilter, WebhookChange, WebhookSecret},
 };
 
 /// Each field is stored, and a change replaces only the fields that it names.

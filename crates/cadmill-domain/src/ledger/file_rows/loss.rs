@@ -4,8 +4,9 @@ use serde_json::Value;
 
 use super::{FileRows, events};
 use crate::{
-    Failure, FailureCode, MediaAssetId, MediaKind, NewPipelineEvent, Request, RowState, StepEvent,
-    TaskKind, WorkerName,
+    Failure, FailureCode, MediaAssetId, MediaKind, TaskKind,
+    ledger::{Request, RowState, WorkerName},
+    pipeline_log::{NewPipelineEvent, StepEvent},
 };
 
 impl FileRows<'_> {

@@ -4,9 +4,9 @@
 mod world;
 
 use cadmill_domain::{
-    CadFileId, Clock as _, ContentHash, Fence, Input, MediaKind, Priority, Request, Requested,
-    Requester, Row, RowState, TaskKind, Work, WorkerName,
+    CadFileId, Clock as _, ContentHash, Input, MediaKind, TaskKind, Work,
     fakes::{ManualClock, reading_input},
+    ledger::{Fence, Priority, Request, Requested, Requester, Row, RowState, WorkerName},
 };
 use proptest::{
     collection::vec,

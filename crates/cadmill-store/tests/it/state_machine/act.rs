@@ -1,8 +1,12 @@
 //! What a client does, and what it is answered; files are numbers here, since ids differ.
 
 use cadmill_domain::{
-    BlobLoss, Confirmed, ContentHash, Fence, Input, MediaKind, Missing, MissingRequest, Moment,
-    Priority, Recovered, Recovery, Request, Requested, Requester, TaskKind, WorkQuery, WorkerName,
+    ContentHash, Input, MediaKind, Moment, TaskKind,
+    blobs::BlobLoss,
+    ledger::{
+        Confirmed, Fence, Missing, MissingRequest, Priority, Recovered, Recovery, Request,
+        Requested, Requester, WorkQuery, WorkerName,
+    },
 };
 
 use super::side::File;

@@ -3,13 +3,17 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use cadmill_domain::{
-    Blob, CadFile, CadFileId, CadFileQuery, Claim, Conditions, ContentHash, Count, Failure,
-    FailureCode, HandBack, MaterialKey, MaterialMap, MaterialSpec, MediaAsset, MediaAssetId,
-    MediaKind, MediaState, Moment, NewCadFile, NewMediaAsset, Priority, Progress, Published,
-    QueueDepth, QueuedWork, Recipe, Request, Requester, Row, RowState, StoreError, TaskKind,
-    TaskOutput, Work, WorkQuery, WorkerName,
+    Blob, CadFile, CadFileId, ContentHash, Failure, FailureCode, MaterialKey, MaterialMap,
+    MaterialSpec, MediaAsset, MediaAssetId, MediaKind, Moment, NewCadFile, NewMediaAsset, Recipe,
+    StoreError, TaskKind, Work,
+    cad_file::{CadFileQuery, MediaState},
     contract::Deployment,
     fakes::{ManualClock, MemoryStore},
+    ledger::{
+        Claim, Count, HandBack, Priority, Progress, Published, QueueDepth, QueuedWork, Request,
+        Requester, Row, RowState, TaskOutput, WorkQuery, WorkerName,
+    },
+    tessellator::Conditions,
 };
 
 use super::act::{Act, Answer, AssetKey, Made, Ticket};

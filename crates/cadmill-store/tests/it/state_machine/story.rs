@@ -1,8 +1,11 @@
 //! What stories are made of: steps that are drawn before it is known what there will be to act on.
 
 use cadmill_domain::{
-    CadFileId, FailureCode, MissingFilter, MissingReason, MissingRequest, Moment, Priority,
-    QueuedWork, Recovery, Request, Requester, TaskKind, Turns, Work, WorkQuery, WorkerName,
+    CadFileId, FailureCode, Moment, TaskKind, Work,
+    ledger::{
+        MissingFilter, MissingReason, MissingRequest, Priority, QueuedWork, Recovery, Request,
+        Requester, Turns, WorkQuery, WorkerName,
+    },
 };
 use chrono::TimeDelta;
 use proptest::{

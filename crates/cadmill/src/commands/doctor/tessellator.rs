@@ -3,8 +3,8 @@
 use std::{io, sync::Arc, time::Duration};
 
 use cadmill_domain::{
-    Cancelled, ContentHash, ExternalReferences, Failure, FailureCode, NoProgress, Recipe,
-    Tessellation, TessellationRequest, Tessellator as _,
+    ContentHash, ExternalReferences, Failure, FailureCode, Recipe,
+    tessellator::{Cancelled, NoProgress, Tessellation, TessellationRequest, Tessellator as _},
 };
 use cadmill_pipeline::ProcessTessellator;
 

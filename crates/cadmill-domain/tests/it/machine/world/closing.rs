@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use cadmill_domain::{
-    Claim, Clock as _, Conditions, Failure, FailureCode, HandBack, Input, MAX_CRASHES,
-    MediaAssetId, Recipe, Recovered, Recovery, ResultSummary, Row, RowState, TaskKind,
+    Clock as _, Failure, FailureCode, Input, MediaAssetId, Recipe, TaskKind,
     contract::plan,
+    ledger::{Claim, HandBack, MAX_CRASHES, Recovered, Recovery, ResultSummary, Row, RowState},
+    tessellator::Conditions,
 };
 use chrono::TimeDelta;
 

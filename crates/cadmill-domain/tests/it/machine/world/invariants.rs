@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use cadmill_domain::{MAX_CRASHES, Row, RowState, TaskKind};
+use cadmill_domain::{
+    TaskKind,
+    ledger::{MAX_CRASHES, Row, RowState},
+};
 
 use super::World;
 

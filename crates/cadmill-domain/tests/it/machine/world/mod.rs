@@ -7,9 +7,11 @@ mod requests;
 use std::collections::BTreeMap;
 
 use cadmill_domain::{
-    Blob, CadFile, CadFileId, Claim, Clock as _, FileRows, Input, MaterialKey, MaterialMap,
-    MaterialMaps, MediaKind, Request, Row, TaskKind, Work, WorkerName, contract::plan,
+    Blob, CadFile, CadFileId, Clock as _, Input, MaterialKey, MaterialMap, MaterialMaps, MediaKind,
+    TaskKind, Work,
+    contract::plan,
     fakes::ManualClock,
+    ledger::{Claim, FileRows, Request, Row, WorkerName},
 };
 use chrono::TimeDelta;
 use proptest::sample::Index;

@@ -1,8 +1,9 @@
 //! Requests of results, lost bytes, and what must hold after each.
 
 use cadmill_domain::{
-    Failure, FailureCode, Input, Request, Requested, Row, RowState, TaskKind, WorkerName,
+    Failure, FailureCode, Input, TaskKind,
     contract::plan,
+    ledger::{Request, Requested, Row, RowState, WorkerName},
 };
 
 use super::{GLB, World};

@@ -5,7 +5,10 @@ use std::{fmt, str::FromStr};
 use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
-use crate::{Blob, CadFile, FileRows, MaterialMap, Moment, Request};
+use crate::{
+    Blob, CadFile, MaterialMap, Moment,
+    ledger::{FileRows, Request},
+};
 
 /// Which state of a file this is: its `updated_at`, in microseconds since 1970. Each change gives a
 /// higher one, whatever the clock says.

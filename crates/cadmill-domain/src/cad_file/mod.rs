@@ -1,8 +1,19 @@
-//! A CAD file: its bytes, what was found in them, and the materials that people give to its parts.
+//! CAD files: their bytes, what was read from them, and the materials of their parts.
+
+mod overview;
+mod revision;
+mod store;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{CadFileId, ContentHash, KeptBlob, MaterialMaps, Moment, Revision, StepFacts};
+#[cfg(feature = "mock")]
+pub use self::store::MockCadFiles;
+pub use self::{
+    overview::{CadFileOverview, CadFilePage, CadFileQuery, MediaState, MediaStatus, Period},
+    revision::{FileChange, ParseRevisionError, Revision, SaveOutcome},
+    store::CadFiles,
+};
+use crate::{Blob, CadFileId, ContentHash, MaterialMaps, Moment, StepFacts, blobs::KeptBlob};
 
 /// A STEP file that media are made of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,26 +61,6 @@ pub struct Subject {
     pub source: ContentHash,
     /// The fingerprint of its materials.
     pub materials: ContentHash,
-}
-
-/// Some bytes in the blob store.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Blob {
-    /// SHA-256 of the bytes; their address.
-    pub sha256: ContentHash,
-    /// How many there are.
-    pub bytes: u64,
-}
-
-impl Blob {
-    /// What `bytes` are kept under.
-    #[must_use]
-    pub fn of(bytes: &[u8]) -> Self {
-        Self {
-            sha256: ContentHash::of(bytes),
-            bytes: bytes.len() as u64,
-        }
-    }
 }
 
 /// A CAD file that is not yet there.

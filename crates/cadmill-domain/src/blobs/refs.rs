@@ -12,7 +12,9 @@ use std::{fmt, path::Path};
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::{Blob, BlobIntentId, BlobUpload, Blobs, ContentHash, Failure, StoreError, SweepId};
+use crate::{
+    Blob, BlobIntentId, Blobs, ContentHash, Failure, StoreError, SweepId, blobs::BlobUpload,
+};
 
 /// How long an intent keeps a blob, in hours. It is not a matter of safety: the row that refers to a
 /// blob is refused when the intent is gone.

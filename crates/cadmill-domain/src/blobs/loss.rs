@@ -3,7 +3,10 @@
 use futures_util::TryStreamExt as _;
 use sha2::{Digest as _, Sha256};
 
-use crate::{Blob, Blobs, ContentHash, Failure, FailureCode, Ledger, WorkerName};
+use crate::{
+    Blob, Blobs, ContentHash, Failure, FailureCode,
+    ledger::{Ledger, WorkerName},
+};
 
 /// What the bytes of a blob are found to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

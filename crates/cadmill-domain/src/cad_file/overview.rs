@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    CadFile, CadFileCursor, CadFileOrder, Failure, Fence, Input, MediaAssetId, MediaKind,
-    MediaPlan, Moment, Priority, Progress, Row, RowState, TaskKind, WorkerName,
+    CadFile, CadFileCursor, CadFileOrder, Failure, Input, MediaAssetId, MediaKind, MediaPlan,
+    Moment, TaskKind,
+    ledger::{Fence, Priority, Progress, Row, RowState, WorkerName},
 };
 
 /// How it stands with a medium.
