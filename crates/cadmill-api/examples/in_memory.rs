@@ -10,7 +10,7 @@ use cadmill_domain::{
     SystemClock, TaskKind, Work,
     access_token::{AccessTokens as _, NewAccessToken, Role, TokenSecret},
     fakes::{MemoryBlobs, MemoryStore},
-    ledger::{Ledger as _, Request, TaskOutput, WorkerName},
+    ledger::{Request, TaskOutput, WorkQueue as _, WorkerName},
 };
 use cadmill_lock::MemoryLock;
 use cadmill_scene::{Overlay, glb, sample::gearbox_like};
@@ -37,7 +37,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let api = Api {
         files: Arc::new(store.clone()),
         assets: Arc::new(store.clone()),
-        ledger: Arc::new(store.clone()),
+        requests: Arc::new(store.clone()),
+        view: Arc::new(store.clone()),
         log: Arc::new(store.clone()),
         blobs: Arc::new(blobs),
         refs: Arc::new(store.clone()),

@@ -10,8 +10,12 @@ use axum::{
     middleware,
 };
 use cadmill_domain::{
-    Blobs, CadFiles, Clock, HealthCheck, MediaAssets, access_token::AccessTokens, blobs::BlobRefs,
-    ledger::Ledger, pipeline_log::PipelineLog, webhook::Webhooks,
+    Blobs, CadFiles, Clock, HealthCheck, MediaAssets,
+    access_token::AccessTokens,
+    blobs::BlobRefs,
+    ledger::{LedgerView, WorkRequests},
+    pipeline_log::PipelineLog,
+    webhook::Webhooks,
 };
 use cadmill_lock::DedupLock;
 use tokio_util::sync::CancellationToken;
@@ -68,8 +72,10 @@ pub struct Api {
     pub files: Arc<dyn CadFiles>,
     /// The media that were made.
     pub assets: Arc<dyn MediaAssets>,
-    /// What is wanted, being made and there.
-    pub ledger: Arc<dyn Ledger>,
+    /// Requests of results.
+    pub requests: Arc<dyn WorkRequests>,
+    /// Counts and lists of the rows of the ledger.
+    pub view: Arc<dyn LedgerView>,
     /// What happened to each file.
     pub log: Arc<dyn PipelineLog>,
     /// The bytes.
@@ -194,7 +200,7 @@ impl Api {
     fn media_bytes(&self) -> MediaBytes {
         MediaBytes {
             blobs: self.blobs.clone(),
-            ledger: self.ledger.clone(),
+            requests: self.requests.clone(),
         }
     }
 
@@ -212,19 +218,20 @@ impl Api {
         let media = Media {
             files: self.files.clone(),
             assets: self.assets,
-            ledger: self.ledger.clone(),
+            requests: self.requests.clone(),
         };
         let bulk = Bulk {
-            ledger: self.ledger.clone(),
+            requests: self.requests.clone(),
         };
         let work = Works {
-            ledger: self.ledger.clone(),
+            requests: self.requests,
+            view: self.view.clone(),
             lock: self.lock,
             clock: self.clock.clone(),
         };
         let health = Health {
             checks: self.checks.into(),
-            ledger: self.ledger,
+            view: self.view,
             clock: self.clock,
             render: self.render_metrics,
         };

@@ -6,7 +6,7 @@ use std::{ops::Range, sync::Arc};
 use cadmill_domain::{
     Blob, Blobs, Failure,
     blobs::{ByteStream, report_blob_loss},
-    ledger::{Ledger, WorkerName},
+    ledger::{WorkRequests, WorkerName},
 };
 use metrics::counter;
 use tracing::warn;
@@ -22,7 +22,7 @@ const FINDER: &str = "download";
 #[derive(Debug, Clone)]
 pub(crate) struct MediaBytes {
     pub(crate) blobs: Arc<dyn Blobs>,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) requests: Arc<dyn WorkRequests>,
 }
 
 impl MediaBytes {
@@ -41,7 +41,7 @@ impl MediaBytes {
             return failure.into();
         }
         let finder = WorkerName::new(FINDER);
-        let reported = report_blob_loss(&*self.blobs, &*self.ledger, blob, failure, &finder);
+        let reported = report_blob_loss(&*self.blobs, &*self.requests, blob, failure, &finder);
         match reported.await {
             Ok(loss) => {
                 counter!(LOST_BLOBS, "found_by" => FINDER).increment(1);

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// What happened to each file, step by step. With a file its events go. The events of a claim are
-/// written by the [`Ledger`](crate::ledger::Ledger), in the transaction of the transition.
+/// written by the [`WorkQueue`](crate::ledger::WorkQueue), in the transaction of the transition.
 ///
 /// A reader that follows by number, with [`events_after`](PipelineLog::events_after) from
 /// [`last_event_id`](PipelineLog::last_event_id) or from the newest event that it has read, misses

@@ -10,7 +10,7 @@ impl TaskRunner {
     /// Asks once more for each coarser scene that was not tried under the conditions that hold here.
     /// Each condition leaves a scene with its own input, so the recipe is tried once for each.
     pub(crate) async fn retry_coarser(&self) -> Result<(), Failure> {
-        let coarser = self.ask(self.records.ledger.coarser()).await?;
+        let coarser = self.ask(self.records.view.coarser()).await?;
         if coarser.is_empty() {
             return Ok(());
         }
@@ -24,7 +24,8 @@ impl TaskRunner {
                     retry_coarser: true,
                     ..Request::BULK
                 };
-                self.ask(self.records.ledger.request(work, request)).await?;
+                self.ask(self.records.requests.request(work, request))
+                    .await?;
                 asked += 1;
             }
         }

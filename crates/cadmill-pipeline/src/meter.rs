@@ -8,7 +8,7 @@ use std::{
 
 use cadmill_domain::{
     TaskKind,
-    ledger::{Confirmed, Ledger, Progress},
+    ledger::{Confirmed, Progress, WorkQueue},
     tessellator::{Phase, ProgressSink},
 };
 use tokio::sync::watch;
@@ -33,7 +33,11 @@ pub(crate) struct Meter {
 
 impl Meter {
     /// Each question to the ledger takes `limit` at most.
-    pub(crate) fn start(ledger: Arc<dyn Ledger>, standing: Arc<Standing>, limit: Duration) -> Self {
+    pub(crate) fn start(
+        queue: Arc<dyn WorkQueue>,
+        standing: Arc<Standing>,
+        limit: Duration,
+    ) -> Self {
         let (progress, told) = watch::channel(Progress {
             phase: FIRST.to_owned(),
             fraction: 0.0,
@@ -44,7 +48,7 @@ impl Meter {
             stretch: Mutex::new(Stretch::begin(&Span::current(), FIRST)),
             span: Span::current(),
         });
-        let reporting = tokio::spawn(report(ledger, standing, limit, told));
+        let reporting = tokio::spawn(report(queue, standing, limit, told));
         Self {
             phases,
             _reporting: AbortOnDropHandle::new(reporting),
@@ -129,7 +133,7 @@ impl ProgressSink for Phases {
 }
 
 async fn report(
-    ledger: Arc<dyn Ledger>,
+    queue: Arc<dyn WorkQueue>,
     standing: Arc<Standing>,
     limit: Duration,
     told: watch::Receiver<Progress>,
@@ -138,7 +142,7 @@ async fn report(
         tokio::time::sleep(EVERY).await;
         let progress = told.borrow().clone();
         let claim = &standing.claim;
-        match within(limit, ledger.progress(claim, &progress)).await {
+        match within(limit, queue.progress(claim, &progress)).await {
             Ok(true) => {}
             Ok(false) => return standing.hear(Confirmed::Gone),
             // The work goes on: whether its claim holds is checked when it is published.

@@ -29,7 +29,7 @@ pub(crate) async fn run(runner: Arc<TaskRunner>, every: Duration, stop: Cancella
 /// Takes back all claims that are open: no other process works on this ledger, so their owners ended
 /// with the process before.
 pub(crate) async fn all(runner: &TaskRunner) -> Result<(), TaskError> {
-    for claim in runner.ask(runner.records.ledger.running()).await? {
+    for claim in runner.ask(runner.records.queue.running()).await? {
         recover(runner, &claim, Recovery::Ended).await?;
     }
     Ok(())
@@ -37,7 +37,7 @@ pub(crate) async fn all(runner: &TaskRunner) -> Result<(), TaskError> {
 
 async fn look(runner: &TaskRunner) -> Result<(), TaskError> {
     let claims = runner
-        .ask(runner.records.ledger.unconfirmed(runner.lease()))
+        .ask(runner.records.queue.unconfirmed(runner.lease()))
         .await?;
     let keys: Vec<LockKey> = claims.iter().map(|claim| lock_key(claim.work)).collect();
     let held = runner.lock.held(&keys).await?;
@@ -55,7 +55,7 @@ async fn look(runner: &TaskRunner) -> Result<(), TaskError> {
 }
 
 async fn recover(runner: &TaskRunner, claim: &Claim, recovery: Recovery) -> Result<(), TaskError> {
-    let recovered = runner.records.ledger.recover(claim, recovery);
+    let recovered = runner.records.queue.recover(claim, recovery);
     match runner.ask(recovered).await? {
         Recovered::NoLonger | Recovered::NotYet => {}
         recovered => warn!(

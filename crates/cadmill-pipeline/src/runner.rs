@@ -15,7 +15,10 @@ use cadmill_domain::{
     Blobs, CadFile, CadFiles, Clock, Failure, MediaAssets, MediaKind, MediaPlan, StoreError,
     TaskKind, TaskOutcome, Work,
     blobs::BlobRefs,
-    ledger::{Claim, HandBack, Ledger, Recovered, Recovery, Request, Requested, Row, WorkerName},
+    ledger::{
+        Claim, HandBack, LedgerView, Recovered, Recovery, Request, Requested, Row, WorkQueue,
+        WorkRequests, WorkerName,
+    },
     pipeline_log::PipelineLog,
     tessellator::{Conditions, Tessellator},
 };
@@ -42,8 +45,12 @@ pub struct Records {
     pub files: Arc<dyn CadFiles>,
     /// Their media.
     pub assets: Arc<dyn MediaAssets>,
-    /// What is to be done.
-    pub ledger: Arc<dyn Ledger>,
+    /// Requests of results.
+    pub requests: Arc<dyn WorkRequests>,
+    /// The queue and its claims.
+    pub queue: Arc<dyn WorkQueue>,
+    /// Counts and lists of the rows of the ledger.
+    pub view: Arc<dyn LedgerView>,
     /// What is done without a claim. The events of a claim are written by the ledger.
     pub log: Arc<dyn PipelineLog>,
     /// Which blobs are referred to.
@@ -224,15 +231,17 @@ impl TaskRunner {
         locked: &Locked,
         terms: Terms<'_>,
     ) -> Result<TaskOutcome, TaskError> {
-        let ledger = &self.records.ledger;
+        let Records {
+            requests, queue, ..
+        } = &self.records;
         if let Some(seen) = seen {
-            let recovered = ledger.recover(&seen, self.unconfirmed(true));
+            let recovered = queue.recover(&seen, self.unconfirmed(true));
             // Its owner is at work, and only its lock was lost; or it may be.
             if self.ask(recovered).await? == Recovered::NotYet {
                 return Ok(TaskOutcome::Skipped);
             }
         }
-        let requested = ledger.request(work, Request::ASKED);
+        let requested = requests.request(work, Request::ASKED);
         let Some(requested) = self.ask(requested).await? else {
             return Ok(TaskOutcome::Unknown);
         };
@@ -301,7 +310,7 @@ impl TaskRunner {
     pub(crate) async fn put_off(&self, work: &[Work], wait: Duration) -> Result<(), StoreError> {
         let wait = TimeDelta::from_std(wait).unwrap_or(TimeDelta::MAX);
         let until = self.clock.now() + wait;
-        self.ask(self.records.ledger.put_off(work, until)).await
+        self.ask(self.records.queue.put_off(work, until)).await
     }
 
     /// Claims the work. What was asked for by other settings, or before the file changed, is asked
@@ -313,11 +322,11 @@ impl TaskRunner {
         locked: &Locked,
         terms: Terms<'_>,
     ) -> Result<Option<(Confirmation, CadFile)>, StoreError> {
-        let Records { files, ledger, .. } = &self.records;
+        let Records { files, queue, .. } = &self.records;
         for _ in 0..2 {
             // While the answer is lost, others can take over, as while a claim is not confirmed.
             allow_renewal(&locked.renewal, Instant::now(), self.settings.lease);
-            let claim = ledger.claim(work, &self.settings.worker);
+            let claim = queue.claim(work, &self.settings.worker);
             let claim = match self.ask(claim).await {
                 Ok(claim) => claim,
                 Err(error) => {
@@ -330,7 +339,7 @@ impl TaskRunner {
                 return Ok(None);
             };
             let confirmation = Confirmation::begin(
-                ledger.clone(),
+                queue.clone(),
                 claim,
                 locked.lost.child_token(),
                 self.settings.lease,
@@ -344,10 +353,8 @@ impl TaskRunner {
             if let Some(file) = file.await?.filter(is_wanted) {
                 return Ok(Some((confirmation, file)));
             }
-            self.retry_while_unavailable(terms.stop, || {
-                ledger.hand_back(claim, HandBack::Outdated)
-            })
-            .await?;
+            self.retry_while_unavailable(terms.stop, || queue.hand_back(claim, HandBack::Outdated))
+                .await?;
             confirmation.close();
         }
         Ok(None)
@@ -361,8 +368,8 @@ impl TaskRunner {
             let claim = row.and_then(|row| row.open_claim(work));
             match claim.filter(|claim| claim.worker == self.settings.worker) {
                 Some(claim) => {
-                    let ledger = &self.records.ledger;
-                    ledger.hand_back(&claim, HandBack::Stopping).await.map(drop)
+                    let queue = &self.records.queue;
+                    queue.hand_back(&claim, HandBack::Stopping).await.map(drop)
                 }
                 None => Ok(()),
             }
@@ -416,7 +423,7 @@ impl TaskRunner {
 
     /// The row of this work.
     pub(crate) async fn row(&self, work: Work) -> Result<Option<Row>, StoreError> {
-        let rows = self.ask(self.records.ledger.rows(work.cad_file_id)).await?;
+        let rows = self.ask(self.records.view.rows(work.cad_file_id)).await?;
         let row = rows.into_iter().find(|(kind, _)| *kind == work.kind);
         Ok(row.map(|(_, row)| row))
     }

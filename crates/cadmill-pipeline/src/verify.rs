@@ -226,7 +226,7 @@ impl Verifier {
         let (fault, code) = match self.examine(blob).await {
             Ok(BlobState::Whole) => {
                 if self.repairs && lost_sources.contains(&blob.sha256) {
-                    verified.found += self.records.ledger.blob_found(blob.sha256).await?;
+                    verified.found += self.records.requests.blob_found(blob.sha256).await?;
                 }
                 return Ok(());
             }
@@ -281,8 +281,8 @@ impl Verifier {
     async fn repair(&self, blob: &Blob, code: FailureCode) -> Result<BlobLoss, Failure> {
         let failure = Failure::new(code, format!("The blob {} is lost.", blob.sha256));
         let finder = WorkerName::new(self.finder);
-        let (blobs, ledger) = (&*self.blobs, &*self.records.ledger);
-        match report_blob_loss(blobs, ledger, blob, failure, &finder).await {
+        let (blobs, requests) = (&*self.blobs, &*self.records.requests);
+        match report_blob_loss(blobs, requests, blob, failure, &finder).await {
             // It is there again.
             Err(failure) if failure.code == FailureCode::Storage => {
                 self.blobs.probe().await?;
@@ -308,7 +308,7 @@ impl Verifier {
         }
         let mut after = None;
         loop {
-            let page = self.records.ledger.failures(after, PAGE).await?;
+            let page = self.records.view.failures(after, PAGE).await?;
             let Some((last, _)) = page.last() else { break };
             after = Some(*last);
             for (work, failure) in page {

@@ -9,7 +9,10 @@ use axum::{
 };
 use cadmill_domain::{
     FailureCode, MediaKind,
-    ledger::{FailedFilter, Ledger, Missing, MissingFilter, MissingRequest, Requester},
+    ledger::{
+        FailedFilter, Missing, MissingFilter, MissingRequest, Requester, WorkRequests,
+        WorkRequestsExt as _,
+    },
 };
 use serde::{Deserialize, Serialize};
 use utoipa::{
@@ -30,7 +33,7 @@ use crate::{
 /// What these routes work with.
 #[derive(Debug, Clone)]
 pub(crate) struct Bulk {
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) requests: Arc<dyn WorkRequests>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Bulk> {
@@ -180,7 +183,7 @@ async fn regenerate_stale(
 ) -> Result<Response, Problem> {
     let body = body.map(|Json(body)| body).unwrap_or_default();
     let counts = state
-        .ledger
+        .requests
         .request_stale(body.kind.map(Into::into), requester)
         .await?;
     Ok(accepted(CountsDto::from(counts)))
@@ -205,7 +208,7 @@ async fn retry_failed(
         code: body.code,
         name_contains: checked(body.name_contains)?,
     };
-    let queued = state.ledger.retry_failed(&filter, requester).await?;
+    let queued = state.requests.retry_failed(&filter, requester).await?;
     Ok(accepted(RetriedDto { queued }))
 }
 
@@ -227,7 +230,7 @@ impl Bulk {
             requester,
             ..MissingRequest::of(kind)
         };
-        let counts = self.ledger.request_missing(&request).await?;
+        let counts = self.requests.request_missing(&request).await?;
         Ok(accepted(CountsDto::from(counts)))
     }
 }

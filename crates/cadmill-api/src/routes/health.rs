@@ -10,7 +10,7 @@ use axum::{
 };
 use cadmill_domain::{
     Clock, FailureCode, HealthCheck, Moment,
-    ledger::{Count, Ledger, Priority, QueueDepth},
+    ledger::{Count, LedgerView, Priority, QueueDepth},
     sentence,
 };
 use futures_util::future::join_all;
@@ -34,7 +34,7 @@ pub(crate) const PROMETHEUS: HeaderValue =
 #[derive(Clone)]
 pub(crate) struct Health {
     pub(crate) checks: Arc<[Arc<dyn HealthCheck>]>,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) view: Arc<dyn LedgerView>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) render: RenderMetrics,
 }
@@ -144,8 +144,8 @@ async fn works(check: &dyn HealthCheck) -> Result<(), Option<FailureCode>> {
     security(("token" = ["viewer"])),
 )]
 async fn metrics(State(state): State<Health>) -> Result<Response, Problem> {
-    let depths = state.ledger.queue_depths().await?;
-    let counts = state.ledger.stats().await?;
+    let depths = state.view.queue_depths().await?;
+    let counts = state.view.stats().await?;
     let mut text = (state.render)();
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

@@ -11,7 +11,7 @@ use axum::{
 use cadmill_domain::{
     CadFileId, CadFiles, MediaAsset, MediaAssets, MediaKind, MissingGeometry, TaskKind, Work,
     cad_file::{MediaState, MediaStatus},
-    ledger::{Ledger, Priority, Request, RequestKey},
+    ledger::{Priority, Request, RequestKey, WorkRequests},
 };
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
@@ -34,7 +34,7 @@ const MAX_KEY_BYTES: usize = 255;
 pub(crate) struct Media {
     pub(crate) files: Arc<dyn CadFiles>,
     pub(crate) assets: Arc<dyn MediaAssets>,
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) requests: Arc<dyn WorkRequests>,
 }
 
 pub(crate) fn routes() -> OpenApiRouter<Media> {
@@ -97,8 +97,8 @@ async fn request(
         ..Request::ASKED
     };
     let asked = match key {
-        Some(key) => state.ledger.request_once(work, request, key).await?,
-        None => state.ledger.request(work, request).await?,
+        Some(key) => state.requests.request_once(work, request, key).await?,
+        None => state.requests.request(work, request).await?,
     };
     if asked.is_none() {
         return Err(Problem::not_found("CAD file"));

@@ -9,7 +9,7 @@ use axum::{
 };
 use cadmill_domain::{
     CadFileId, Clock, Moment, Work, WorkCursor,
-    ledger::{Ledger, RowState, WorkItem},
+    ledger::{LedgerView, RowState, WorkItem, WorkRequests},
 };
 use cadmill_lock::{DedupLock, Holder, LockError, LockKey};
 use chrono::{DateTime, Utc};
@@ -28,7 +28,8 @@ use crate::{
 /// What these routes work with.
 #[derive(Debug, Clone)]
 pub(crate) struct Works {
-    pub(crate) ledger: Arc<dyn Ledger>,
+    pub(crate) requests: Arc<dyn WorkRequests>,
+    pub(crate) view: Arc<dyn LedgerView>,
     pub(crate) lock: Arc<dyn DedupLock>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -151,7 +152,7 @@ async fn list(
         return Err(Problem::new(Code::BadQuery, detail));
     }
     let after = query.cursor.as_deref().map(cursor).transpose()?;
-    let items = state.ledger.work(after, limit.into()).await?;
+    let items = state.view.work(after, limit.into()).await?;
     let is_full = items.len() == usize::from(limit);
     let next = items
         .last()
@@ -256,6 +257,6 @@ async fn cancel(
     State(state): State<Works>,
     WorkId(work): WorkId,
 ) -> Result<Json<CancelledDto>, Problem> {
-    let cancelled = state.ledger.cancel(work).await?;
+    let cancelled = state.requests.cancel(work).await?;
     Ok(Json(CancelledDto { cancelled }))
 }

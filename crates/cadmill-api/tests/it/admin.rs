@@ -6,7 +6,7 @@ use axum::{body::Body, http::Method};
 use cadmill_domain::{
     Failure, FailureCode, MediaKind, TaskKind, Work,
     access_token::Role,
-    ledger::{Ledger as _, TaskOutput, WorkerName},
+    ledger::{TaskOutput, WorkQueue as _, WorkRequests as _, WorkerName},
 };
 use cadmill_lock::{DedupLock as _, LockKey};
 use serde_json::json;

@@ -4,7 +4,7 @@ use axum::{body::Body, http::Method};
 use cadmill_domain::{
     Blob, ContentHash, MediaKind, TaskKind,
     access_token::Role,
-    ledger::{Ledger as _, RowState},
+    ledger::{LedgerView as _, RowState},
 };
 
 use crate::harness::{Answer, Harness, with};

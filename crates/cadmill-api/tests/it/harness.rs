@@ -14,7 +14,7 @@ use cadmill_domain::{
     Moment, NewCadFile, NewMediaAsset, Recipe, TaskKind, Work,
     access_token::{AccessTokens, NewAccessToken, Role, TokenSecret},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
-    ledger::{Ledger, Published, Request as Asked, TaskOutput, WorkerName},
+    ledger::{Published, Request as Asked, TaskOutput, WorkQueue as _, WorkerName},
 };
 use cadmill_lock::MemoryLock;
 use http_body_util::BodyExt as _;
@@ -50,7 +50,8 @@ impl Harness {
         let api = Api {
             files: Arc::new(store.clone()),
             assets: Arc::new(store.clone()),
-            ledger: Arc::new(store.clone()),
+            requests: Arc::new(store.clone()),
+            view: Arc::new(store.clone()),
             log: Arc::new(store.clone()),
             blobs: Arc::new(blobs.clone()),
             refs: Arc::new(store.clone()),

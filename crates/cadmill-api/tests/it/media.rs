@@ -6,7 +6,7 @@ use axum::{body::Body, http::Method};
 use cadmill_domain::{
     MediaAssets, MediaKind, TaskKind, Work,
     access_token::Role,
-    ledger::{Fence, HandBack, Ledger as _, MockLedger, WorkerName},
+    ledger::{Fence, HandBack, MockLedgerView, MockWorkRequests, WorkQueue as _, WorkerName},
     pipeline_log::{NewPipelineEvent, PipelineLog as _, StepEvent},
 };
 use chrono::TimeDelta;
@@ -132,7 +132,8 @@ async fn a_second_click_never_writes() {
     let path = format!("/api/cad/{}/media/usd_master", file.id);
     post(&harness, &secret, &path, None).await;
     // A mock without an expectation panics at any call.
-    harness.api.ledger = Arc::new(MockLedger::new());
+    harness.api.requests = Arc::new(MockWorkRequests::new());
+    harness.api.view = Arc::new(MockLedgerView::new());
     let second = post(&harness, &secret, &path, None).await;
     assert_eq!(
         (second.status.as_u16(), &second.json()["state"]),

@@ -7,7 +7,7 @@ use axum::{
 use cadmill_domain::{
     CadFileId, MediaKind, TaskKind, Work,
     access_token::{AccessTokens as _, Role},
-    ledger::{Ledger as _, Requester, TaskOutput},
+    ledger::{LedgerView as _, Requester, TaskOutput, WorkRequests as _},
 };
 
 use crate::harness::{Harness, with};

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, TaskKind,
     access_token::Role,
-    ledger::{Ledger as _, Priority, WorkQuery},
+    ledger::{LedgerView as _, Priority, WorkQuery, WorkQueue as _},
 };
 use futures_util::{StreamExt as _, stream};
 

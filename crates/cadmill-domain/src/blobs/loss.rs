@@ -5,7 +5,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::{
     Blob, Blobs, ContentHash, Failure, FailureCode,
-    ledger::{Ledger, WorkerName},
+    ledger::{WorkRequests, WorkerName},
 };
 
 /// What the bytes of a blob are found to be.
@@ -142,7 +142,7 @@ pub async fn examine_blob(blobs: &dyn Blobs, blob: &Blob) -> Result<BlobState, F
 /// store or the database does not answer.
 pub async fn report_blob_loss(
     blobs: &dyn Blobs,
-    ledger: &dyn Ledger,
+    requests: &dyn WorkRequests,
     blob: &Blob,
     failure: Failure,
     finder: &WorkerName,
@@ -160,11 +160,11 @@ pub async fn report_blob_loss(
         BlobState::Missing => blobs.probe().await?,
         BlobState::Damaged => {}
     }
-    let loss = ledger.blob_lost(blob.sha256, finder).await?;
+    let loss = requests.blob_lost(blob.sha256, finder).await?;
     // The same bytes may have come while that was written; then the client that sent them may have
     // found nothing to be mended.
     if loss.sources > 0 && examine_blob(blobs, blob).await? == BlobState::Whole {
-        ledger.blob_found(blob.sha256).await?;
+        requests.blob_found(blob.sha256).await?;
     }
     Ok(loss)
 }

@@ -1,7 +1,7 @@
 //! The order of the queue: by priority; within one, requesters take turns; the work of one requester
 //! goes by the age of the request, so that a file is finished before the next is begun.
 //!
-//! The databases compute the same order in the query of `Ledger::next`; [`first_in_queue`] is the
+//! The databases compute the same order in the query of `WorkQueue::next`; [`first_in_queue`] is the
 //! reference that they are tested against.
 
 use std::collections::{BTreeMap, BTreeSet};

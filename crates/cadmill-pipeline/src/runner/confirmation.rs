@@ -9,7 +9,7 @@ use std::{
 
 use cadmill_domain::{
     Work,
-    ledger::{Claim, Confirmed, HandBack, Ledger},
+    ledger::{Claim, Confirmed, HandBack, WorkQueue},
 };
 use cadmill_lock::Renewal;
 use tokio::{
@@ -68,7 +68,7 @@ impl OpenClaims {
 #[derive(Debug)]
 pub(crate) struct Confirmation {
     standing: Arc<Standing>,
-    ledger: Arc<dyn Ledger>,
+    queue: Arc<dyn WorkQueue>,
     /// How long a question to the ledger may take.
     limit: Duration,
     open: OpenClaims,
@@ -79,7 +79,7 @@ pub(crate) struct Confirmation {
 impl Confirmation {
     /// Confirms a claim that was made just now.
     pub(crate) fn begin(
-        ledger: Arc<dyn Ledger>,
+        queue: Arc<dyn WorkQueue>,
         claim: Claim,
         cancelled: CancellationToken,
         lease: Duration,
@@ -92,10 +92,10 @@ impl Confirmation {
             verdict: OnceLock::new(),
         });
         open.claims().insert(standing.claim.work, standing.clone());
-        let confirming = confirm(ledger.clone(), standing.clone(), lease, renewal);
+        let confirming = confirm(queue.clone(), standing.clone(), lease, renewal);
         Self {
             standing,
-            ledger,
+            queue,
             limit: lease / 2,
             open: open.clone(),
             is_closed: false,
@@ -119,11 +119,10 @@ impl Drop for Confirmation {
         if !self.is_closed
             && let Ok(runtime) = Handle::try_current()
         {
-            let (ledger, standing, limit) =
-                (self.ledger.clone(), self.standing.clone(), self.limit);
+            let (queue, standing, limit) = (self.queue.clone(), self.standing.clone(), self.limit);
             runtime.spawn(async move {
                 let claim = &standing.claim;
-                if let Err(error) = within(limit, ledger.hand_back(claim, HandBack::Stopping)).await
+                if let Err(error) = within(limit, queue.hand_back(claim, HandBack::Stopping)).await
                 {
                     warn!(
                         work = %claim.work, fence = claim.fence.0,
@@ -142,7 +141,7 @@ pub(crate) fn allow_renewal(renewal: &Renewal, asked_at: Instant, lease: Duratio
 }
 
 async fn confirm(
-    ledger: Arc<dyn Ledger>,
+    queue: Arc<dyn WorkQueue>,
     standing: Arc<Standing>,
     lease: Duration,
     renewal: Renewal,
@@ -155,7 +154,7 @@ async fn confirm(
     loop {
         sleep_until(next).await;
         let asked_at = Instant::now();
-        match within(seldom, ledger.confirm(claim)).await {
+        match within(seldom, queue.confirm(claim)).await {
             Ok(confirmed) => {
                 standing.hear(confirmed);
                 if confirmed == Confirmed::Gone {

@@ -25,7 +25,7 @@ impl TaskRunner {
         let mut following: Vec<_> = plan.chained(work.kind).collect();
         while let Some(kind) = following.pop() {
             let next = Work { kind, ..work };
-            match self.ask(self.records.ledger.request(next, request)).await {
+            match self.ask(self.records.requests.request(next, request)).await {
                 // It will not publish again, so what is made of it is asked for, too.
                 Ok(Some(Requested::Present)) => following.extend(plan.chained(kind)),
                 Ok(_) => {}

@@ -40,8 +40,8 @@ impl TaskRunner {
         let standing = confirmation.standing().clone();
         let claim = &standing.claim;
         let cancelled = &standing.cancelled;
-        let ledger = self.records.ledger.clone();
-        let meter = Meter::start(ledger, standing.clone(), self.settings.lease / 2);
+        let queue = self.records.queue.clone();
+        let meter = Meter::start(queue, standing.clone(), self.settings.lease / 2);
         let job = Job {
             runner: self,
             claim,
@@ -67,7 +67,7 @@ impl TaskRunner {
         let stop = terms.stop;
         let closed = match made {
             Err(panic) => {
-                let recover = || self.records.ledger.recover(claim, Recovery::Ended);
+                let recover = || self.records.queue.recover(claim, Recovery::Ended);
                 if self.retry_while_unavailable(stop, recover).await.is_ok() {
                     confirmation.close();
                 }
@@ -106,7 +106,7 @@ impl TaskRunner {
         reason: HandBack,
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
-        let hand_back = || self.records.ledger.hand_back(claim, reason);
+        let hand_back = || self.records.queue.hand_back(claim, reason);
         // A claim that is left open looks like a crash, so no error ends this.
         let limit = self.settings.lease / 2;
         let held = insist_while(limit, stop, |_| true, hand_back).await?;
@@ -146,9 +146,9 @@ impl TaskRunner {
         stop: &CancellationToken,
     ) -> Result<TaskOutcome, StoreError> {
         Failpoint::BeforePublish.reach();
-        let ledger = &self.records.ledger;
+        let queue = &self.records.queue;
         let summary = ResultSummary::of(&product);
-        let publish = || ledger.publish(claim, product.clone());
+        let publish = || queue.publish(claim, product.clone());
         let published = match self.retry_while_unavailable(stop, publish).await {
             Err(error) if !stop.is_cancelled() => {
                 // It is made again: nothing that was made is in the ledger.
@@ -212,8 +212,8 @@ impl TaskRunner {
         let is_killed_again = code == FailureCode::KernelKilled && claim.tries >= MAX_KILLED_TRIES;
         let retry = code.retry() == Retry::Later && !is_killed_again;
         let retry_at = retry.then(|| self.clock.now() + backoff::jittered(claim.tries));
-        let ledger = &self.records.ledger;
-        let fail = || ledger.fail(claim, failure, retry_at);
+        let queue = &self.records.queue;
+        let fail = || queue.fail(claim, failure, retry_at);
         let held = match self.retry_while_unavailable(stop, fail).await {
             Err(error) if !stop.is_cancelled() => {
                 warn!(

@@ -55,9 +55,9 @@ pub(super) async fn lost(job: &Job<'_>, blob: &Blob, failure: Failure) -> Failur
 }
 
 async fn report(job: &Job<'_>, blob: &Blob, failure: Failure) -> Result<BlobLoss, Failure> {
-    let (blobs, ledger) = (&*job.runner.blobs, &*job.runner.records.ledger);
+    let (blobs, requests) = (&*job.runner.blobs, &*job.runner.records.requests);
     let worker = &job.runner.settings.worker;
-    let loss = report_blob_loss(blobs, ledger, blob, failure, worker).await?;
+    let loss = report_blob_loss(blobs, requests, blob, failure, worker).await?;
     metrics::blob_lost("work");
     warn!(
         cad_file.id = %job.file.id, blob.sha256 = %blob.sha256, blob.bytes = blob.bytes,

@@ -60,7 +60,7 @@ impl Worker {
             return Ok(());
         }
         let asked_at = Instant::now();
-        let suspects = self.runner.records.ledger.suspects(SUSPECTS);
+        let suspects = self.runner.records.queue.suspects(SUSPECTS);
         let suspects = self.runner.ask(suspects).await?;
         self.alone.looked_at = Some(asked_at);
         if let Some(reserved) = &self.alone.reserved {

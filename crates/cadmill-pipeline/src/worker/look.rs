@@ -51,9 +51,7 @@ impl Worker {
             return Ok(());
         }
         let claims: Vec<_> = open.iter().map(|open| open.claim.clone()).collect();
-        let standing = self
-            .runner
-            .ask(self.runner.records.ledger.standing(&claims));
+        let standing = self.runner.ask(self.runner.records.queue.standing(&claims));
         let standing = standing.await?;
         for (open, confirmed) in open.iter().zip(standing) {
             open.hear(confirmed);
@@ -71,8 +69,8 @@ impl Worker {
         if query.reads + query.makes == 0 {
             return Ok(false);
         }
-        let ledger = self.runner.records.ledger.clone();
-        let next = self.runner.ask(ledger.next(&query)).await?;
+        let queue = self.runner.records.queue.clone();
+        let next = self.runner.ask(queue.next(&query)).await?;
         let may_be_more = Lane::ALL.into_iter().any(|lane| {
             let limit = query.limit(lane);
             limit > 0 && of_lane(lane, next.iter().map(|queued| &queued.work)) == limit

@@ -4,7 +4,9 @@
 use cadmill_domain::{
     FailureCode, MediaKind, TaskOutcome,
     cad_file::MediaState,
-    ledger::{Ledger as _, Requested, Requester, RowState},
+    ledger::{
+        LedgerView as _, Requested, Requester, RowState, WorkRequests as _, WorkRequestsExt as _,
+    },
     pipeline_log::StepEvent,
 };
 use cadmill_pipeline::TaskRunner;

@@ -11,7 +11,7 @@ use std::{
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, FailureCode, StoreError, TaskKind, TaskOutcome,
     WorkNotifier as _,
-    ledger::{Ledger as _, MockLedger, Request, RowState, WorkerName},
+    ledger::{MockWorkQueue, Request, RowState, WorkQueue as _, WorkRequests as _, WorkerName},
     pipeline_log::StepEvent,
 };
 use cadmill_lock::{DedupLock as _, Lease, LockKey};
@@ -23,20 +23,20 @@ use crate::{
     harness::{GLTF, Harness, LEASE, POLL, STEP, UPLOAD, USD, retry_while_busy, run, start, work},
     kernel::{Answer, Kernel},
     test_folder::step,
-    unreliable::{away, else_as_in, if_reachable_as_in},
+    unreliable::{away, else_as_in, if_reachable_as_in, requests_if_reachable, view_if_reachable},
 };
 
 /// A mill whose database is away while the switch is on.
 fn cut_off(harness: &Harness, name: &str) -> (TaskRunner, Arc<AtomicBool>) {
     let is_away = Arc::new(AtomicBool::new(false));
-    let runner = cut_off_by(&is_away, MockLedger::new(), harness, name);
+    let runner = cut_off_by(&is_away, MockWorkQueue::new(), harness, name);
     (runner, is_away)
 }
 
-/// The same, with a ledger of which something was expected before.
+/// The same, with a queue of which something was expected before.
 fn cut_off_by(
     is_away: &Arc<AtomicBool>,
-    ledger: MockLedger,
+    queue: MockWorkQueue,
     harness: &Harness,
     name: &str,
 ) -> TaskRunner {
@@ -48,10 +48,11 @@ fn cut_off_by(
             Ok(())
         }
     };
-    let ledger = if_reachable_as_in(ledger, &harness.store, reach);
     let mut runner = harness.runner.clone();
     runner.settings.worker = WorkerName::new(name);
-    runner.records.ledger = Arc::new(ledger);
+    runner.records.requests = Arc::new(requests_if_reachable(&harness.store, reach.clone()));
+    runner.records.queue = Arc::new(if_reachable_as_in(queue, &harness.store, reach.clone()));
+    runner.records.view = Arc::new(view_if_reachable(&harness.store, reach));
     runner.lock = Arc::new(harness.lock.shared_with(name));
     runner
 }
@@ -208,23 +209,23 @@ async fn no_error_on_closing_leaves_a_claim_open() {
         let (kernel, mut calls) = Kernel::waiting();
         let harness = Harness::new(kernel);
         let id = harness.ready_for(GLTF).await;
-        let mut ledger = MockLedger::new();
+        let mut queue = MockWorkQueue::new();
         match what {
             "publish" => {
-                let publish = ledger.expect_publish().times(3);
+                let publish = queue.expect_publish().times(3);
                 publish.returning(move |_, _| Err(error()));
             }
             "fail" => {
-                let fail = ledger.expect_fail().times(3);
+                let fail = queue.expect_fail().times(3);
                 fail.returning(move |_, _, _| Err(error()));
             }
             _ => {
-                let back = ledger.expect_hand_back().times(3);
+                let back = queue.expect_hand_back().times(3);
                 back.returning(move |_, _| Err(error()));
             }
         }
         let mut runner = harness.runner.clone();
-        runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+        runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
         let worker = harness.worker_of(runner, 1);
         let call = calls.next().await;
         match what {
@@ -255,13 +256,13 @@ async fn a_result_that_is_refused_fails_for_now() {
     let kernel = Kernel::prompt();
     let harness = Harness::new(kernel.clone());
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
-    ledger
+    let mut queue = MockWorkQueue::new();
+    queue
         .expect_publish()
         .times(1)
         .returning(|_, _| Err(StoreError::Refused("no".into())));
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let (code, retry) = (FailureCode::Database, true);
     let outcome = run(&runner, id, GLTF).await;
     assert_eq!(outcome, TaskOutcome::Failed { code, retry });
@@ -276,9 +277,9 @@ async fn a_result_that_is_refused_fails_for_now() {
 async fn a_claim_whose_answer_was_lost_is_undone() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.upload("part.step").await;
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     let store = harness.store.clone();
-    ledger
+    queue
         .expect_claim()
         .times(1)
         .returning(move |work, worker| {
@@ -287,7 +288,7 @@ async fn a_claim_whose_answer_was_lost_is_undone() {
             Err(away())
         });
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let worker = harness.worker_of(runner, 1);
     harness.journal.wait_for_all(1).await;
     worker.stop().await;
@@ -301,15 +302,15 @@ async fn others_take_over_from_a_worker_that_was_cut_off_while_it_claimed() {
     let id = harness.upload("part.step").await;
     let is_away = Arc::new(AtomicBool::new(false));
     let (store, switch) = (harness.store.clone(), is_away.clone());
-    let mut ledger = MockLedger::new();
-    let claimed = ledger.expect_claim().times(1);
+    let mut queue = MockWorkQueue::new();
+    let claimed = queue.expect_claim().times(1);
     claimed.returning(move |work, worker| {
         let claimed = store.claim(work, worker).now_or_never().unwrap();
         assert!(claimed.unwrap().is_some());
         switch.store(true, Ordering::SeqCst);
         Err(away())
     });
-    let silent = cut_off_by(&is_away, ledger, &harness, "silent");
+    let silent = cut_off_by(&is_away, queue, &harness, "silent");
     let silent = harness.worker_of(silent, 1);
     let claimed = async {
         while !is_away.load(Ordering::SeqCst) {

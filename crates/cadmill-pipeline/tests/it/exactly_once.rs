@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, TaskKind, WorkNotifier as _,
     cad_file::SaveOutcome,
-    ledger::{Ledger as _, MissingRequest, Request, RowState, WorkerName},
+    ledger::{MissingRequest, Request, RowState, WorkRequests as _, WorkerName},
     pipeline_log::StepEvent,
 };
 use tokio::time::Instant;

@@ -4,7 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     CadFileId, Clock as _, FailureCode, MockBlobs, MockMediaAssets, TaskOutcome,
-    ledger::{Ledger as _, MockLedger, RowState, WorkQuery},
+    ledger::{
+        LedgerView as _, MockWorkQueue, RowState, WorkQuery, WorkQueue as _, WorkRequests as _,
+    },
     pipeline_log::StepEvent,
 };
 use chrono::TimeDelta;
@@ -160,12 +162,12 @@ async fn cancelled() -> (
     let (kernel, mut calls) = Kernel::waiting();
     let mut harness = Harness::new(kernel);
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     // There is no claim any more that could fail or be given back.
-    ledger
+    queue
         .expect_fail()
         .returning(|_, _, _| panic!("it did not fail"));
-    harness.runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    harness.runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let running = start(&harness.runner, id, GLTF);
     let call = calls.next().await;
     assert!(harness.store.cancel(work(id, GLTF)).await.unwrap());

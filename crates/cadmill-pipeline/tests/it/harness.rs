@@ -9,7 +9,7 @@ use cadmill_domain::{
     MediaPlan, Moment, NewCadFile, Recipe, StoreError, TaskKind, Work, WorkNotifier,
     cad_file::{CadFileOverview, SaveOutcome},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
-    ledger::{Ledger as _, Priority, Request, Requested, Row, WorkerName},
+    ledger::{LedgerView as _, Priority, Request, Requested, Row, WorkRequests as _, WorkerName},
     pipeline_log::{EventId, NewPipelineEvent, PipelineEvent, PipelineLog, StepEvent},
     tessellator::Tessellator,
 };
@@ -70,7 +70,9 @@ impl Harness {
             records: Records {
                 files: Arc::new(store.clone()),
                 assets: Arc::new(store.clone()),
-                ledger: Arc::new(store.clone()),
+                requests: Arc::new(store.clone()),
+                queue: Arc::new(store.clone()),
+                view: Arc::new(store.clone()),
                 log: Arc::new(journal.clone()),
                 refs: Arc::new(store.clone()),
             },
@@ -104,7 +106,9 @@ impl Harness {
     pub(crate) fn make_by(&mut self, recipe: Recipe) {
         let plan = plan(recipe);
         self.store = self.store.shared_with(plan.clone());
-        self.runner.records.ledger = Arc::new(self.store.clone());
+        self.runner.records.requests = Arc::new(self.store.clone());
+        self.runner.records.queue = Arc::new(self.store.clone());
+        self.runner.records.view = Arc::new(self.store.clone());
         self.runner.settings.plan = plan;
     }
 

@@ -7,7 +7,7 @@ use std::sync::{
 
 use cadmill_domain::{
     CadFileId, FailureCode, TaskOutcome, WorkNotifier as _,
-    ledger::{Confirmed, Ledger as _, MockLedger, RowState, WorkerName},
+    ledger::{Confirmed, MockWorkQueue, RowState, WorkQueue as _, WorkerName},
     pipeline_log::StepEvent,
 };
 use cadmill_lock::{DedupLock as _, LockKey};
@@ -125,11 +125,11 @@ async fn a_stale_owner_is_refused() {
     let id = harness.ready_for(GLTF).await;
     let counted = Counted::from_now_on();
     let (mut frozen, _) = with_lock(&harness, Trouble::Deceived);
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     // What it says does not reach the ledger.
-    ledger.expect_confirm().returning(|_| Ok(Confirmed::Held));
-    ledger.expect_progress().returning(|_, _| Ok(true));
-    frozen.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    queue.expect_confirm().returning(|_| Ok(Confirmed::Held));
+    queue.expect_progress().returning(|_, _| Ok(true));
+    frozen.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let stale = start(&frozen, id, GLTF);
     let old = calls.next().await;
     let mut other = harness.runner.clone();
@@ -166,9 +166,9 @@ async fn what_was_published_before_the_lease_was_lost_is_reported_as_made() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.upload("part.step").await;
     let (mut runner, lock) = with_lock(&harness, Trouble::None);
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     let store = harness.store.clone();
-    ledger
+    queue
         .expect_publish()
         .times(1)
         .returning(move |claim, product| {
@@ -176,7 +176,7 @@ async fn what_was_published_before_the_lease_was_lost_is_reported_as_made() {
             let published = store.publish(claim, product);
             published.now_or_never().unwrap()
         });
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     assert_eq!(run(&runner, id, STEP).await, TaskOutcome::Processed);
     assert_eq!(harness.row(id, STEP).await.state, RowState::Idle);
     let events = harness.journal.of(work(id, STEP));
@@ -190,14 +190,14 @@ async fn without_a_lock_store_nothing_is_claimed() {
     let id = harness.upload("part.step").await;
     let (mut runner, lock) = with_lock(&harness, Trouble::Away);
     let is_away = Arc::new(AtomicBool::new(true));
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     let (seen, store) = (is_away.clone(), harness.store.clone());
-    ledger.expect_claim().returning(move |work, worker| {
+    queue.expect_claim().returning(move |work, worker| {
         assert!(!seen.load(Ordering::SeqCst), "it must not be claimed");
         let claimed = store.claim(work, worker);
         claimed.now_or_never().unwrap()
     });
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let overheard = Overheard::from_now_on();
     let never = CancellationToken::new();
     assert!(runner.run(work(id, STEP), &never).await.is_err());
@@ -224,13 +224,13 @@ async fn what_was_made_waits_for_the_database() {
     let kernel = Kernel::prompt();
     let harness = Harness::new(kernel.clone());
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
-    ledger
+    let mut queue = MockWorkQueue::new();
+    queue
         .expect_publish()
         .times(20)
         .returning(|_, _| Err(away()));
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let begun = Instant::now();
     let made = run(&runner, id, GLTF).await;
     assert!(matches!(made, TaskOutcome::Made(_)), "{made:?}");
@@ -244,10 +244,10 @@ async fn what_was_made_waits_for_the_database() {
 async fn a_database_that_stays_away_is_asked_until_the_worker_stops() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
-    ledger.expect_publish().returning(|_, _| Err(away()));
+    let mut queue = MockWorkQueue::new();
+    queue.expect_publish().returning(|_, _| Err(away()));
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let stop = CancellationToken::new();
     let token = stop.clone();
     let running = tokio::spawn(async move { runner.run(work(id, GLTF), &token).await });
@@ -265,10 +265,10 @@ async fn a_database_that_stays_away_is_asked_until_the_worker_stops() {
 async fn an_answer_that_was_lost_is_not_taken_for_a_refusal() {
     let harness = Harness::new(Kernel::prompt());
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     let store = harness.store.clone();
     // It was committed, but the connection broke before the answer came.
-    ledger
+    queue
         .expect_publish()
         .times(1)
         .returning(move |claim, product| {
@@ -278,7 +278,7 @@ async fn an_answer_that_was_lost_is_not_taken_for_a_refusal() {
             Err(away())
         });
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let made = run(&runner, id, GLTF).await;
     let asset = harness.assets(id, GLTF).await[0].id;
     assert_eq!(made, TaskOutcome::Made(asset));
@@ -291,13 +291,13 @@ async fn a_failure_that_cannot_be_stored_at_once_is_no_crash() {
     let (kernel, mut calls) = Kernel::waiting();
     let harness = Harness::new(kernel);
     let id = harness.ready_for(GLTF).await;
-    let mut ledger = MockLedger::new();
-    ledger
+    let mut queue = MockWorkQueue::new();
+    queue
         .expect_fail()
         .times(3)
         .returning(|_, _, _| Err(away()));
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let running = start(&runner, id, GLTF);
     let call = calls.next().await;
     call.answer(Answer::Failed(FailureCode::KernelCrash));

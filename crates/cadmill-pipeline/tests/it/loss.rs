@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use cadmill_domain::{
     Blob, Blobs as _, CadFileId, CadFiles as _, FailureCode, MaterialMap, TaskKind, TaskOutcome,
     blobs::{BlobState, examine_blob},
-    ledger::{HandBack, Ledger as _, RowState},
+    ledger::{HandBack, RowState, WorkRequests as _},
     pipeline_log::StepEvent,
 };
 use cadmill_pipeline::{Fault, Verifier};

@@ -6,7 +6,10 @@ use cadmill_domain::{
     CadFileId, CadFiles, MaterialMap, MediaAsset, MockBlobs, MockCadFiles, MockMediaAssets,
     TaskKind, TaskOutcome,
     blobs::MockBlobRefs,
-    ledger::{Ledger as _, MockLedger, Request, Requested, Row, RowState},
+    ledger::{
+        MockLedgerView, MockWorkQueue, MockWorkRequests, Request, Requested, Row, RowState,
+        WorkRequests as _,
+    },
     pipeline_log::{MockPipelineLog, NewPipelineEvent, PipelineLog as _, StepEvent},
     provenance::Cause,
     tessellator::MockTessellator,
@@ -68,15 +71,17 @@ async fn a_duplicate_is_skipped_told_once_and_touches_nothing() {
             .withf(move |event| event.cad_file_id == id && event.task == kind && is_skip(event))
             .times(1)
             .returning(|_| Ok(()));
-        let mut ledger = MockLedger::new();
+        let mut view = MockLedgerView::new();
         // It looks before it tries the lock.
-        ledger.expect_rows().returning(|_| Ok(Vec::new()));
+        view.expect_rows().returning(|_| Ok(Vec::new()));
         let mut runner = harness.runner.clone();
         // Each of these fails the test when it is asked for anything else.
         runner.records = Records {
             files: Arc::new(MockCadFiles::new()),
             assets: Arc::new(MockMediaAssets::new()),
-            ledger: Arc::new(ledger),
+            requests: Arc::new(MockWorkRequests::new()),
+            queue: Arc::new(MockWorkQueue::new()),
+            view: Arc::new(view),
             log: Arc::new(log),
             refs: Arc::new(MockBlobRefs::new()),
         };
@@ -160,26 +165,29 @@ async fn a_chain_that_cannot_be_queued_is_logged_and_not_fatal() {
         asset: Some(asset),
         ..Row::default()
     };
-    let mut ledger = MockLedger::new();
+    let mut requests = MockWorkRequests::new();
     let is = |kind| move |asked: &cadmill_domain::Work, _: &_| asked.kind == kind;
-    ledger
+    requests
         .expect_request()
         .withf(is(GLTF))
         .times(1)
         .returning(|_, _| Ok(Some(Requested::Present)));
     for kind in [USD, WEB, THUMBNAIL] {
-        ledger
+        requests
             .expect_request()
             .withf(is(kind))
             .times(1)
             .returning(|_, _| Err(away()));
     }
-    ledger
-        .expect_rows()
+    let mut view = MockLedgerView::new();
+    view.expect_rows()
         .returning(move |_| Ok(vec![(GLTF, row.clone())]));
-    ledger.expect_claim().never();
+    let mut queue = MockWorkQueue::new();
+    queue.expect_claim().never();
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(ledger);
+    runner.records.requests = Arc::new(requests);
+    runner.records.queue = Arc::new(queue);
+    runner.records.view = Arc::new(view);
     let overheard = Overheard::from_now_on();
     let outcome = run(&runner, id, GLTF).await;
     assert_eq!(outcome, TaskOutcome::Cached(asset));

@@ -7,7 +7,7 @@ use std::sync::{
 
 use cadmill_domain::{
     WorkNotifier as _,
-    ledger::{Ledger as _, MockLedger},
+    ledger::{MockWorkQueue, WorkQueue as _},
 };
 use futures_util::FutureExt as _;
 use tokio::time::sleep;
@@ -26,9 +26,9 @@ async fn the_next_is_made_while_a_result_is_published() {
         harness.named_and_ready_for(name, GLTF).await;
     }
     let is_away = Arc::new(AtomicBool::new(true));
-    let mut ledger = MockLedger::new();
+    let mut queue = MockWorkQueue::new();
     let (store, away_now) = (harness.store.clone(), is_away.clone());
-    ledger.expect_publish().returning(move |claim, product| {
+    queue.expect_publish().returning(move |claim, product| {
         if away_now.load(Ordering::Relaxed) {
             return Err(away());
         }
@@ -36,7 +36,7 @@ async fn the_next_is_made_while_a_result_is_published() {
         published.expect("the fake answers at once")
     });
     let mut runner = harness.runner.clone();
-    runner.records.ledger = Arc::new(else_as_in(ledger, &harness.store));
+    runner.records.queue = Arc::new(else_as_in(queue, &harness.store));
     let worker = harness.worker_of(runner, 1);
     calls.next().await.answer(Answer::Made);
     // Nothing was published yet, and the only slot is used again.

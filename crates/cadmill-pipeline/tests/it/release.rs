@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     FailureCode, TaskOutcome,
-    ledger::{Ledger as _, RowState},
+    ledger::{RowState, WorkQueue as _},
 };
 use cadmill_lock::{DedupLock as _, Lease, LockKey, MockDedupLock};
 use tracing::Level;

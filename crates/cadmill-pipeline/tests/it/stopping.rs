@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cadmill_domain::{
     TaskOutcome, WorkNotifier as _,
-    ledger::{Ledger as _, RowState, WorkQuery},
+    ledger::{RowState, WorkQuery, WorkQueue as _},
     pipeline_log::StepEvent,
 };
 use cadmill_lock::LockKey;

@@ -9,7 +9,10 @@ use async_trait::async_trait;
 use cadmill_domain::{
     StoreError,
     fakes::MemoryStore,
-    ledger::{Ledger as _, MockLedger},
+    ledger::{
+        LedgerView as _, MockLedgerView, MockWorkQueue, MockWorkRequests, WorkQueue as _,
+        WorkRequests as _,
+    },
 };
 use cadmill_lock::{DedupLock, Holder, Lease, LockError, LockKey, MemoryLock};
 use futures_util::FutureExt as _;
@@ -114,28 +117,29 @@ pub(crate) fn away() -> StoreError {
     StoreError::Unavailable("it is away".into())
 }
 
-/// Lets `ledger` answer by `store` what was not expected of it before.
-pub(crate) fn else_as_in(ledger: MockLedger, store: &MemoryStore) -> MockLedger {
-    if_reachable_as_in(ledger, store, || Ok(()))
+/// Relays the calls of a mock to `$store`, after `$reach` has succeeded.
+macro_rules! relay {
+    ($mock:ident, $store:ident, $reach:ident: $($expect:ident => $method:ident($($arg:ident),*);)+) => {$(
+        let (relayed, is_reached) = ($store.clone(), $reach.clone());
+        $mock.$expect().returning(move |$($arg),*| {
+            is_reached()?;
+            relayed.$method($($arg),*).now_or_never().expect("the fake answers at once")
+        });
+    )+};
 }
 
-/// The same, where `reach` says before each answer whether the database can be reached.
+/// Relays every call that `queue` does not expect yet to `store`.
+pub(crate) fn else_as_in(queue: MockWorkQueue, store: &MemoryStore) -> MockWorkQueue {
+    if_reachable_as_in(queue, store, || Ok(()))
+}
+
+/// As [`else_as_in`], but each call fails if `reach` does.
 pub(crate) fn if_reachable_as_in(
-    mut ledger: MockLedger,
+    mut queue: MockWorkQueue,
     store: &MemoryStore,
     reach: impl Fn() -> Result<(), StoreError> + Clone + Send + 'static,
-) -> MockLedger {
-    macro_rules! relay {
-        ($($expect:ident => $method:ident($($arg:ident),*);)+) => {$(
-            let (relayed, is_reached) = (store.clone(), reach.clone());
-            ledger.$expect().returning(move |$($arg),*| {
-                is_reached()?;
-                relayed.$method($($arg),*).now_or_never().expect("the fake answers at once")
-            });
-        )+};
-    }
-    relay! {
-        expect_request => request(work, request);
+) -> MockWorkQueue {
+    relay! { queue, store, reach:
         expect_next => next(query);
         expect_suspects => suspects(limit);
         expect_put_off => put_off(work, until);
@@ -149,8 +153,31 @@ pub(crate) fn if_reachable_as_in(
         expect_standing => standing(claims);
         expect_unconfirmed => unconfirmed(lease);
         expect_recover => recover(claim, recovery);
+    }
+    queue
+}
+
+/// The requests of `store`, each of which fails if `reach` does.
+pub(crate) fn requests_if_reachable(
+    store: &MemoryStore,
+    reach: impl Fn() -> Result<(), StoreError> + Clone + Send + 'static,
+) -> MockWorkRequests {
+    let mut requests = MockWorkRequests::new();
+    relay! { requests, store, reach:
+        expect_request => request(work, request);
+    }
+    requests
+}
+
+/// The rows of `store`, each look at which fails if `reach` does.
+pub(crate) fn view_if_reachable(
+    store: &MemoryStore,
+    reach: impl Fn() -> Result<(), StoreError> + Clone + Send + 'static,
+) -> MockLedgerView {
+    let mut view = MockLedgerView::new();
+    relay! { view, store, reach:
         expect_rows => rows(file);
         expect_coarser => coarser();
     }
-    ledger
+    view
 }

@@ -16,7 +16,7 @@ use cadmill_domain::{
     Blob, Blobs, Failure, FailureCode, TaskOutcome,
     blobs::{BlobCopy, BlobUpload, ByteStream},
     fakes::MemoryBlobs,
-    ledger::{Ledger as _, RowState},
+    ledger::{RowState, WorkRequests as _},
 };
 
 use cadmill_pipeline::TaskRunner;

@@ -17,7 +17,9 @@ use cadmill_domain::{
     CadFiles as _, MediaAssetId, MediaKind, MediaPlan, NewCadFile, NewMediaAsset, Recipe,
     SystemClock, TaskKind, Work,
     blobs::keep_bytes,
-    ledger::{Claim, Ledger as _, Published, Request, TaskOutput, WorkerName},
+    ledger::{
+        Claim, Published, Request, TaskOutput, WorkQueue as _, WorkRequests as _, WorkerName,
+    },
 };
 use cadmill_store::{Database, LocalWorkNotifier, ObjectBlobs, Store};
 use sea_orm::ConnectionTrait as _;

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use cadmill_domain::{
     Work,
-    ledger::{Ledger as _, MissingRequest, Request, Requester, WorkQuery},
+    ledger::{MissingRequest, Request, Requester, WorkQuery, WorkQueue as _, WorkRequests as _},
 };
 
 use crate::{Outcome, SCENE, filled::Filled};

@@ -31,8 +31,8 @@ use std::{
 use cadmill_domain::{
     Blob, CadFileId, CadFiles as _, MediaKind, NewCadFile, NewMediaAsset, TaskKind, Work,
     ledger::{
-        Claim, Ledger as _, MissingRequest, Priority, Published, Request, Requested, TaskOutput,
-        WorkQuery, WorkerName,
+        Claim, MissingRequest, Priority, Published, Request, Requested, TaskOutput, WorkQuery,
+        WorkQueue as _, WorkRequests as _, WorkerName,
     },
 };
 use cadmill_store::Store;

@@ -5,7 +5,7 @@ use std::time::Instant;
 use cadmill_domain::{
     CadFiles as _, Direction, MediaKind, SortKey,
     cad_file::{CadFileQuery, MediaState},
-    ledger::Ledger as _,
+    ledger::LedgerView as _,
 };
 use cadmill_store::Store;
 

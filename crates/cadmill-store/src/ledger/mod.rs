@@ -1,4 +1,4 @@
-//! The port `Ledger`. What changes one file locks it, reads its rows, runs the transitions of the
+//! The ports of the ledger. What changes one file locks it, reads its rows, runs the transitions of the
 //! domain and writes what changed; what is asked for often or of many files is one statement.
 
 mod claim;
@@ -16,13 +16,13 @@ mod work;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFileId, ContentHash, Failure, Input, MediaKind, Moment, StoreError, TaskKind, Work,
-    WorkCursor,
+    CadFileId, ContentHash, Failure, Input, MediaKind, MediaPlan, Moment, StoreError, TaskKind,
+    Work, WorkCursor,
     blobs::BlobLoss,
     ledger::{
-        Claim, Confirmed, Count, FailedFilter, HandBack, Ledger, Missing, MissingRequest, Progress,
+        Claim, Confirmed, Count, HandBack, LedgerView, Missing, MissingRequest, Progress,
         Published, QueueDepth, QueuedWork, Recovered, Recovery, Request, RequestKey, Requested,
-        Requester, Row, RowState, TaskOutput, WorkItem, WorkQuery, WorkerName,
+        Row, RowState, TaskOutput, WorkItem, WorkQuery, WorkQueue, WorkRequests, WorkerName,
     },
 };
 use chrono::TimeDelta;
@@ -35,7 +35,11 @@ use self::{claim::CLAIM, columns::COLUMNS};
 use crate::{Store, dialect::Dialect, error::store_error};
 
 #[async_trait]
-impl Ledger for Store {
+impl WorkRequests for Store {
+    fn plan(&self) -> &MediaPlan {
+        &self.plan
+    }
+
     async fn request(&self, work: Work, request: Request) -> Result<Option<Requested>, StoreError> {
         // Most requests ask for what is there or under way; they only read.
         let Some(mut file_rows) = self.read_book(work.cad_file_id).await? else {
@@ -51,10 +55,6 @@ impl Ledger for Store {
         .await
     }
 
-    async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError> {
-        missing::request(self, request).await
-    }
-
     async fn request_once(
         &self,
         work: Work,
@@ -68,40 +68,39 @@ impl Ledger for Store {
         }
     }
 
-    async fn request_stale(
-        &self,
-        kind: Option<MediaKind>,
-        requester: Requester,
-    ) -> Result<Missing, StoreError> {
-        let mut stale = Missing::default();
-        let media = self.plan.media();
-        for medium in media.filter(|medium| kind.is_none_or(|kind| kind == *medium)) {
-            let request = MissingRequest {
-                requester,
-                ..MissingRequest::of_stale(medium)
-            };
-            stale += missing::request(self, &request).await?;
-        }
-        Ok(stale)
+    async fn request_missing(&self, request: &MissingRequest) -> Result<Missing, StoreError> {
+        missing::request(self, request).await
     }
 
-    async fn retry_failed(
-        &self,
-        filter: &FailedFilter,
-        requester: Requester,
-    ) -> Result<u64, StoreError> {
-        let mut queued = 0;
-        let kinds = self.plan.kinds();
-        for kind in kinds.filter(|kind| filter.kind.is_none_or(|wanted| wanted == *kind)) {
-            let request = MissingRequest {
-                requester,
-                ..filter.request(kind)
-            };
-            queued += missing::request(self, &request).await?.queued;
+    async fn cancel(&self, work: Work) -> Result<bool, StoreError> {
+        let cancelled = self.in_book(work.cad_file_id, |file_rows| {
+            let row = file_rows.row(work.kind);
+            let is_running = row.is_some_and(|row| row.state == RowState::Running);
+            (file_rows.cancel(work.kind), is_running)
+        });
+        let (cancelled, was_running) = cancelled.await?.unwrap_or_default();
+        if was_running {
+            // Its worker looks whether it is still wanted.
+            self.notifier.notify().await;
         }
-        Ok(queued)
+        Ok(cancelled)
     }
 
+    async fn blob_lost(
+        &self,
+        sha256: ContentHash,
+        finder: &WorkerName,
+    ) -> Result<BlobLoss, StoreError> {
+        loss::blob_lost(self, sha256, finder).await
+    }
+
+    async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError> {
+        loss::blob_found(self, sha256).await
+    }
+}
+
+#[async_trait]
+impl WorkQueue for Store {
     async fn next(&self, query: &WorkQuery) -> Result<Vec<QueuedWork>, StoreError> {
         next::next(self, query).await
     }
@@ -156,18 +155,6 @@ impl Ledger for Store {
         .await
     }
 
-    async fn blob_lost(
-        &self,
-        sha256: ContentHash,
-        finder: &WorkerName,
-    ) -> Result<BlobLoss, StoreError> {
-        loss::blob_lost(self, sha256, finder).await
-    }
-
-    async fn blob_found(&self, sha256: ContentHash) -> Result<u64, StoreError> {
-        loss::blob_found(self, sha256).await
-    }
-
     async fn running(&self) -> Result<Vec<Claim>, StoreError> {
         let sql = format!("SELECT {CLAIM} FROM ledger WHERE state = 'running'");
         let rows = self.reading().query_all_raw(self.statement(&sql, [])).await;
@@ -192,36 +179,10 @@ impl Ledger for Store {
     async fn recover(&self, claim: &Claim, recovery: Recovery) -> Result<Recovered, StoreError> {
         confirm::recover(self, claim, recovery).await
     }
+}
 
-    async fn cancel(&self, work: Work) -> Result<bool, StoreError> {
-        let cancelled = self.in_book(work.cad_file_id, |file_rows| {
-            let row = file_rows.row(work.kind);
-            let is_running = row.is_some_and(|row| row.state == RowState::Running);
-            (file_rows.cancel(work.kind), is_running)
-        });
-        let (cancelled, was_running) = cancelled.await?.unwrap_or_default();
-        if was_running {
-            // Its worker looks whether it is still wanted.
-            self.notifier.notify().await;
-        }
-        Ok(cancelled)
-    }
-
-    async fn coarser(&self) -> Result<Vec<(Work, Input)>, StoreError> {
-        let scene = MediaKind::GltfGeometry;
-        let sql = format!(
-            "SELECT cad_file_id, kind, ready_input FROM ledger WHERE coarser AND kind = '{scene}' \
-             AND state NOT IN ('queued', 'running') ORDER BY cad_file_id"
-        );
-        let rows = self.reading().query_all_raw(self.statement(&sql, [])).await;
-        let rows = rows.map_err(store_error)?;
-        let coarser = rows.iter().map(|answer| {
-            let ready = columns::get::<String>(answer, "ready_input")?;
-            Ok((columns::work(answer)?, columns::parse_input(ready)?))
-        });
-        coarser.collect()
-    }
-
+#[async_trait]
+impl LedgerView for Store {
     async fn rows(&self, file: CadFileId) -> Result<Vec<(TaskKind, Row)>, StoreError> {
         let mut rows = self.rows_of(self.reading(), file, "").await?;
         rows.sort_by_key(|(kind, _)| *kind);
@@ -253,6 +214,21 @@ impl Ledger for Store {
             Ok((columns::work(answer)?, failure.ok_or_else(missing)?))
         });
         failures.collect()
+    }
+
+    async fn coarser(&self) -> Result<Vec<(Work, Input)>, StoreError> {
+        let scene = MediaKind::GltfGeometry;
+        let sql = format!(
+            "SELECT cad_file_id, kind, ready_input FROM ledger WHERE coarser AND kind = '{scene}' \
+             AND state NOT IN ('queued', 'running') ORDER BY cad_file_id"
+        );
+        let rows = self.reading().query_all_raw(self.statement(&sql, [])).await;
+        let rows = rows.map_err(store_error)?;
+        let coarser = rows.iter().map(|answer| {
+            let ready = columns::get::<String>(answer, "ready_input")?;
+            Ok((columns::work(answer)?, columns::parse_input(ready)?))
+        });
+        coarser.collect()
     }
 
     async fn stats(&self) -> Result<Vec<Count>, StoreError> {

@@ -13,7 +13,7 @@ use cadmill_domain::{
     fakes::step_facts,
     ledger::{
         Claim, FailedFilter, HandBack, MissingRequest, Request, RequestKey, Requester, TaskOutput,
-        WorkerName,
+        WorkRequestsExt as _, WorkerName,
     },
 };
 use cadmill_store::{Database, PostgresWorkNotifier};

@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cadmill_domain::{
     MediaKind, TaskKind,
-    ledger::{Ledger as _, Missing, MissingFilter, MissingRequest},
+    ledger::{Missing, MissingFilter, MissingRequest, WorkRequests as _},
 };
 use clap::{Args, ValueEnum};
 

@@ -6,7 +6,7 @@ use anyhow::Result;
 use cadmill_domain::{
     CadFileId, CadFiles as _, NewCadFile,
     blobs::{BlobRefs as _, keep_file},
-    ledger::{Ledger as _, Priority, Request, RowState},
+    ledger::{LedgerView as _, Priority, Request, RowState, WorkRequests as _},
 };
 use clap::Args;
 use serde::Serialize;

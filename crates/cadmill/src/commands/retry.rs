@@ -3,7 +3,10 @@
 use anyhow::Result;
 use cadmill_domain::{
     Work,
-    ledger::{FailedFilter, Ledger as _, Request, Requested, Requester, RowState},
+    ledger::{
+        FailedFilter, LedgerView as _, Request, Requested, Requester, RowState, WorkRequests as _,
+        WorkRequestsExt as _,
+    },
 };
 use clap::Args;
 

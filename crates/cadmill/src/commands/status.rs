@@ -3,7 +3,7 @@
 use anyhow::Result;
 use cadmill_domain::{
     CadFile, CadFiles, Failure, MediaAsset, MediaAssets as _, TaskKind, Work,
-    ledger::{Count, Ledger as _, Row, RowState},
+    ledger::{Count, LedgerView as _, Row, RowState},
     pipeline_log::{PipelineEvent, PipelineLog as _},
 };
 use clap::Args;

@@ -42,7 +42,8 @@ pub(crate) async fn serve(
     let api = Api {
         files: store.clone(),
         assets: store.clone(),
-        ledger: store.clone(),
+        requests: store.clone(),
+        view: store.clone(),
         log: store.clone(),
         blobs: deployment.blobs.clone(),
         refs: store.clone(),

@@ -100,7 +100,9 @@ impl Deployment {
         Records {
             files: store.clone(),
             assets: store.clone(),
-            ledger: store.clone(),
+            requests: store.clone(),
+            queue: store.clone(),
+            view: store.clone(),
             log: store.clone(),
             refs: store.clone(),
         }

@@ -3,7 +3,7 @@
 use std::{num::NonZero, time::Duration};
 
 use anyhow::Result;
-use cadmill_domain::ledger::Ledger as _;
+use cadmill_domain::ledger::LedgerView as _;
 use clap::Args;
 
 use crate::wiring::{deployment::Deployment, interrupt::Interrupt, worker};

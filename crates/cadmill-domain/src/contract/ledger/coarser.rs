@@ -13,6 +13,7 @@ use crate::{
     },
     ledger::{
         Claim, MissingRequest, Published, Request, Requested, Requester, RowState, TaskOutput,
+        WorkRequestsExt as _,
     },
     tessellator::Conditions,
 };

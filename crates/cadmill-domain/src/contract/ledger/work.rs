@@ -9,6 +9,7 @@ use crate::{
     },
     ledger::{
         FailedFilter, Missing, Priority, QueueDepth, Request, Requested, Requester, RowState,
+        WorkRequestsExt as _,
     },
 };
 

@@ -1,0 +1,5 @@
+//! The ledger, in memory.
+
+mod queue;
+mod requests;
+mod view;
