@@ -17,6 +17,8 @@ use tokio::{
 pub(crate) struct FreezingProxy {
     url: String,
     is_frozen: Arc<watch::Sender<bool>>,
+    /// Whether the server has answered the statement; the answer is held back.
+    is_answered: Arc<watch::Sender<bool>>,
     /// How often all connections have died.
     deaths: Arc<AtomicUsize>,
     accepting: tokio::task::JoinHandle<()>,
@@ -34,6 +36,8 @@ impl FreezingProxy {
         let url = url.replace(&format!("@{server}/"), &format!("@127.0.0.1:{port}/"));
         let is_frozen = Arc::new(watch::Sender::new(false));
         let frozen = Arc::clone(&is_frozen);
+        let is_answered = Arc::new(watch::Sender::new(false));
+        let answered = Arc::clone(&is_answered);
         let deaths = Arc::<AtomicUsize>::default();
         let died = Arc::clone(&deaths);
         let accepting = tokio::spawn(async move {
@@ -43,7 +47,8 @@ impl FreezingProxy {
                 let server = TcpStream::connect(&server).await.unwrap();
                 let (from_client, to_client) = client.into_split();
                 let (from_server, to_server) = server.into_split();
-                let freezing = Some((text, Arc::clone(&has_frozen)));
+                let freezing = Side::Client(text, Arc::clone(&has_frozen));
+                let answering = Side::Server(Arc::clone(&answered));
                 let life = Life::begin(&died);
                 let frozen = || Arc::clone(&frozen);
                 tokio::spawn(pass(
@@ -53,12 +58,13 @@ impl FreezingProxy {
                     frozen(),
                     life.clone(),
                 ));
-                tokio::spawn(pass(from_server, to_client, None, frozen(), life));
+                tokio::spawn(pass(from_server, to_client, answering, frozen(), life));
             }
         });
         Self {
             url,
             is_frozen,
+            is_answered,
             deaths,
             accepting,
         }
@@ -68,10 +74,13 @@ impl FreezingProxy {
         &self.url
     }
 
-    /// Waits until nothing is passed on any more.
+    /// Waits until the server has run the statement and nothing is passed on any more.
     pub(crate) async fn frozen(&self) {
-        let mut is_frozen = self.is_frozen.subscribe();
-        is_frozen.wait_for(|is_frozen| *is_frozen).await.unwrap();
+        let mut is_answered = self.is_answered.subscribe();
+        is_answered
+            .wait_for(|is_answered| *is_answered)
+            .await
+            .unwrap();
     }
 
     /// Passes on what comes by new connections; the old ones are dead, without a word to either side.
@@ -112,10 +121,19 @@ impl Life {
     }
 }
 
+/// The sender of the bytes that are passed on.
+#[derive(Debug)]
+enum Side {
+    /// It freezes the proxy by a statement with this text, unless that has happened before.
+    Client(&'static str, Arc<AtomicBool>),
+    /// Its first answer that is held back is reported.
+    Server(Arc<watch::Sender<bool>>),
+}
+
 async fn pass(
     mut from: tokio::net::tcp::OwnedReadHalf,
     mut to: tokio::net::tcp::OwnedWriteHalf,
-    freezing: Option<(&'static str, Arc<AtomicBool>)>,
+    side: Side,
     is_frozen: Arc<watch::Sender<bool>>,
     life: Life,
 ) {
@@ -124,20 +142,28 @@ async fn pass(
     let mut is_prepared = false;
     while let Ok(length @ 1..) = from.read(&mut buffer).await {
         let sent = &buffer[..length];
+        if let Side::Server(is_answered) = &side
+            && *is_frozen.borrow()
+        {
+            is_answered.send_replace(true);
+        }
         let is_gone = thawed.wait_for(|is_frozen| !is_frozen).await.is_err();
         if life.is_over() {
             std::future::pending::<()>().await;
         }
-        if is_gone || to.write_all(sent).await.is_err() {
+        if is_gone {
             return;
         }
-        let Some((text, has_frozen)) = &freezing else {
-            continue;
-        };
-        // A statement is prepared by one message, and run by the next.
-        if is_prepared && !has_frozen.swap(true, Ordering::Relaxed) {
-            is_frozen.send_replace(true);
+        if let Side::Client(text, has_frozen) = &side {
+            // A statement is prepared by one message, and run by the next. The proxy is frozen before
+            // the server can answer that.
+            if is_prepared && !has_frozen.swap(true, Ordering::Relaxed) {
+                is_frozen.send_replace(true);
+            }
+            is_prepared = sent.windows(text.len()).any(|part| part == text.as_bytes());
         }
-        is_prepared = sent.windows(text.len()).any(|part| part == text.as_bytes());
+        if to.write_all(sent).await.is_err() {
+            return;
+        }
     }
 }
