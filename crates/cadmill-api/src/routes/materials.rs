@@ -8,7 +8,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use cadmill_domain::{
-    CadFile, CadFiles, Color, MaterialKey, MaterialMap, MaterialSpec, cad_file::SaveOutcome,
+    CadFile, CadFiles, Color, MaterialKey, MaterialMap, MaterialSpec,
+    cad_file::{FileChange, SaveOutcome},
 };
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::{
@@ -238,7 +239,12 @@ async fn save_part_materials(
 ) -> Result<Response, Problem> {
     let map = map.into_domain()?;
     let expected = expected_revision(&headers)?;
-    let file = saved(state.files.save_part_materials(id, map, expected).await?)?;
+    let file = saved(
+        state
+            .files
+            .change(id, FileChange::PartMaterials(map), expected)
+            .await?,
+    )?;
     shown(&file, &file.materials.part_materials, &HeaderMap::new())
 }
 
@@ -268,7 +274,7 @@ async fn save_overrides(
     let expected = expected_revision(&headers)?;
     let outcome = state
         .files
-        .save_manual_material_overrides(id, map, expected);
+        .change(id, FileChange::ManualOverrides(map), expected);
     let file = saved(outcome.await?)?;
     shown(&file, &file.materials.manual_overrides, &HeaderMap::new())
 }

@@ -6,6 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse as _, Response},
 };
+use cadmill_domain::cad_file::FileChange;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -81,7 +82,9 @@ async fn replace(
         requester,
         ..UPLOADED
     };
-    let outcome = state.files.replace_source(id, source, request, expected);
+    let outcome = state
+        .files
+        .change(id, FileChange::Source(source, request), expected);
     let file = saved(outcome.await?)?;
     let tag = Tag::of_revision(file.revision());
     Ok(([(header::ETAG, tag.header())], Json(FileDto::from(&file))).into_response())

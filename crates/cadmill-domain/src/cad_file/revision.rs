@@ -6,18 +6,19 @@ use chrono::TimeDelta;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    Blob, CadFile, MaterialMap, Moment,
+    CadFile, MaterialMap, Moment,
+    blobs::KeptBlob,
     ledger::{FileRows, Request},
 };
 
-/// Which state of a file this is: its `updated_at`, in microseconds since 1970. Each change gives a
-/// higher one, whatever the clock says.
+/// A version of a file: its `updated_at`, in microseconds since 1970. It grows with each change, even if
+/// the clock does not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Revision(i64);
 
 impl Revision {
-    /// The one of a file that was last changed then.
+    /// The revision of a file that was last changed at `updated_at`.
     #[must_use]
     pub const fn of(updated_at: Moment) -> Self {
         Self(updated_at.timestamp_micros())
@@ -46,14 +47,14 @@ impl FromStr for Revision {
     }
 }
 
-/// What became of a change of a file.
+/// The outcome of a change of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SaveOutcome {
-    /// It is saved; the file as it is now.
+    /// The change is saved; the file after it.
     Saved(CadFile),
-    /// The file is no longer at the revision that was expected; nothing was done. The file as it is.
+    /// The file is not at the expected revision, so nothing was changed; the file as it is.
     Changed(CadFile),
-    /// There is no such file.
+    /// The file does not exist.
     NotThere,
 }
 
@@ -68,15 +69,16 @@ impl SaveOutcome {
     }
 }
 
-/// A change of a file. Whoever keeps files lets it [apply](Self::apply), and then
-/// [follow](Self::follow) on the book of the changed file, in one transaction.
+/// A change of a file. A store [applies](Self::apply) it, and runs what [follows](Self::follow) on the
+/// rows of the changed file, in one transaction.
 #[derive(Debug, Clone, PartialEq)]
 pub enum FileChange {
-    /// New bytes, and how `process_step_file` is asked for.
-    Source(Blob, Request),
-    /// Other part materials.
+    /// New bytes, which are in the blob store, and the request of `process_step_file`. All media are
+    /// outdated then.
+    Source(KeptBlob, Request),
+    /// New part materials. Media that show them are made again.
     PartMaterials(MaterialMap),
-    /// Other manual overrides.
+    /// New manual overrides. Media that show them are made again.
     ManualOverrides(MaterialMap),
 }
 
@@ -84,14 +86,14 @@ impl FileChange {
     /// Changes `file`, whose `updated_at` moves strictly forward.
     pub fn apply(&self, file: &mut CadFile, now: Moment) {
         match self {
-            Self::Source(source, _) => file.source = *source,
+            Self::Source(source, _) => file.source = source.blob(),
             Self::PartMaterials(map) => file.materials.part_materials.clone_from(map),
             Self::ManualOverrides(map) => file.materials.manual_overrides.clone_from(map),
         }
         file.updated_at = now.max(file.updated_at + TimeDelta::microseconds(1));
     }
 
-    /// Asks for what follows from it.
+    /// Requests what follows from it.
     pub fn follow(&self, file_rows: &mut FileRows<'_>) {
         match self {
             Self::Source(_, request) => file_rows.source_changed(*request),

@@ -5,44 +5,35 @@ use std::fmt;
 use async_trait::async_trait;
 
 use super::{
-    CadFile, CadFileOverview, CadFilePage, CadFileQuery, NewCadFile, Revision, SaveOutcome,
+    CadFile, CadFileOverview, CadFilePage, CadFileQuery, FileChange, NewCadFile, Revision,
+    SaveOutcome,
 };
-use crate::{CadFileId, MaterialMap, StoreError, blobs::KeptBlob, ledger::Request};
+use crate::{CadFileId, StoreError, ledger::Request};
 
-/// The CAD files.
+/// The rows of the CAD files.
 #[cfg_attr(feature = "mock", mockall::automock)]
 #[async_trait]
 pub trait CadFiles: Send + Sync + fmt::Debug {
-    /// Adds a file whose bytes are in the blob store, and asks for `process_step_file` in the same
-    /// transaction; without a `request`, nothing is made of it until somebody asks.
+    /// Adds a file whose bytes are in the blob store, and requests its `process_step_file` in the same
+    /// transaction. Without a `request` nothing is made until it is requested.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn add(&self, file: NewCadFile, request: Option<Request>) -> Result<CadFile, StoreError>;
 
-    /// The file, if it is there.
+    /// The file, if it exists.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn get(&self, id: CadFileId) -> Result<Option<CadFile>, StoreError>;
 
-    /// The newest file of this name.
+    /// The newest file with this name.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn named(&self, name: &str) -> Result<Option<CadFile>, StoreError>;
 
-    /// Up to `limit` files in the order of their ids, from the first after `after`.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    async fn page(
-        &self,
-        after: Option<CadFileId>,
-        limit: usize,
-    ) -> Result<Vec<CadFile>, StoreError>;
-
-    /// The files that are asked for, each with the state of its media, page by page.
+    /// A page of the files that match `query`, each with the state of its media.
     ///
     /// # Errors
     /// If the database does not answer, or the cursor belongs to another order.
@@ -54,48 +45,22 @@ pub trait CadFiles: Send + Sync + fmt::Debug {
     /// If the database does not answer.
     async fn overview(&self, id: CadFileId) -> Result<Option<CadFileOverview>, StoreError>;
 
-    /// Removes a file with its rows, its assets and its events; its blobs are swept later. A worker
-    /// that is at it finds its claim gone. False if there was no such file.
+    /// Removes a file with its rows, assets and events; its blobs are swept later. The claim of a
+    /// worker that runs a task of it is gone then. `false` if the file does not exist.
     ///
     /// # Errors
     /// If the database does not answer.
     async fn remove(&self, id: CadFileId) -> Result<bool, StoreError>;
 
-    /// Gives the file new bytes, which are in the blob store: its media are stale then, and
-    /// `process_step_file` is asked for. Nothing is done if the file is no longer at the
-    /// revision `expected_revision`.
+    /// Changes a file and requests what follows from the change, in one transaction; `updated_at`
+    /// moves. Nothing changes if the file is no longer at `expected_revision`.
     ///
     /// # Errors
     /// If the database does not answer.
-    async fn replace_source(
+    async fn change(
         &self,
         id: CadFileId,
-        source: KeptBlob,
-        request: Request,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError>;
-
-    /// Replaces the part materials; `updated_at` moves, and media that show them are made anew.
-    /// Nothing is done if the file is no longer at the revision `expected_revision`.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    async fn save_part_materials(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError>;
-
-    /// Replaces the manual overrides; `updated_at` moves, and media that show them are made anew.
-    /// Nothing is done if the file is no longer at the revision `expected_revision`.
-    ///
-    /// # Errors
-    /// If the database does not answer.
-    async fn save_manual_material_overrides(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
+        change: FileChange,
         expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError>;
 }

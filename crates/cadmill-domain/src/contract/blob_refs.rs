@@ -6,6 +6,7 @@ use futures_util::future::{join, join_all};
 use crate::{
     Blob, ContentHash, MaterialMap, MediaAsset, NewCadFile, NewMediaAsset, StoreError, SweepId,
     blobs::{BlobCopy, INTENT_HOURS, KeptBlob, Removal, StoredBlob, keep_bytes},
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
@@ -60,9 +61,10 @@ pub async fn what_has_a_reference_is_found(deployment: &Deployment) {
     assert_eq!(removed(deployment, &all).await, strangers);
 
     // The first materials again, made again; and other bytes.
-    let unpainted = deployment
-        .files
-        .save_part_materials(file, MaterialMap::new(), None);
+    let unpainted =
+        deployment
+            .files
+            .change(file, FileChange::PartMaterials(MaterialMap::new()), None);
     unpainted.await.unwrap();
     deployment.happen(file, &[Make(USD), Bytes("B")]).await;
     let mut expected = [first.blob.sha256, bytes_of("bracket.step", "A").sha256];
@@ -117,7 +119,7 @@ pub async fn a_reference_ends_the_intent(deployment: &Deployment) {
     assert!(is_refused(&again, first), "an intent is for one reference");
     let replaced = deployment
         .files
-        .replace_source(file, second, Request::BULK, None);
+        .change(file, FileChange::Source(second, Request::BULK), None);
     assert!(matches!(replaced.await.unwrap(), SaveOutcome::Saved(_)));
     deployment.make(file, STEP).await;
     let claim = deployment.claim(file, GLB).await;
@@ -144,7 +146,7 @@ pub async fn what_was_intended_too_long_ago_is_refused(deployment: &Deployment) 
     let request = Request::BULK;
     let replaced = deployment
         .files
-        .replace_source(file, late, request, None)
+        .change(file, FileChange::Source(late, request), None)
         .await;
     assert!(is_refused(&replaced, late), "{replaced:?}");
     let published = deployment.ledger.publish(&claim, medium(late)).await;

@@ -10,7 +10,7 @@ use crate::{
     MediaPlan, MediaReport, NewCadFile, NewMediaAsset, Recipe, TaskKind, Work,
     access_token::AccessTokens,
     blobs::BlobRefs,
-    cad_file::SaveOutcome,
+    cad_file::{CadFileQuery, FileChange, SaveOutcome},
     fakes::{ManualClock, step_facts},
     ledger::{
         Claim, HandBack, Ledger, Missing, MissingRequest, Published, Request, Requested, Row,
@@ -45,6 +45,24 @@ pub struct Deployment {
 #[must_use]
 pub fn plan() -> MediaPlan {
     MediaPlan::new(Recipe::STANDARD, MediaKind::ALL)
+}
+
+/// All files, in the order of their ids.
+///
+/// # Panics
+/// If the database does not answer.
+pub async fn all_files(files: &dyn CadFiles) -> Vec<CadFile> {
+    let mut query = CadFileQuery::first(1000);
+    let mut all = Vec::new();
+    loop {
+        let page = files.list(&query).await.unwrap();
+        all.extend(page.files.into_iter().map(|overview| overview.file));
+        query.after = page.next;
+        if query.after.is_none() {
+            all.sort_by_key(|file| file.id);
+            return all;
+        }
+    }
 }
 
 pub(super) const STEP: TaskKind = TaskKind::ProcessStep;
@@ -142,7 +160,10 @@ impl Deployment {
                     );
                 }
                 Do::Paint(color) => {
-                    let painted = self.files.save_part_materials(id, paint(color), None).await;
+                    let painted = self
+                        .files
+                        .change(id, FileChange::PartMaterials(paint(color)), None)
+                        .await;
                     assert!(
                         matches!(painted.unwrap(), SaveOutcome::Saved(_)),
                         "the file that is painted is there"
@@ -152,7 +173,7 @@ impl Deployment {
                     let source = bytes_of(&self.file(id).await.name, version);
                     let replaced = self
                         .files
-                        .replace_source(id, source.into(), Request::BULK, None)
+                        .change(id, FileChange::Source(source.into(), Request::BULK), None)
                         .await;
                     assert!(
                         matches!(replaced.unwrap(), SaveOutcome::Saved(_)),
@@ -267,7 +288,7 @@ impl Deployment {
 
     pub(super) async fn everything(&self) -> Everything {
         let mut all = Everything::default();
-        for file in self.files.page(None, 10_000).await.unwrap() {
+        for file in all_files(&*self.files).await {
             all.rows.extend(self.rows(file.id).await);
             all.assets
                 .extend(self.assets.of_file(file.id).await.unwrap());

@@ -63,4 +63,4 @@ pub mod notifier;
 pub mod pipeline_log;
 pub mod webhooks;
 
-pub use deployment::{Deployment, plan};
+pub use deployment::{Deployment, all_files, plan};

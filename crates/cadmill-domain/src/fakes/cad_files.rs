@@ -6,9 +6,8 @@ use async_trait::async_trait;
 
 use super::{MemoryStore, Tables};
 use crate::{
-    CadFile, CadFileCursor, CadFileId, CadFiles, CursorError, Direction, MaterialMap, MediaKind,
-    NewCadFile, StoreError, TaskKind, Work,
-    blobs::KeptBlob,
+    CadFile, CadFileCursor, CadFileId, CadFiles, CursorError, Direction, MediaKind, NewCadFile,
+    StoreError, TaskKind, Work,
     cad_file::{
         CadFileOverview, CadFilePage, CadFileQuery, FileChange, MediaState, Revision, SaveOutcome,
     },
@@ -49,17 +48,6 @@ impl CadFiles for MemoryStore {
         let tables = self.tables();
         let newest = tables.files.values().rev().find(|file| file.name == name);
         Ok(newest.cloned())
-    }
-
-    async fn page(
-        &self,
-        after: Option<CadFileId>,
-        limit: usize,
-    ) -> Result<Vec<CadFile>, StoreError> {
-        let tables = self.tables();
-        let files = tables.files.values();
-        let files = files.filter(|file| after.is_none_or(|after| file.id > after));
-        Ok(files.take(limit).cloned().collect())
     }
 
     async fn list(&self, query: &CadFileQuery) -> Result<CadFilePage, StoreError> {
@@ -129,52 +117,10 @@ impl CadFiles for MemoryStore {
         Ok(tables.files.remove(&id).is_some())
     }
 
-    async fn replace_source(
+    async fn change(
         &self,
         id: CadFileId,
-        source: KeptBlob,
-        request: Request,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        let change = FileChange::Source(source.blob(), request);
-        self.change_file(id, &change, Some(source), expected_revision)
-    }
-
-    async fn save_part_materials(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        self.change_file(
-            id,
-            &FileChange::PartMaterials(materials),
-            None,
-            expected_revision,
-        )
-    }
-
-    async fn save_manual_material_overrides(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        self.change_file(
-            id,
-            &FileChange::ManualOverrides(materials),
-            None,
-            expected_revision,
-        )
-    }
-}
-
-impl MemoryStore {
-    fn change_file(
-        &self,
-        id: CadFileId,
-        change: &FileChange,
-        source: Option<KeptBlob>,
+        change: FileChange,
         expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let now = self.clock.now();
@@ -185,7 +131,7 @@ impl MemoryStore {
         if expected_revision.is_some_and(|expected| expected != file.revision()) {
             return Ok(SaveOutcome::Changed(file));
         }
-        if let Some(source) = source {
+        if let FileChange::Source(source, _) = change {
             tables.end_intent(source)?;
         }
         let before = file.source;
@@ -195,12 +141,14 @@ impl MemoryStore {
         }
         tables.files.insert(id, file.clone());
         tables.with_book(&self.plan, id, now, |file_rows| change.follow(file_rows));
-        if let FileChange::Source(source, _) = change {
-            tables.source_found(&self.plan, source.sha256, now);
+        if matches!(change, FileChange::Source(..)) {
+            tables.source_found(&self.plan, file.source.sha256, now);
         }
         Ok(SaveOutcome::Saved(file))
     }
+}
 
+impl MemoryStore {
     fn overview_of(&self, tables: &Tables, file: &CadFile) -> CadFileOverview {
         CadFileOverview::of(&self.plan, file.clone(), tables.rows_of(file.id))
     }

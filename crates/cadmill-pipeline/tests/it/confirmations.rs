@@ -11,6 +11,7 @@ use std::{
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, FailureCode, StoreError, TaskKind, TaskOutcome,
     WorkNotifier as _,
+    cad_file::FileChange,
     ledger::{MockWorkQueue, Request, RowState, WorkQueue as _, WorkRequests as _, WorkerName},
     pipeline_log::StepEvent,
 };
@@ -170,9 +171,10 @@ async fn what_is_no_longer_wanted_is_stopped_at_once() {
         match how {
             "bytes" => {
                 let blob = harness.blobs.put(step("newer").into()).await.unwrap();
-                let replaced = harness
-                    .store
-                    .replace_source(id, blob.into(), Request::ASKED, None);
+                let replaced =
+                    harness
+                        .store
+                        .change(id, FileChange::Source(blob.into(), Request::ASKED), None);
                 replaced.await.unwrap();
             }
             "cancel" => assert!(harness.store.cancel(work(id, GLTF)).await.unwrap()),
@@ -233,9 +235,10 @@ async fn no_error_on_closing_leaves_a_claim_open() {
             "fail" => call.answer(Answer::Failed(FailureCode::DiskFull)),
             _ => {
                 let blob = harness.blobs.put(step("newer").into()).await.unwrap();
-                let replaced = harness
-                    .store
-                    .replace_source(id, blob.into(), Request::ASKED, None);
+                let replaced =
+                    harness
+                        .store
+                        .change(id, FileChange::Source(blob.into(), Request::ASKED), None);
                 replaced.await.unwrap();
                 harness.notifier.notify().await;
                 call.heed().await;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use cadmill_domain::{
     Blob, Blobs as _, CadFiles as _, TaskKind, WorkNotifier as _,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     ledger::{MissingRequest, Request, RowState, WorkRequests as _, WorkerName},
     pipeline_log::StepEvent,
@@ -170,7 +171,7 @@ async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_w
     let again = Request::ASKED;
     let replaced = harness
         .store
-        .replace_source(id, blob.into(), again, None)
+        .change(id, FileChange::Source(blob.into(), again), None)
         .await;
     assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     harness.notifier.notify().await;
@@ -179,7 +180,7 @@ async fn a_hundred_requests_during_a_run_are_one_more_run_if_something_else_is_w
     harness.blobs.put(step("third").into()).await.unwrap();
     let replaced = harness
         .store
-        .replace_source(id, back.into(), again, None)
+        .change(id, FileChange::Source(back.into(), again), None)
         .await;
     assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
     harness.notifier.notify().await;

@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use cadmill_domain::{
     Blobs as _, CadFileId, CadFiles as _, Clock, MediaAsset, MediaAssets as _, MediaKind,
     MediaPlan, Moment, NewCadFile, Recipe, StoreError, TaskKind, Work, WorkNotifier,
+    cad_file::FileChange,
     cad_file::{CadFileOverview, SaveOutcome},
     fakes::{ManualClock, MemoryBlobs, MemoryStore},
     ledger::{LedgerView as _, Priority, Request, Requested, Row, WorkRequests as _, WorkerName},
@@ -164,7 +165,7 @@ impl Harness {
         let source = self.blobs.put(content.into()).await.unwrap();
         let replaced = self
             .store
-            .replace_source(id, source.into(), UPLOAD, None)
+            .change(id, FileChange::Source(source.into(), UPLOAD), None)
             .await;
         assert!(matches!(replaced.unwrap(), SaveOutcome::Saved(_)));
         self.notifier.notify().await;

@@ -5,6 +5,7 @@ use std::{num::NonZeroU64, sync::Arc, time::Duration};
 use cadmill_domain::{
     Blob, Blobs as _, CadFileId, CadFiles as _, FailureCode, MaterialMap, TaskKind, TaskOutcome,
     blobs::{BlobState, examine_blob},
+    cad_file::FileChange,
     ledger::{HandBack, RowState, WorkRequests as _},
     pipeline_log::StepEvent,
 };
@@ -242,7 +243,7 @@ async fn run_again(harness: &Harness, id: CadFileId, kind: TaskKind) {
     let map = MaterialMap::from([(cadmill_domain::MaterialKey::new("*"), spec)]);
     harness
         .store
-        .save_part_materials(id, map, None)
+        .change(id, FileChange::PartMaterials(map), None)
         .await
         .unwrap();
     assert_eq!(harness.row(id, kind).await.state, RowState::Queued);

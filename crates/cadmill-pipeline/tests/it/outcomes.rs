@@ -6,6 +6,7 @@ use cadmill_domain::{
     CadFileId, CadFiles, MaterialMap, MediaAsset, MockBlobs, MockCadFiles, MockMediaAssets,
     TaskKind, TaskOutcome,
     blobs::MockBlobRefs,
+    cad_file::FileChange,
     ledger::{
         MockLedgerView, MockWorkQueue, MockWorkRequests, Request, Requested, Row, RowState,
         WorkRequests as _,
@@ -328,7 +329,7 @@ async fn new_materials_make_what_shows_them_anew_without_tessellating() {
     let red: MaterialMap = serde_json::from_value(json!({"cube": {"color": "#ff0000"}})).unwrap();
     let saved = harness
         .store
-        .save_part_materials(id, red, None)
+        .change(id, FileChange::PartMaterials(red), None)
         .await
         .unwrap();
     assert!(saved.saved().unwrap().updated_at > before.updated_at);

@@ -4,8 +4,7 @@ mod list;
 
 use async_trait::async_trait;
 use cadmill_domain::{
-    CadFile, CadFileId, CadFiles, MaterialMap, MaterialMaps, NewCadFile, StoreError, TaskKind,
-    blobs::KeptBlob,
+    CadFile, CadFileId, CadFiles, MaterialMaps, NewCadFile, StoreError, TaskKind,
     cad_file::{CadFileOverview, CadFilePage, CadFileQuery, FileChange, Revision, SaveOutcome},
     ledger::{FileRows, Request, RowState},
 };
@@ -70,19 +69,6 @@ impl CadFiles for Store {
         row.map(CadFile::try_from).transpose()
     }
 
-    async fn page(
-        &self,
-        after: Option<CadFileId>,
-        limit: usize,
-    ) -> Result<Vec<CadFile>, StoreError> {
-        let mut page = Entity::find().order_by_asc(Column::Id).limit(limit as u64);
-        if let Some(after) = after {
-            page = page.filter(Column::Id.gt(after.as_uuid()));
-        }
-        let rows = page.all(self.reading()).await.map_err(store_error)?;
-        rows.into_iter().map(CadFile::try_from).collect()
-    }
-
     async fn list(&self, query: &CadFileQuery) -> Result<CadFilePage, StoreError> {
         list::page(self, query).await
     }
@@ -108,52 +94,16 @@ impl CadFiles for Store {
         Ok(deleted.rows_affected > 0)
     }
 
-    async fn replace_source(
-        &self,
-        id: CadFileId,
-        source: KeptBlob,
-        request: Request,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        let change = FileChange::Source(source.blob(), request);
-        self.change(id, &change, Some(source), expected_revision)
-            .await
-    }
-
-    async fn save_part_materials(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        let change = FileChange::PartMaterials(materials);
-        self.change(id, &change, None, expected_revision).await
-    }
-
-    async fn save_manual_material_overrides(
-        &self,
-        id: CadFileId,
-        materials: MaterialMap,
-        expected_revision: Option<Revision>,
-    ) -> Result<SaveOutcome, StoreError> {
-        let change = FileChange::ManualOverrides(materials);
-        self.change(id, &change, None, expected_revision).await
-    }
-}
-
-impl Store {
-    /// Changes a file, and asks for what follows, in one transaction.
     async fn change(
         &self,
         id: CadFileId,
-        change: &FileChange,
-        source: Option<KeptBlob>,
+        change: FileChange,
         expected_revision: Option<Revision>,
     ) -> Result<SaveOutcome, StoreError> {
         let _turn = self.turn(id).await?;
         let transaction = self.begin().await.map_err(store_error)?;
-        if let FileChange::Source(source, _) = change {
-            self.source_found(&transaction, source.sha256, Some(id))
+        if let FileChange::Source(source, _) = &change {
+            self.source_found(&transaction, source.blob().sha256, Some(id))
                 .await?;
         }
         let Some(mut file) = locked(&transaction, id).await? else {
@@ -163,8 +113,8 @@ impl Store {
             transaction.rollback().await.map_err(store_error)?;
             return Ok(SaveOutcome::Changed(file));
         }
-        if let Some(source) = source {
-            self.end_intent(&transaction, source).await?;
+        if let FileChange::Source(source, _) = &change {
+            self.end_intent(&transaction, *source).await?;
         }
         let now = self.clock.now();
         change.apply(&mut file, now);

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use cadmill_domain::{
     Blob, ConversionReport, Failure, FailureCode, MaterialKey, MaterialMap, MaterialSpec,
     MediaKind, NewCadFile, NewMediaAsset, StoreError, TaskKind, Work, WorkNotifier,
+    cad_file::FileChange,
     contract::Deployment,
     fakes::step_facts,
     ledger::{
@@ -161,16 +162,16 @@ async fn check(database: Database) {
         .await;
     notifier.rings(0, asking()).await;
 
-    let parts = files.save_part_materials(id, red(), None);
+    let parts = files.change(id, FileChange::PartMaterials(red()), None);
     notifier.rings(1, parts).await;
     notifier.rings(0, ledger.cancel(work(id, USD))).await;
-    let overrides = files.save_manual_material_overrides(id, red(), None);
+    let overrides = files.change(id, FileChange::ManualOverrides(red()), None);
     notifier.rings(1, overrides).await;
     let other = Blob::of(b"other bytes");
     notifier
         .rings(
             1,
-            files.replace_source(id, other.into(), Request::ASKED, None),
+            files.change(id, FileChange::Source(other.into(), Request::ASKED), None),
         )
         .await;
     notifier
@@ -199,7 +200,7 @@ async fn changes_under_a_worker(notifier: &Counter, deployment: &Deployment) {
         .await;
     self::claim(notifier, deployment, work(id, TaskKind::ProcessStep)).await;
     let newer = Blob::of(b"newer bytes").into();
-    let replaced = files.replace_source(id, newer, Request::ASKED, None);
+    let replaced = files.change(id, FileChange::Source(newer, Request::ASKED), None);
     notifier.rings(1, replaced).await;
     notifier.rings(1, files.remove(id)).await;
 
@@ -220,7 +221,7 @@ async fn changes_under_a_worker(notifier: &Counter, deployment: &Deployment) {
         .await;
     self::claim(notifier, deployment, work(id, USD)).await;
     notifier
-        .rings(1, files.save_part_materials(id, red(), None))
+        .rings(1, files.change(id, FileChange::PartMaterials(red()), None))
         .await;
 }
 

@@ -4,6 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use cadmill_domain::{
     Blob, CadFileId, MaterialMap, NewCadFile, StoreError, TaskKind, Work,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::Deployment,
     ledger::{Request, WorkerName},
@@ -205,7 +206,9 @@ async fn add(deployment: &Deployment) -> CadFileId {
 /// Saves the materials of the file, which always writes.
 async fn save(deployment: &Deployment, file: CadFileId) -> Result<SaveOutcome, StoreError> {
     let materials = MaterialMap::default();
-    let saved = deployment.files.save_part_materials(file, materials, None);
+    let saved = deployment
+        .files
+        .change(file, FileChange::PartMaterials(materials), None);
     saved.await
 }
 

@@ -6,6 +6,7 @@ use anyhow::Result;
 use cadmill_domain::{
     CadFileId, CadFiles as _, NewCadFile,
     blobs::{BlobRefs as _, keep_file},
+    cad_file::FileChange,
     ledger::{LedgerView as _, Priority, Request, RowState, WorkRequests as _},
 };
 use clap::Args;
@@ -140,7 +141,9 @@ async fn import_file(deployment: &Deployment, input: &Input, later: bool) -> Res
             Ok(Outcome::Unchanged)
         }
         Some(file) => {
-            store.replace_source(file.id, source, request, None).await?;
+            store
+                .change(file.id, FileChange::Source(source, request), None)
+                .await?;
             Ok(Outcome::Changed(file.id))
         }
         None => {

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use cadmill_domain::CadFiles as _;
+use cadmill_domain::cad_file::FileChange;
 use clap::Subcommand;
 
 use crate::{
@@ -68,12 +69,14 @@ async fn set(deployment: &Deployment, id_or_name: &str, maps: GivenMaps) -> Resu
     let store = &deployment.store;
     let removed = || Failed(format!("the CAD file `{id_or_name}` was removed meanwhile"));
     if let Some(map) = maps.part_materials {
-        let saved = store.save_part_materials(file.id, map, None).await?;
+        let saved = store
+            .change(file.id, FileChange::PartMaterials(map), None)
+            .await?;
         file = saved.saved().ok_or_else(removed)?;
     }
     if let Some(map) = maps.manual_overrides {
         let saved = store
-            .save_manual_material_overrides(file.id, map, None)
+            .change(file.id, FileChange::ManualOverrides(map), None)
             .await?;
         file = saved.saved().ok_or_else(removed)?;
     }

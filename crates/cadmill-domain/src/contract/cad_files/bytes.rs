@@ -2,6 +2,7 @@
 
 use crate::{
     Clock as _,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
@@ -33,7 +34,11 @@ pub async fn new_bytes_begin_anew(deployment: &Deployment) {
     };
     let replaced = deployment
         .files
-        .replace_source(file, expected.source.into(), request, None)
+        .change(
+            file,
+            FileChange::Source(expected.source.into(), request),
+            None,
+        )
         .await;
     assert_eq!(
         replaced.unwrap(),

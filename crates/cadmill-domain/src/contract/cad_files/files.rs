@@ -3,6 +3,7 @@
 use super::materials::MAPS;
 use crate::{
     CadFileId, Clock as _, NewCadFile,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::deployment::{Deployment, Do::MakeAllFor, GLB, STEP, bytes_of, paint, plan},
     ledger::{MissingRequest, Priority, Request, RowState},
@@ -71,7 +72,7 @@ pub async fn an_unknown_file_is_none(deployment: &Deployment) {
     assert_eq!(files.named("unknown").await.unwrap(), None, "named");
     let source = bytes_of("unknown", "A");
     let replaced = files
-        .replace_source(id, source.into(), Request::ASKED, None)
+        .change(id, FileChange::Source(source.into(), Request::ASKED), None)
         .await;
     assert_eq!(replaced.unwrap(), SaveOutcome::NotThere, "replace_source");
     for map in MAPS {
@@ -106,42 +107,6 @@ pub async fn the_newest_of_a_name_is_found(deployment: &Deployment) {
         let found = deployment.files.named(name).await.unwrap();
         assert_eq!(found, None, "no file is called {name:?}");
     }
-}
-
-/// In the order of their ids, from the first after the last one.
-pub async fn files_are_paged_by_id(deployment: &Deployment) {
-    let mut ids = Vec::new();
-    for number in 0..7 {
-        ids.push(deployment.add(&format!("part {number}")).await);
-    }
-    ids.sort();
-    let page = async |after, limit| {
-        let page = deployment.files.page(after, limit).await.unwrap();
-        page.iter().map(|file| file.id).collect::<Vec<_>>()
-    };
-    for limit in [1, 2, 3, 7, 100] {
-        let (mut found, mut after) = (Vec::new(), None);
-        while let files = page(after, limit).await
-            && !files.is_empty()
-        {
-            assert!(
-                files.len() <= limit,
-                "{} files on a page of {limit}",
-                files.len()
-            );
-            after = files.last().copied();
-            found.extend(files);
-        }
-        assert_eq!(found, ids, "pages of {limit}");
-    }
-    assert_eq!(page(None, 0).await, [], "a page of nothing");
-    deployment.later(1);
-    let later = CadFileId::generate(&*deployment.clock);
-    assert_eq!(
-        page(Some(later), 9).await,
-        [],
-        "after an id that comes later than all"
-    );
 }
 
 /// Quotes, other scripts, 10 kB.

@@ -5,11 +5,11 @@ use std::collections::BTreeSet;
 use crate::{
     CadFileCursor, CadFileId, CadFileOrder, Clock as _, Direction, MediaKind, NewCadFile, SortKey,
     StoreError,
-    cad_file::{CadFileQuery, MediaState, Period},
+    cad_file::{CadFileQuery, FileChange, MediaState, Period},
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, bytes_of, paint,
+        GLB, PNG, STEP, USD, WEB, all_files, bytes_of, paint,
     },
     ledger::Request,
 };
@@ -35,13 +35,14 @@ pub async fn pages_follow_each_other_in_every_order(deployment: &Deployment) {
             .unwrap();
         if number % 3 == 0 {
             deployment.later(1);
-            let painted = deployment
-                .files
-                .save_part_materials(file.id, paint("#ff0000"), None);
+            let painted =
+                deployment
+                    .files
+                    .change(file.id, FileChange::PartMaterials(paint("#ff0000")), None);
             painted.await.unwrap().saved().unwrap();
         }
     }
-    let all = deployment.files.page(None, 100).await.unwrap();
+    let all = all_files(&*deployment.files).await;
     for key in KEYS {
         for direction in DIRECTIONS {
             let order = CadFileOrder { key, direction };
@@ -109,9 +110,11 @@ pub async fn files_are_filtered(deployment: &Deployment) {
         files.push(deployment.file(id).await);
     }
     deployment.later(1);
-    let saved = deployment
-        .files
-        .save_part_materials(files[0].id, paint("#ff0000"), None);
+    let saved = deployment.files.change(
+        files[0].id,
+        FileChange::PartMaterials(paint("#ff0000")),
+        None,
+    );
     files[0] = saved.await.unwrap().saved().unwrap();
     let from = |moment| Period {
         from: Some(moment),

@@ -6,6 +6,7 @@ use futures_util::future::join_all;
 
 use crate::{
     CadFile, CadFileId, CadFiles, Clock as _, MaterialKey, MaterialMap, StoreError,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
@@ -223,10 +224,14 @@ impl Map {
         materials: MaterialMap,
     ) -> Result<SaveOutcome, StoreError> {
         match self {
-            Self::Parts => files.save_part_materials(id, materials, None).await,
+            Self::Parts => {
+                files
+                    .change(id, FileChange::PartMaterials(materials), None)
+                    .await
+            }
             Self::Overrides => {
                 files
-                    .save_manual_material_overrides(id, materials, None)
+                    .change(id, FileChange::ManualOverrides(materials), None)
                     .await
             }
         }

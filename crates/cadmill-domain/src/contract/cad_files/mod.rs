@@ -13,7 +13,6 @@ suite! { $ cad_files, cad_files_contract:
     a_file_is_added_for_later
     an_unknown_file_is_none
     the_newest_of_a_name_is_found
-    files_are_paged_by_id
     names_are_kept_as_they_are
     a_map_of_materials_is_replaced
     maps_saved_at_once_do_not_undo_each_other

@@ -5,6 +5,7 @@ use futures_util::future::join_all;
 use super::materials::MAPS;
 use crate::{
     CadFileId, Clock as _,
+    cad_file::FileChange,
     cad_file::SaveOutcome,
     contract::deployment::{
         Deployment,
@@ -35,7 +36,7 @@ pub async fn each_change_gives_a_later_revision(deployment: &Deployment) {
                 let source = bytes_of("bracket.step", "A");
                 let files = &deployment.files;
                 files
-                    .replace_source(file, source.into(), Request::BULK, None)
+                    .change(file, FileChange::Source(source.into(), Request::BULK), None)
                     .await
             }
         };
@@ -65,27 +66,39 @@ pub async fn a_change_of_another_revision_does_nothing(deployment: &Deployment) 
     let files = &deployment.files;
     let red = paint("#ff0000");
     let saved = files
-        .save_part_materials(file, red.clone(), Some(seen))
+        .change(file, FileChange::PartMaterials(red.clone()), Some(seen))
         .await;
     let now = saved.unwrap().saved().expect("nobody came before");
     let before = deployment.everything().await;
     let source = bytes_of("bracket.step", "B");
     let changes = [
         files
-            .save_part_materials(file, paint("#00ff00"), Some(seen))
+            .change(
+                file,
+                FileChange::PartMaterials(paint("#00ff00")),
+                Some(seen),
+            )
             .await,
         files
-            .save_manual_material_overrides(file, red, Some(seen))
+            .change(file, FileChange::ManualOverrides(red), Some(seen))
             .await,
         files
-            .replace_source(file, source.into(), Request::ASKED, Some(seen))
+            .change(
+                file,
+                FileChange::Source(source.into(), Request::ASKED),
+                Some(seen),
+            )
             .await,
     ];
     for change in changes {
         assert_eq!(change.unwrap(), SaveOutcome::Changed(now.clone()));
     }
     assert_eq!(deployment.everything().await, before, "nothing is done");
-    let replaced = files.replace_source(file, source.into(), Request::ASKED, Some(now.revision()));
+    let replaced = files.change(
+        file,
+        FileChange::Source(source.into(), Request::ASKED),
+        Some(now.revision()),
+    );
     let replaced = replaced
         .await
         .unwrap()
@@ -94,7 +107,11 @@ pub async fn a_change_of_another_revision_does_nothing(deployment: &Deployment) 
     assert_eq!(replaced.source, source);
     let unknown = CadFileId::generate(&*deployment.clock);
     let refused = files
-        .save_part_materials(unknown, paint("#00ff00"), Some(seen))
+        .change(
+            unknown,
+            FileChange::PartMaterials(paint("#00ff00")),
+            Some(seen),
+        )
         .await;
     assert_eq!(refused.unwrap(), SaveOutcome::NotThere);
 }
@@ -104,7 +121,11 @@ pub async fn of_changes_at_once_one_is_saved(deployment: &Deployment) {
     let file = deployment.add("bracket.step").await;
     let seen = Some(deployment.file(file).await.revision());
     let colors = (0..10).map(|tone| paint(&format!("#0000{tone:02x}")));
-    let changes = colors.map(|map| deployment.files.save_part_materials(file, map, seen));
+    let changes = colors.map(|map| {
+        deployment
+            .files
+            .change(file, FileChange::PartMaterials(map), seen)
+    });
     let mut saved = Vec::new();
     for change in join_all(changes).await {
         match change.unwrap() {

@@ -4,6 +4,7 @@ use futures_util::future::join_all;
 
 use crate::{
     CadFileId,
+    cad_file::FileChange,
     cad_file::MediaState,
     contract::deployment::{
         Deployment,
@@ -71,7 +72,7 @@ pub async fn what_is_made_of_nothing_is_not_made_again(deployment: &Deployment) 
     let source = bytes_of("bracket.step", "B");
     let files = &deployment.files;
     files
-        .replace_source(file, source.into(), Request::BULK, None)
+        .change(file, FileChange::Source(source.into(), Request::BULK), None)
         .await
         .unwrap();
     deployment.make(file, STEP).await;

@@ -2,6 +2,7 @@
 
 use crate::{
     Clock as _, MediaAssetId, MediaKind, NewMediaAsset,
+    cad_file::FileChange,
     contract::deployment::{
         Deployment,
         Do::{Make, MakeAllFor, Paint},
@@ -66,9 +67,11 @@ pub async fn a_cached_medium_of_another_file_gives_an_asset_of_its_own(deploymen
 pub async fn a_cached_medium_of_its_own_stays(deployment: &Deployment) {
     let story = [MakeAllFor(USD), Paint("#ff0000"), Make(USD)];
     let file = deployment.add_with("bracket.step", &story).await;
-    let restored = deployment
-        .files
-        .save_part_materials(file, crate::MaterialMap::new(), None);
+    let restored = deployment.files.change(
+        file,
+        FileChange::PartMaterials(crate::MaterialMap::new()),
+        None,
+    );
     restored.await.unwrap();
     let claim = deployment.claim(file, USD).await;
     let before = deployment.assets.of_file(file).await.unwrap();
@@ -126,9 +129,11 @@ pub async fn the_same_input_again_replaces_its_asset(deployment: &Deployment) {
     deployment
         .happen(file, &[Paint("#0000ff"), Make(USD)])
         .await;
-    let unpainted = deployment
-        .files
-        .save_part_materials(file, crate::MaterialMap::new(), None);
+    let unpainted = deployment.files.change(
+        file,
+        FileChange::PartMaterials(crate::MaterialMap::new()),
+        None,
+    );
     unpainted.await.unwrap();
     deployment.later(1);
     let claim = deployment.claim(file, USD).await;

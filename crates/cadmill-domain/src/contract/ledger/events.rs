@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     Blob, CadFileId, Clock as _, FailureCode, NewMediaAsset, TaskKind,
+    cad_file::FileChange,
     contract::deployment::{
         Deployment,
         Do::{Bytes, Make, MakeAllFor},
@@ -137,10 +138,11 @@ pub async fn a_publication_shows_the_asset_that_it_left(deployment: &Deployment)
 
     // A cached medium has to be of the same input.
     let source = deployment.file(file).await.source;
-    let replaced =
-        deployment
-            .files
-            .replace_source(twin, source.into(), crate::ledger::Request::BULK, None);
+    let replaced = deployment.files.change(
+        twin,
+        FileChange::Source(source.into(), crate::ledger::Request::BULK),
+        None,
+    );
     replaced.await.unwrap();
     deployment.happen(twin, &[Make(STEP)]).await;
     let found = deployment.row(file, GLB).await.asset.unwrap();

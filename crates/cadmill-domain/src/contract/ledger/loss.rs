@@ -3,6 +3,7 @@
 use crate::{
     Blob, CadFileId, FailureCode, MediaAsset, NewCadFile, TaskKind,
     blobs::BlobLoss,
+    cad_file::FileChange,
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Fail, Make, MakeAllFor, Paint},
@@ -60,9 +61,10 @@ pub async fn lost_bytes_are_lost_for_every_file(deployment: &Deployment) {
     let first = deployment.add_with("a.step", &[MakeAllFor(GLB)]).await;
     let twin = deployment.add_with("b.step", &[Make(STEP)]).await;
     let source = deployment.file(first).await.source;
-    let replaced = deployment
-        .files
-        .replace_source(twin, source.into(), Request::BULK, None);
+    let replaced =
+        deployment
+            .files
+            .change(twin, FileChange::Source(source.into(), Request::BULK), None);
     replaced.await.unwrap();
     deployment.happen(twin, &[Make(STEP)]).await;
     let scene = shown(deployment, first, GLB).await;
@@ -204,9 +206,10 @@ pub async fn a_lost_source_is_failed_until_it_comes_again(deployment: &Deploymen
     let file = deployment.add_with("put.step", &[Make(STEP)]).await;
     let source = deployment.file(file).await.source;
     lose(deployment, &source).await;
-    let replaced = deployment
-        .files
-        .replace_source(file, source.into(), Request::BULK, None);
+    let replaced =
+        deployment
+            .files
+            .change(file, FileChange::Source(source.into(), Request::BULK), None);
     replaced.await.unwrap();
     let row = deployment.row(file, STEP).await;
     assert_eq!(row.state, RowState::Queued, "the same bytes in its place");
@@ -229,7 +232,7 @@ pub async fn blobs_are_listed_page_by_page(deployment: &Deployment) {
     let source = bytes_of("a.step", "A").into();
     let same = deployment
         .files
-        .replace_source(second, source, Request::BULK, None);
+        .change(second, FileChange::Source(source, Request::BULK), None);
     same.await.unwrap();
     deployment.add("c.step").await;
     let mut expected: Vec<Blob> = vec![bytes_of("a.step", "A"), bytes_of("c.step", "A")];

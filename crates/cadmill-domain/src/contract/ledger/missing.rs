@@ -7,7 +7,7 @@ use crate::{
     contract::deployment::{
         Deployment,
         Do::{self, Bytes, Cancel, Claim, Delay, Fail, Make, MakeAllFor, Paint},
-        GLB, PNG, STEP, USD, WEB, plan,
+        GLB, PNG, STEP, USD, WEB, all_files, plan,
     },
     ledger::{
         FileRows, Missing, MissingFilter, MissingRequest, Priority, Request,
@@ -341,7 +341,7 @@ async fn oracle(
         ..Request::BULK
     };
     let (mut missing, mut all) = (Missing::default(), Vec::new());
-    for file in deployment.files.page(None, 10_000).await.unwrap() {
+    for file in all_files(&*deployment.files).await {
         let rows = deployment.rows(file.id).await;
         let mut file_rows = FileRows::open(&plan, file.subject(), rows, deployment.clock.now());
         count(&mut missing, file_rows.request(request.kind, how));

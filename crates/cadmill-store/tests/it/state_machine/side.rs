@@ -6,8 +6,9 @@ use cadmill_domain::{
     Blob, CadFile, CadFileId, ContentHash, Failure, FailureCode, MaterialKey, MaterialMap,
     MaterialSpec, MediaAsset, MediaAssetId, MediaKind, Moment, NewCadFile, NewMediaAsset, Recipe,
     StoreError, TaskKind, Work,
+    cad_file::FileChange,
     cad_file::{CadFileQuery, MediaState},
-    contract::Deployment,
+    contract::{Deployment, all_files},
     fakes::{ManualClock, MemoryStore},
     ledger::{
         Claim, Count, HandBack, Priority, Progress, Published, QueueDepth, QueuedWork, Request,
@@ -155,9 +156,13 @@ impl Side {
             } => {
                 let (id, paint) = (self.ids[*file], paint(*tone));
                 let saved = if *by_hand {
-                    files.save_manual_material_overrides(id, paint, None).await
+                    files
+                        .change(id, FileChange::ManualOverrides(paint), None)
+                        .await
                 } else {
-                    files.save_part_materials(id, paint, None).await
+                    files
+                        .change(id, FileChange::PartMaterials(paint), None)
+                        .await
                 };
                 Answer::File(saved.unwrap().saved().map(|file| Box::new(self.file(file))))
             }
@@ -169,7 +174,7 @@ impl Side {
             Act::Bytes(file, version, request) => {
                 let (id, source) = (self.ids[*file], bytes(*version));
                 let replaced = files
-                    .replace_source(id, source.into(), *request, None)
+                    .change(id, FileChange::Source(source.into(), *request), None)
                     .await;
                 Answer::File(
                     replaced
@@ -261,7 +266,7 @@ impl Side {
             ledger,
             ..
         } = &self.deployment;
-        let page = files.page(None, 100).await.unwrap();
+        let page = all_files(&**files).await;
         let mut snapshot = Snapshot {
             files: page.into_iter().map(|file| self.file(file)).collect(),
             rows: Vec::new(),
